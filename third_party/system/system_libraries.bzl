@@ -1,0 +1,146 @@
+"""Debian's libraries and programs as targets of one repository, `@system`.
+
+`@system//:absl_status` and its like are `cc_library` targets that carry the linker's flags and nothing
+else: the headers are in /usr/include, where the compiler looks anyway. Every library is the shared one
+that Debian maintains, so a security fix needs no new build of anything here. The flags come from
+pkg-config and are put between --as-needed, so that a program needs at run time what it uses.
+
+A missing package fails the build with one line that names it.
+"""
+
+# Target name: (Debian package, pkg-config modules). One target for one header or family of headers, so
+# that a BUILD file says what its code includes.
+_PKG_CONFIG_LIBRARIES = {
+    "absl_algorithm": ("libabsl-dev", ["absl_algorithm", "absl_algorithm_container"]),
+    "absl_any_invocable": ("libabsl-dev", ["absl_any_invocable"]),
+    "absl_base": ("libabsl-dev", ["absl_base"]),
+    "absl_bind_front": ("libabsl-dev", ["absl_bind_front"]),
+    "absl_btree": ("libabsl-dev", ["absl_btree"]),
+    "absl_cleanup": ("libabsl-dev", ["absl_cleanup"]),
+    "absl_cord": ("libabsl-dev", ["absl_cord"]),
+    "absl_core_headers": ("libabsl-dev", ["absl_core_headers"]),
+    "absl_failure_signal_handler": ("libabsl-dev", ["absl_failure_signal_handler"]),
+    "absl_fixed_array": ("libabsl-dev", ["absl_fixed_array"]),
+    "absl_flags": ("libabsl-dev", ["absl_flags"]),
+    "absl_flags_parse": ("libabsl-dev", ["absl_flags_parse", "absl_flags_usage"]),
+    "absl_flat_hash_map": ("libabsl-dev", ["absl_flat_hash_map"]),
+    "absl_flat_hash_set": ("libabsl-dev", ["absl_flat_hash_set"]),
+    "absl_function_ref": ("libabsl-dev", ["absl_function_ref"]),
+    "absl_functional": ("libabsl-dev", ["absl_any_invocable", "absl_bind_front", "absl_function_ref"]),
+    "absl_hash": ("libabsl-dev", ["absl_hash"]),
+    "absl_inlined_vector": ("libabsl-dev", ["absl_inlined_vector"]),
+    "absl_int128": ("libabsl-dev", ["absl_int128"]),
+    "absl_memory": ("libabsl-dev", ["absl_memory"]),
+    "absl_node_hash_map": ("libabsl-dev", ["absl_node_hash_map", "absl_node_hash_set"]),
+    "absl_optional": ("libabsl-dev", ["absl_optional"]),
+    "absl_random": ("libabsl-dev", ["absl_random_random"]),
+    "absl_span": ("libabsl-dev", ["absl_span"]),
+    "absl_stacktrace": ("libabsl-dev", ["absl_stacktrace"]),
+    "absl_status": ("libabsl-dev", ["absl_status"]),
+    "absl_statusor": ("libabsl-dev", ["absl_statusor"]),
+    "absl_str_format": ("libabsl-dev", ["absl_str_format"]),
+    "absl_strings": ("libabsl-dev", ["absl_strings"]),
+    "absl_symbolize": ("libabsl-dev", ["absl_symbolize"]),
+    "absl_synchronization": ("libabsl-dev", ["absl_synchronization"]),
+    "absl_time": ("libabsl-dev", ["absl_time"]),
+    "absl_type_traits": ("libabsl-dev", ["absl_type_traits"]),
+    "absl_types": ("libabsl-dev", ["absl_any", "absl_optional", "absl_span", "absl_variant"]),
+    "absl_utility": ("libabsl-dev", ["absl_utility"]),
+    "absl_variant": ("libabsl-dev", ["absl_variant"]),
+    "benchmark": ("libbenchmark-dev", ["benchmark"]),
+    "cares": ("libc-ares-dev", ["libcares"]),
+    "gmock": ("libgmock-dev", ["gmock"]),
+    "grpc++": ("libgrpc++-dev", ["grpc++"]),
+    "gtest": ("libgtest-dev", ["gtest"]),
+    "gtest_main": ("libgmock-dev", ["gmock_main"]),
+    "protobuf": ("libprotobuf-dev", ["protobuf"]),
+}
+
+# The same for libraries that have no pkg-config file: (Debian package, a header of it, linker flags).
+_PLAIN_LIBRARIES = {
+    "protoc_lib": ("libprotoc-dev", "google/protobuf/compiler/plugin.h", ["-lprotoc", "-lprotobuf"]),
+}
+
+# Target name: Debian package.
+_PROGRAMS = {
+    "grpc_cpp_plugin": "protobuf-compiler-grpc",
+    "protoc": "protobuf-compiler",
+}
+
+# Libraries whose headers include another library's.
+_DEPS = {
+    "gmock": ["gtest"],
+    "grpc++": ["protobuf"],
+    "gtest_main": ["gmock"],
+    "protoc_lib": ["protobuf"],
+}
+
+_CC_LIBRARY = """
+cc_library(
+    name = "{name}",
+    linkopts = {linkopts},
+    deps = {deps},
+)
+"""
+
+_PROGRAM = """
+sh_binary(
+    name = "{name}",
+    srcs = ["bin/{name}"],
+)
+"""
+
+def _missing(package, what):
+    fail("capbroker needs the Debian package %s (%s not found): run ./bazelw, or `apt-get install %s`" %
+         (package, what, package))
+
+def _pkg_config(repository_ctx, pkg_config, package, modules):
+    result = repository_ctx.execute([pkg_config, "--libs"] + modules)
+    if result.return_code != 0:
+        _missing(package, "pkg-config module " + " ".join(modules))
+
+    # Only the libraries: --as-needed, which some modules ask for piecewise, is put around all of them.
+    flags = []
+    for flag in result.stdout.split(" "):
+        flag = flag.strip()
+        if flag.startswith("-l") and flag not in flags:
+            flags.append(flag)
+    return flags
+
+def _declare_library(name, flags):
+    linkopts = ["-Wl,--push-state,--as-needed"] + flags + ["-Wl,--pop-state"] if flags else []
+    deps = [":" + dep for dep in _DEPS.get(name, [])]
+    return _CC_LIBRARY.format(name = name, linkopts = repr(linkopts), deps = repr(deps))
+
+def _system_libraries_impl(repository_ctx):
+    pkg_config = repository_ctx.which("pkg-config")
+    if not pkg_config:
+        _missing("pkg-config", "pkg-config")
+
+    build = [
+        "# Debian's libraries and programs; see third_party/system/system_libraries.bzl of capbroker.",
+        "package(default_visibility = [\"//visibility:public\"])",
+    ]
+    for name, (package, modules) in _PKG_CONFIG_LIBRARIES.items():
+        build.append(_declare_library(name, _pkg_config(repository_ctx, pkg_config, package, modules)))
+    for name, (package, header, flags) in _PLAIN_LIBRARIES.items():
+        if not repository_ctx.path("/usr/include/" + header).exists:
+            _missing(package, header)
+        build.append(_declare_library(name, flags))
+    for name, package in _PROGRAMS.items():
+        program = repository_ctx.which(name)
+        if not program:
+            _missing(package, name)
+        repository_ctx.symlink(program, "bin/" + name)
+        build.append(_PROGRAM.format(name = name))
+
+    repository_ctx.file("BUILD.bazel", "\n".join(build), executable = False)
+
+system_libraries = repository_rule(
+    doc = "Declares Debian's libraries and programs as targets.",
+    implementation = _system_libraries_impl,
+    configure = True,
+    environ = ["PATH", "PKG_CONFIG_PATH"],
+    # Looked at again whenever a Bazel server starts: packages come and go behind Bazel's back.
+    local = True,
+)

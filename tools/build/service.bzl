@@ -1,0 +1,106 @@
+"""`capbroker_service`: the C++ interfaces of the services in some proto files.
+
+    capbroker_proto(
+        name = "word_counter_proto",
+        srcs = ["word_counter.proto"],
+        deps = ["@capbroker//proto:authority"],
+    )
+
+    capbroker_service(
+        name = "word_counter",
+        proto = ":word_counter_proto",
+    )
+
+For every proto file of `proto`, in a library for each side, so that a worker links nothing that serves:
+
+    :word_counter_grpc       word_counter.grpc.pb.h     gRPC's own: WordCounter::StubInterface, ::Service
+    :word_counter_client     word_counter.capbroker.h   the client: unary calls on the lane, others on the wire
+    :word_counter_dispatch   word_counter.dispatch.h    the dispatch table, with the checks in front
+    :word_counter_fake       word_counter.fake.h        a stub made of functions, for tests of callers
+
+and `:word_counter`, which is all of these but the fake.
+"""
+
+load(":proto.bzl", "GENERATING_ATTRIBUTES", "ProtoFilesInfo", "compile_generated", "generate")
+
+# The protoc plugin, built from this repository with the compiler that runs the build.
+_PLUGIN = Label("//tools/protoc-gen-capbroker")
+
+# What is generated for each side, and what it includes.
+_PARTS = {
+    "grpc": struct(suffixes = [".grpc.pb.h", ".grpc.pb.cc"], plugin = "grpc", runtime = None),
+    "client": struct(suffixes = [".capbroker.h", ".capbroker.cc"], plugin = "capbroker", runtime = Label("//transport:stub")),
+    "dispatch": struct(suffixes = [".dispatch.h", ".dispatch.cc"], plugin = "capbroker", runtime = Label("//serving:generated_dispatch")),
+    "fake": struct(suffixes = [".fake.h"], plugin = "capbroker", runtime = None),
+}
+
+def _generated_service_impl(ctx):
+    proto = ctx.attr.proto[ProtoFilesInfo]
+    part = _PARTS[ctx.attr.part]
+    plugin = ctx.attr._grpc_cpp_plugin if part.plugin == "grpc" else ctx.attr._plugin
+    generated = generate(
+        ctx,
+        proto.direct,
+        proto.transitive,
+        [file.import_path for file in proto.transitive.to_list()],
+        part.suffixes,
+        plugin = plugin[DefaultInfo].files_to_run,
+        plugin_name = part.plugin,
+    )
+    return compile_generated(ctx, [generated], [ctx.attr.proto, ctx.attr._grpc] + ctx.attr.deps)
+
+_generated_service = rule(
+    doc = "One side's library of the services in the files of a capbroker_proto target.",
+    implementation = _generated_service_impl,
+    attrs = dict(
+        GENERATING_ATTRIBUTES,
+        proto = attr.label(
+            doc = "The capbroker_proto target.",
+            providers = [CcInfo, ProtoFilesInfo],
+            mandatory = True,
+        ),
+        part = attr.string(
+            doc = "Which side.",
+            values = _PARTS.keys(),
+            mandatory = True,
+        ),
+        deps = attr.label_list(
+            doc = "What the generated files include.",
+            providers = [CcInfo],
+        ),
+        _grpc = attr.label(default = "@system//:grpc++", providers = [CcInfo]),
+        _grpc_cpp_plugin = attr.label(default = "@system//:grpc_cpp_plugin", executable = True, cfg = "exec"),
+        _plugin = attr.label(default = _PLUGIN, executable = True, cfg = "exec"),
+    ),
+    provides = [CcInfo],
+    fragments = ["cpp"],
+    toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
+    incompatible_use_toolchain_transition = True,
+)
+
+def capbroker_service(name, proto, visibility = None, testonly = False):
+    """Declares the libraries of the services in the files of `proto`.
+
+    Args:
+      name: the stem of the libraries' names.
+      proto: a capbroker_proto target.
+      visibility: of all of them.
+      testonly: of all of them.
+    """
+    for part in _PARTS:
+        grpc = [] if part == "grpc" else [":%s_grpc" % name]
+        runtime = [str(_PARTS[part].runtime)] if _PARTS[part].runtime else []
+        _generated_service(
+            name = "%s_%s" % (name, part),
+            proto = proto,
+            part = part,
+            deps = grpc + runtime,
+            testonly = testonly,
+            visibility = visibility,
+        )
+    native.cc_library(
+        name = name,
+        testonly = testonly,
+        visibility = visibility,
+        deps = [":%s_%s" % (name, part) for part in ["grpc", "client", "dispatch"]],
+    )
