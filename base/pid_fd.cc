@@ -1,0 +1,77 @@
+#include "base/pid_fd.h"
+
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/errno_status.h"
+
+namespace capbroker {
+namespace {
+
+constexpr int kPidFdType = 3;      // P_PIDFD
+constexpr int kAnyClone = 0x40000000;  // __WALL: children with any exit signal
+
+absl::StatusOr<std::optional<ProcessEnd>> WaitOn(FdRef fd, int options) {
+  siginfo_t info = {};
+  ProcessEnd end;
+  // The system call itself: the C library's waitid() does not return usage.
+  while (syscall(SYS_waitid, kPidFdType, fd.get(), &info, options | WEXITED | kAnyClone,
+                 &end.usage) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == ECHILD) return absl::NotFoundError("wait: not a child");
+    return ErrnoToStatus(errno, "wait for process");
+  }
+  if (info.si_pid == 0) return std::nullopt;
+  if (info.si_code == CLD_EXITED) {
+    end.exit_code = info.si_status;
+  } else {
+    end.signal = info.si_status;
+  }
+  return end;
+}
+
+}  // namespace
+
+absl::StatusOr<PidFd> PidFd::Open(pid_t pid) {
+  UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!fd.valid()) return ErrnoToStatus(errno, "open process descriptor");
+  return PidFd(std::move(fd));
+}
+
+absl::Status PidFd::Signal(int signal) const {
+  if (syscall(SYS_pidfd_send_signal, fd_.get(), signal, nullptr, 0) == 0 || errno == ESRCH) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(errno, "signal process");
+}
+
+absl::StatusOr<ProcessEnd> PidFd::Wait() const {
+  absl::StatusOr<std::optional<ProcessEnd>> end = WaitOn(fd_, 0);
+  if (!end.ok()) return end.status();
+  return **end;
+}
+
+absl::StatusOr<std::optional<ProcessEnd>> PidFd::TryWait() const {
+  return WaitOn(fd_, WNOHANG);
+}
+
+absl::StatusOr<Cloned> CloneProcess(const CloneOptions& options) {
+  int pidfd = -1;
+  clone_args args = {};
+  args.flags = options.flags | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  args.exit_signal = static_cast<uint64_t>(options.exit_signal);
+  const long pid = syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) return ErrnoToStatus(errno, "clone process");
+  Cloned cloned;
+  cloned.pid = static_cast<pid_t>(pid);
+  if (pid != 0) cloned.process = PidFd(UniqueFd(pidfd));
+  return cloned;
+}
+
+}  // namespace capbroker
