@@ -1,0 +1,80 @@
+// A channel as its holder has it: the capability.
+//
+// Whoever has the descriptor may do what the channel's limits allow, and nothing
+// else is asked. INVARIANT(one-descriptor-one-capability). One user per end:
+// handing a channel on consumes it, and whoever receives one adopts it first.
+// INVARIANT(one-holder-per-end)
+//
+// Lives in: application, workers. Thread-safe. May be used in a compromised
+// process.
+#ifndef TRANSPORT_CHANNEL_H_
+#define TRANSPORT_CHANNEL_H_
+
+#include <google/protobuf/message.h>
+#include <grpcpp/channel.h>
+
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/unique_fd.h"
+#include "capbroker/v1/capability.pb.h"
+#include "transport/lane_client.h"
+
+namespace capbroker {
+
+class Channel {
+ public:
+  // Takes a lane end that nobody else uses: one that the broker has just made.
+  explicit Channel(UniqueFd lane);
+
+  // Takes a lane end that came in a message or through exec, whose sender may
+  // have kept a duplicate: clones it and closes the original, so that nobody can
+  // take this holder's answers.
+  static absl::StatusOr<std::shared_ptr<Channel>> Adopt(UniqueFd lane);
+
+  // A channel with the same limits, which narrows independently of this one and
+  // shares its family's budget.
+  absl::StatusOr<std::shared_ptr<Channel>> Clone();
+
+  // Installs the meet of the limits in force and `limits`; gives what is in force
+  // now and what of `limits` had no effect. INVARIANT(limits-never-widen)
+  absl::StatusOr<v1::NarrowResponse> Narrow(const google::protobuf::Message& limits);
+
+  // The limits in force, unpacked into `limits`.
+  absl::Status GetLimits(google::protobuf::Message* limits);
+
+  absl::StatusOr<v1::DescribeResponse> Describe();
+
+  // A stock gRPC channel over the wire, opened at first use: for streams,
+  // completion queues and generic stubs. Starts gRPC's core in this process.
+  // FAILED_PRECONDITION: the grant allows no wire.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> Grpc() ABSL_LOCKS_EXCLUDED(wire_mutex_);
+
+  // The same; in place of an error, a channel whose every call fails with it.
+  std::shared_ptr<grpc::Channel> GrpcOrFailing();
+
+  // The wire's own descriptor, for a gRPC client without any of this code.
+  // Nonblocking, as gRPC wants it.
+  absl::StatusOr<UniqueFd> OpenWire();
+
+  // Gives up the channel's descriptor, to send it or to execute with it.
+  // FAILED_PRECONDITION with calls in flight.
+  absl::StatusOr<UniqueFd> Release();
+
+  // Ends calls in flight, now and later ones, with UNAVAILABLE.
+  void Close();
+
+  transport::LaneClient& lane() { return lane_; }
+
+ private:
+  transport::LaneClient lane_;
+  absl::Mutex wire_mutex_;
+  std::shared_ptr<grpc::Channel> wire_ ABSL_GUARDED_BY(wire_mutex_);
+};
+
+}  // namespace capbroker
+
+#endif  // TRANSPORT_CHANNEL_H_

@@ -1,0 +1,33 @@
+// Whether the descriptors beside a message are what its proto declares.
+//
+// Both ends check, on send and on receive. INVARIANT(no-descriptor-undeclared):
+// every descriptor of a packet is named by exactly one field, and has the kind,
+// access mode and seals that the field's `rights` declare.
+//
+// Runs in every process. May be used in a compromised process.
+#ifndef TRANSPORT_DESCRIPTOR_RIGHTS_H_
+#define TRANSPORT_DESCRIPTOR_RIGHTS_H_
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "base/unique_fd.h"
+#include "capbroker/v1/authority.pb.h"
+
+namespace capbroker::transport {
+
+// Whether messages of `type` can name descriptors, at any depth.
+bool CarriesDescriptors(const google::protobuf::Descriptor* type);
+
+// Checks one descriptor. INVALID_ARGUMENT names what differs.
+absl::Status CheckRights(FdRef fd, const v1::DescriptorRights& rights);
+
+// Checks all that `message` names against all that there are.
+absl::Status CheckDescriptors(const google::protobuf::Message& message,
+                              absl::Span<const FdRef> descriptors);
+
+}  // namespace capbroker::transport
+
+#endif  // TRANSPORT_DESCRIPTOR_RIGHTS_H_

@@ -1,0 +1,562 @@
+#include "transport/lane_client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/status_macros.h"
+#include "transport/bulk.h"
+#include "transport/lane_socket.h"
+#include "transport/packet.h"
+
+namespace capbroker::transport {
+namespace {
+
+constexpr int64_t kTickNs = int64_t{kCancelTickMs} * 1'000'000;
+// A larger request is serialised on the heap.
+constexpr size_t kStackMessage = 2048;
+
+// Status codes of gRPC, which absl's equal; the core's header stays out of here.
+int32_t Code(absl::StatusCode code) { return static_cast<int32_t>(code); }
+
+}  // namespace
+
+int64_t MonotonicNowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// Shared with the callback thread, which may run a callback that destroys the
+// client.
+class LaneClient::Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(UniqueFd lane, size_t max_message_size)
+      : max_message_size_(max_message_size), lane_(std::move(lane)) {}
+
+  void Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
+            absl::FunctionRef<void(Reply&)> consume);
+  void StartCall(const LaneRequest& request, std::function<bool()> cancelled,
+                 std::function<void(Reply&)> done);
+  void Close();
+  void JoinCallbackThread();
+  absl::Status Pump();
+  absl::StatusOr<UniqueFd> Release();
+  void UseExternalPump() { external_pump_ = true; }
+  FdRef fd() const { return lane_; }
+
+ private:
+  // One call in flight. On the stack of a waiting caller, or owned by `async_`.
+  struct Pending {
+    uint64_t id = 0;
+    int64_t deadline_ns = 0;
+    absl::CondVar ready;
+    bool waiting = false;  // a follower sleeps on `ready`
+    bool done = false;
+    UniqueFd buffer;  // for a large request, once it has come
+    Reply reply;      // when received by another thread: its views are of `storage`
+    std::string storage;
+    // Of a waiting caller.
+    const absl::FunctionRef<void(Reply&)>* consume = nullptr;
+    // Of a callback call.
+    std::function<bool()> cancelled;
+    std::function<void(Reply&)> callback;
+  };
+  using PendingPtr = std::unique_ptr<Pending>;
+
+  bool Register(Pending& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SendRequest(const LaneRequest& request, Pending& call,
+                           absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SendWithBuffer(const LaneRequest& request, PacketHeader header, Pending& call,
+                              absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SendOrWait(const OutgoingPacket& packet, const Pending& call,
+                          absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status LateOrCancelled(const Pending& call, absl::FunctionRef<bool()> cancelled);
+  void WaitUntil(Pending& call, absl::FunctionRef<bool()> cancelled,
+                 absl::FunctionRef<bool()> arrived) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Lead(Pending* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::optional<ReceivedPacket>> Receive(const Pending* own, Blocking blocking);
+  void Deliver(ReceivedPacket packet, Pending* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Consume(ReceivedPacket& packet, Pending& own) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Store(ReceivedPacket& packet, Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Unpack(ReceivedPacket& packet, Reply& reply,
+                      absl::FunctionRef<void(absl::string_view)> read);
+  void Fail(Pending& call, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FailAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Complete(Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Forget(Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PassLeadership() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ExpireAsync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunCompleted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CallbackThread() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SendCancel(uint64_t id);
+
+  const size_t max_message_size_;
+  bool external_pump_ = false;
+  UniqueFd lane_;
+  ReceiveBuffer received_;  // the leader's
+
+  absl::Mutex mutex_;
+  absl::CondVar callbacks_ready_;
+  bool led_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status broken_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  absl::flat_hash_map<uint64_t, Pending*> pending_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, PendingPtr> async_ ABSL_GUARDED_BY(mutex_);
+  std::deque<PendingPtr> completed_ ABSL_GUARDED_BY(mutex_);
+  std::thread callback_thread_ ABSL_GUARDED_BY(mutex_);
+};
+
+bool LaneClient::Core::Register(Pending& call) {
+  absl::MutexLock lock(&mutex_);
+  if (!broken_.ok()) {
+    Fail(call, broken_);
+    return false;
+  }
+  call.id = next_id_++;
+  pending_.emplace(call.id, &call);
+  return true;
+}
+
+void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
+                            absl::FunctionRef<void(Reply&)> consume) {
+  Pending call;
+  call.deadline_ns = request.deadline_ns;
+  call.consume = &consume;
+  if (Register(call)) {
+    const absl::Status sent = SendRequest(request, call, cancelled);
+    absl::MutexLock lock(&mutex_);
+    if (!sent.ok()) {
+      Fail(call, sent);
+    } else {
+      WaitUntil(call, cancelled, [&call] { return call.done; });
+    }
+    Forget(call);
+  }
+  // Null when the leader, this very thread, has consumed the answer in place.
+  if (call.consume != nullptr) consume(call.reply);
+}
+
+void LaneClient::Core::StartCall(const LaneRequest& request, std::function<bool()> cancelled,
+                                 std::function<void(Reply&)> done) {
+  auto owned = std::make_unique<Pending>();
+  Pending& call = *owned;
+  call.deadline_ns = request.deadline_ns;
+  call.cancelled = std::move(cancelled);
+  // Not marked as a callback call before it is sent: until then this thread waits
+  // for the buffer of a large request itself.
+  const absl::Status sent =
+      Register(call) ? SendRequest(request, call, call.cancelled) : absl::UnavailableError("");
+  absl::MutexLock lock(&mutex_);
+  call.callback = std::move(done);
+  if (!sent.ok() && !call.done) Fail(call, sent);
+  if (call.done) {
+    Forget(call);
+    completed_.push_back(std::move(owned));
+  } else {
+    async_.emplace(call.id, std::move(owned));
+  }
+  if (external_pump_) return;
+  if (!callback_thread_.joinable()) {
+    callback_thread_ = std::thread([self = shared_from_this()] { self->CallbackThread(); });
+  }
+  callbacks_ready_.Signal();
+}
+
+absl::Status LaneClient::Core::LateOrCancelled(const Pending& call,
+                                               absl::FunctionRef<bool()> cancelled) {
+  if (cancelled()) return absl::CancelledError("CANCELLED");
+  if (call.deadline_ns != 0 && MonotonicNowNs() >= call.deadline_ns) {
+    return absl::DeadlineExceededError("Deadline Exceeded");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, Pending& call,
+                                           absl::FunctionRef<bool()> cancelled) {
+  CB_RETURN_IF_ERROR(LateOrCancelled(call, cancelled));
+  if (request.metadata.size() > kMaxMetadataSize) {
+    return absl::ResourceExhaustedError("metadata larger than its bound");
+  }
+  if (request.message_size > kMaxMessageSize) {
+    return absl::ResourceExhaustedError("request larger than its bound");
+  }
+  PacketHeader header = {};
+  header.type = PacketType::kRequest;
+  header.call = call.id;
+  header.method = request.method;
+  header.deadline_ns = request.deadline_ns;
+  if (request.message_size > kMaxInlineMessage) {
+    return SendWithBuffer(request, header, call, cancelled);
+  }
+  char on_stack[kStackMessage];
+  std::string on_heap;
+  char* bytes = on_stack;
+  if (request.message_size > sizeof on_stack) {
+    on_heap.resize(request.message_size);
+    bytes = on_heap.data();
+  }
+  if (!request.serialize(bytes)) return absl::InternalError("serialize request");
+  return SendOrWait({header, request.metadata, absl::string_view(bytes, request.message_size),
+                     request.descriptors},
+                    call, cancelled);
+}
+
+absl::Status LaneClient::Core::SendWithBuffer(const LaneRequest& request, PacketHeader header,
+                                              Pending& call,
+                                              absl::FunctionRef<bool()> cancelled) {
+  if (external_pump_) return absl::ResourceExhaustedError("request too large for a packet");
+  PacketHeader ask = {};
+  ask.type = PacketType::kBufferRequest;
+  ask.call = call.id;
+  ask.message_size = static_cast<uint32_t>(request.message_size);
+  CB_RETURN_IF_ERROR(SendOrWait({ask, {}, {}, {}}, call, cancelled));
+  {
+    absl::MutexLock lock(&mutex_);
+    WaitUntil(call, cancelled, [&call] { return call.done || call.buffer.valid(); });
+    if (call.done) return absl::OkStatus();  // with a reply: the service refused
+  }
+  CB_RETURN_IF_ERROR(FillRequestBuffer(call.buffer, request.message_size, request.serialize));
+  call.buffer.Reset();
+  header.flags = kFlagBulk;
+  header.message_size = ask.message_size;
+  return SendOrWait({header, request.metadata, {}, request.descriptors}, call, cancelled);
+}
+
+absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const Pending& call,
+                                          absl::FunctionRef<bool()> cancelled) {
+  while (true) {
+    SendResult result = SendPacket(lane_, packet);
+    if (!result.would_block) {
+      // A peer that is gone may have left an answer to this or an earlier call.
+      if (absl::IsUnavailable(result.status)) {
+        return absl::UnavailableError("the peer closed the channel");
+      }
+      return result.status;
+    }
+    CB_RETURN_IF_ERROR(LateOrCancelled(call, cancelled));
+    if (external_pump_) return absl::UnavailableError("no room on the channel");
+    pollfd p = {lane_.get(), POLLOUT, 0};
+    poll(&p, 1, kCancelTickMs);
+  }
+}
+
+// Sleeps, or leads, until `arrived`. A call that is late or cancelled is failed.
+void LaneClient::Core::WaitUntil(Pending& call, absl::FunctionRef<bool()> cancelled,
+                                 absl::FunctionRef<bool()> arrived) {
+  bool first = true;
+  while (!arrived() && !call.done) {
+    if (!first) {
+      if (const absl::Status late = LateOrCancelled(call, cancelled); !late.ok()) {
+        SendCancel(call.id);
+        Fail(call, late);
+        break;
+      }
+    }
+    first = false;
+    if (!led_) {
+      Lead(&call, Blocking::kWait);
+      continue;
+    }
+    int64_t wait = kTickNs;
+    if (call.deadline_ns != 0) wait = std::min(wait, call.deadline_ns - MonotonicNowNs());
+    call.waiting = true;
+    call.ready.WaitWithTimeout(&mutex_, absl::Nanoseconds(std::max<int64_t>(wait, 0)));
+    call.waiting = false;
+  }
+  if (!led_) PassLeadership();
+}
+
+// Receives one packet for everybody. `own`: the call of this thread, if any.
+void LaneClient::Core::Lead(Pending* own, Blocking blocking) {
+  led_ = true;
+  mutex_.Unlock();
+  absl::StatusOr<std::optional<ReceivedPacket>> packet = Receive(own, blocking);
+  const bool mine = packet.ok() && packet->has_value() && own != nullptr &&
+                    own->consume != nullptr && (*packet)->view.header.call == own->id &&
+                    (*packet)->view.header.type == PacketType::kResponse;
+  if (mine) Consume(**packet, *own);
+  mutex_.Lock();
+  if (mine) {
+    Complete(*own);
+  } else if (!packet.ok()) {
+    FailAll(absl::UnavailableError(packet.status().message()));
+  } else if (packet->has_value()) {
+    Deliver(*std::move(*packet), own);
+  }
+  led_ = false;
+}
+
+absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const Pending* own,
+                                                                        Blocking blocking) {
+  if (blocking == Blocking::kWait && own != nullptr && own->deadline_ns != 0) {
+    // The lane's own timeout is too coarse for what is left of this call.
+    const int64_t left = std::max<int64_t>(own->deadline_ns - MonotonicNowNs(), 0);
+    if (left < kTickNs) {
+      pollfd p = {lane_.get(), POLLIN, 0};
+      const timespec wait = {0, static_cast<long>(left)};
+      ppoll(&p, 1, &wait, nullptr);
+      blocking = Blocking::kDontWait;
+    }
+  }
+  return ReceivePacket(lane_, received_, PacketDirection::kToClient, blocking);
+}
+
+absl::Status LaneClient::Core::Unpack(ReceivedPacket& packet, Reply& reply,
+                                      absl::FunctionRef<void(absl::string_view)> read) {
+  const PacketHeader& header = packet.view.header;
+  reply.status = header.status;
+  reply.metadata = packet.view.metadata;
+  reply.descriptors = std::move(packet.descriptors);
+  if (header.message_size > max_message_size_) {
+    reply.descriptors.clear();
+    return absl::ResourceExhaustedError("response larger than its bound");
+  }
+  if ((header.flags & kFlagBulk) == 0) {
+    read(packet.view.message);
+    return absl::OkStatus();
+  }
+  const UniqueFd memory = std::move(reply.descriptors.back());
+  reply.descriptors.pop_back();
+  return ReadMessage(memory, header.message_size, read);
+}
+
+void LaneClient::Core::Consume(ReceivedPacket& packet, Pending& own) {
+  const auto* consume = std::exchange(own.consume, nullptr);
+  Reply reply;
+  const absl::Status unpacked = Unpack(packet, reply, [&](absl::string_view message) {
+    reply.message = message;
+    (*consume)(reply);
+  });
+  if (unpacked.ok()) return;
+  Reply failed;
+  failed.status = Code(unpacked.code());
+  failed.error = std::string(unpacked.message());
+  (*consume)(failed);
+}
+
+void LaneClient::Core::Deliver(ReceivedPacket packet, Pending* own) {
+  const PacketHeader& header = packet.view.header;
+  if (header.type == PacketType::kEpoch) {
+    const absl::Status lost =
+        absl::UnavailableError("the service restarted; the call may or may not have run");
+    std::vector<Pending*> calls;
+    for (auto& [id, call] : pending_) calls.push_back(call);
+    for (Pending* call : calls) Fail(*call, lost);
+    return;
+  }
+  // An answer to a call that was cancelled or late is dropped, its descriptors
+  // closed. INVARIANT(descriptor-belongs-to-call)
+  const auto found = pending_.find(header.call);
+  if (found == pending_.end()) return;
+  Pending& call = *found->second;
+  if (header.type == PacketType::kBuffer) {
+    call.buffer = std::move(packet.descriptors.front());
+    if (&call != own && call.waiting) call.ready.Signal();
+    return;
+  }
+  Store(packet, call);
+  Complete(call);
+}
+
+void LaneClient::Core::Store(ReceivedPacket& packet, Pending& call) {
+  const size_t metadata_size = packet.view.metadata.size();
+  call.storage.assign(packet.view.metadata.data(), metadata_size);
+  const absl::Status unpacked =
+      Unpack(packet, call.reply, [&](absl::string_view message) {
+        call.storage.append(message.data(), message.size());
+      });
+  if (!unpacked.ok()) {
+    call.reply = Reply();
+    call.reply.status = Code(unpacked.code());
+    call.reply.error = std::string(unpacked.message());
+    return;
+  }
+  const absl::string_view stored = call.storage;
+  call.reply.metadata = stored.substr(0, metadata_size);
+  call.reply.message = stored.substr(metadata_size);
+}
+
+void LaneClient::Core::Fail(Pending& call, const absl::Status& why) {
+  if (call.done) return;
+  call.reply = Reply();
+  call.reply.status = Code(why.code());
+  call.reply.error = std::string(why.message());
+  Complete(call);
+}
+
+void LaneClient::Core::FailAll(const absl::Status& why) {
+  if (broken_.ok()) broken_ = why;
+  std::vector<Pending*> calls;
+  for (auto& [id, call] : pending_) calls.push_back(call);
+  for (Pending* call : calls) Fail(*call, broken_);
+}
+
+void LaneClient::Core::Complete(Pending& call) {
+  call.done = true;
+  Forget(call);
+  if (call.waiting) call.ready.Signal();
+  if (call.callback == nullptr) return;
+  const auto owned = async_.find(call.id);
+  if (owned == async_.end()) return;
+  completed_.push_back(std::move(owned->second));
+  async_.erase(owned);
+  callbacks_ready_.Signal();
+}
+
+void LaneClient::Core::Forget(Pending& call) { pending_.erase(call.id); }
+
+void LaneClient::Core::PassLeadership() {
+  for (auto& [id, call] : pending_) {
+    if (!call->waiting) continue;
+    call->ready.Signal();
+    return;
+  }
+  if (!async_.empty()) callbacks_ready_.Signal();
+}
+
+void LaneClient::Core::SendCancel(uint64_t id) {
+  PacketHeader header = {};
+  header.type = PacketType::kCancel;
+  header.call = id;
+  // Without room the service finds out when it answers.
+  (void)SendPacket(lane_, {header, {}, {}, {}});
+}
+
+void LaneClient::Core::ExpireAsync() {
+  std::vector<std::pair<Pending*, absl::Status>> expired;
+  for (auto& [id, call] : async_) {
+    if (absl::Status late = LateOrCancelled(*call, call->cancelled); !late.ok()) {
+      expired.emplace_back(call.get(), std::move(late));
+    }
+  }
+  for (auto& [call, why] : expired) {
+    SendCancel(call->id);
+    Fail(*call, why);
+  }
+}
+
+void LaneClient::Core::RunCompleted() {
+  while (!completed_.empty()) {
+    PendingPtr call = std::move(completed_.front());
+    completed_.pop_front();
+    mutex_.Unlock();
+    call->callback(call->reply);
+    call.reset();
+    mutex_.Lock();
+  }
+}
+
+void LaneClient::Core::CallbackThread() {
+  absl::MutexLock lock(&mutex_);
+  while (true) {
+    RunCompleted();
+    if (closing_) return;
+    if (async_.empty()) {
+      callbacks_ready_.Wait(&mutex_);
+      continue;
+    }
+    ExpireAsync();
+    if (!completed_.empty()) continue;
+    if (led_) {
+      callbacks_ready_.WaitWithTimeout(&mutex_, absl::Nanoseconds(kTickNs));
+    } else {
+      Lead(nullptr, Blocking::kWait);
+      PassLeadership();
+    }
+  }
+}
+
+absl::Status LaneClient::Core::Pump() {
+  absl::MutexLock lock(&mutex_);
+  while (broken_.ok()) {
+    absl::StatusOr<std::optional<ReceivedPacket>> packet =
+        ReceivePacket(lane_, received_, PacketDirection::kToClient, Blocking::kDontWait);
+    if (!packet.ok()) {
+      FailAll(absl::UnavailableError(packet.status().message()));
+    } else if (!packet->has_value()) {
+      break;
+    } else {
+      Deliver(*std::move(*packet), nullptr);
+    }
+  }
+  ExpireAsync();
+  RunCompleted();
+  return broken_;
+}
+
+void LaneClient::Core::Close() {
+  absl::MutexLock lock(&mutex_);
+  closing_ = true;
+  FailAll(absl::UnavailableError("the channel is closed"));
+  // Wakes a leader that is blocked in recvmsg.
+  if (lane_.valid()) shutdown(lane_.get(), SHUT_RDWR);
+  callbacks_ready_.SignalAll();
+}
+
+void LaneClient::Core::JoinCallbackThread() {
+  std::thread thread;
+  {
+    absl::MutexLock lock(&mutex_);
+    thread = std::move(callback_thread_);
+  }
+  if (!thread.joinable()) return;
+  // A callback that destroys its own client lets the thread end by itself.
+  if (thread.get_id() == std::this_thread::get_id()) {
+    thread.detach();
+  } else {
+    thread.join();
+  }
+}
+
+absl::StatusOr<UniqueFd> LaneClient::Core::Release() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!pending_.empty() || !completed_.empty() || led_) {
+      return absl::FailedPreconditionError("hand on channel: it has calls in flight");
+    }
+    if (!broken_.ok()) return broken_;
+    closing_ = true;
+    broken_ = absl::UnavailableError("the channel was handed on");
+    callbacks_ready_.SignalAll();
+  }
+  JoinCallbackThread();
+  return std::move(lane_);
+}
+
+LaneClient::LaneClient(UniqueFd lane, size_t max_message_size)
+    : core_(std::make_shared<Core>(std::move(lane), max_message_size)) {}
+
+LaneClient::~LaneClient() {
+  core_->Close();
+  core_->JoinCallbackThread();
+}
+
+void LaneClient::Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
+                      absl::FunctionRef<void(Reply&)> consume) {
+  core_->Call(request, cancelled, consume);
+}
+
+void LaneClient::StartCall(const LaneRequest& request, std::function<bool()> cancelled,
+                           std::function<void(Reply&)> done) {
+  core_->StartCall(request, std::move(cancelled), std::move(done));
+}
+
+void LaneClient::Close() { core_->Close(); }
+void LaneClient::UseExternalPump() { core_->UseExternalPump(); }
+absl::Status LaneClient::Pump() { return core_->Pump(); }
+FdRef LaneClient::fd() const { return core_->fd(); }
+absl::StatusOr<UniqueFd> LaneClient::Release() { return core_->Release(); }
+
+}  // namespace capbroker::transport

@@ -1,0 +1,97 @@
+// The client end of a lane: unary calls by many threads, without gRPC's core.
+//
+// A calling thread sends its own request. Of the threads that wait, one is the
+// leader and receives for all; when its own answer has come it hands over to a
+// follower. A call so costs two system calls and no thread switch of its own.
+// Callback calls are received by one more thread, which exists only once such a
+// call was made.
+//
+// Lives in: whoever holds a channel. Thread-safe. May be used in a compromised
+// process.
+#ifndef TRANSPORT_LANE_CLIENT_H_
+#define TRANSPORT_LANE_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "base/unique_fd.h"
+#include "transport/packet.h"
+
+namespace capbroker::transport {
+
+// A call's answer. The views are valid while it is being consumed.
+struct Reply {
+  // A gRPC status code. Of one made here (the peer is gone, the deadline has
+  // passed), `error` says why and the rest is empty.
+  int32_t status = 0;
+  std::string error;
+  absl::string_view metadata;  // a serialised capbroker.v1.ReplyMetadata
+  absl::string_view message;
+  std::vector<UniqueFd> descriptors;
+};
+
+struct LaneRequest {
+  uint64_t method = 0;
+  int64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
+  absl::string_view metadata;  // a serialised capbroker.v1.RequestMetadata
+  size_t message_size = 0;
+  // Writes the message: exactly `message_size` bytes.
+  absl::FunctionRef<bool(char*)> serialize;
+  absl::Span<const FdRef> descriptors;
+};
+
+class LaneClient {
+ public:
+  // Takes the client end of a lane. A larger answer than `max_message_size` fails
+  // its call with RESOURCE_EXHAUSTED.
+  explicit LaneClient(UniqueFd lane, size_t max_message_size = kMaxMessageSize);
+  // Ends the calls that are left, as Close() does.
+  ~LaneClient();
+  LaneClient(const LaneClient&) = delete;
+  LaneClient& operator=(const LaneClient&) = delete;
+
+  // Calls and waits. `cancelled` is asked about every kCancelTickMs while
+  // waiting. `consume` is called once, on this thread, without a lock held.
+  // INVARIANT(no-hang): an answer, the deadline, cancellation or the peer's end.
+  void Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
+            absl::FunctionRef<void(Reply&)> consume);
+
+  // Calls and returns; `done` runs on the client's callback thread, or in
+  // Pump(). It must not block; it may call.
+  void StartCall(const LaneRequest& request, std::function<bool()> cancelled,
+                 std::function<void(Reply&)> done);
+
+  // Ends every call with UNAVAILABLE, now and later.
+  void Close();
+
+  // For a single-threaded owner with an event loop (the broker): no callback
+  // thread is made; Pump() receives what is there, completes calls and ends those
+  // that are late. UNAVAILABLE: the peer is gone. Before the first StartCall().
+  void UseExternalPump();
+  absl::Status Pump();
+
+  FdRef fd() const;
+
+  // Gives the lane's descriptor up, with no call in flight: FAILED_PRECONDITION
+  // otherwise. The client is closed afterwards.
+  absl::StatusOr<UniqueFd> Release();
+
+ private:
+  class Core;
+  const std::shared_ptr<Core> core_;
+};
+
+// CLOCK_MONOTONIC now, in nanoseconds: the clock of deadlines on a lane.
+int64_t MonotonicNowNs();
+
+}  // namespace capbroker::transport
+
+#endif  // TRANSPORT_LANE_CLIENT_H_

@@ -1,0 +1,151 @@
+#include "transport/lane_socket.h"
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "base/errno_status.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83  // include/uapi/asm-generic/socket.h, Linux 6.16
+#endif
+
+namespace capbroker::transport {
+namespace {
+
+// SCM_RIGHTS can admit one descriptor more than asked for, by padding.
+constexpr size_t kControlSize = CMSG_SPACE(sizeof(int) * (kMaxDescriptors + 1));
+
+// Takes ownership of every descriptor in `message`, whatever comes of it.
+std::vector<UniqueFd> TakeDescriptors(msghdr& message) {
+  std::vector<UniqueFd> taken;
+  if (message.msg_controllen == 0) return taken;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; ++i) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+      taken.emplace_back(fd);
+    }
+  }
+  return taken;
+}
+
+// A received length of 0 is the peer's end, or a packet without bytes.
+bool PeerClosed(FdRef lane) {
+  pollfd p = {lane.get(), POLLRDHUP, 0};
+  return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+}  // namespace
+
+absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return ErrnoToStatus(errno, "make lane");
+  }
+  LanePair lane{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  timeval tick = {0, kCancelTickMs * 1000};
+  if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) != 0) {
+    return ErrnoToStatus(errno, "make lane");
+  }
+  const int off = 0;
+  if (from_client == ClientDescriptors::kRefused &&
+      setsockopt(ends[1], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) != 0 &&
+      errno != ENOPROTOOPT) {
+    return ErrnoToStatus(errno, "make lane");
+  }
+  return lane;
+}
+
+SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
+  PacketHeader header = packet.header;
+  header.magic = kPacketMagic;
+  header.metadata_size = static_cast<uint32_t>(packet.metadata.size());
+  if ((header.flags & kFlagBulk) == 0 && header.type != PacketType::kBufferRequest) {
+    header.message_size = static_cast<uint32_t>(packet.message.size());
+  }
+  header.descriptor_count = static_cast<uint16_t>(packet.descriptors.size());
+  iovec parts[] = {
+      {&header, sizeof header},
+      {const_cast<char*>(packet.metadata.data()), packet.metadata.size()},
+      {const_cast<char*>(packet.message.data()), packet.message.size()},
+  };
+  msghdr message = {};
+  message.msg_iov = parts;
+  message.msg_iovlen = 3;
+  alignas(cmsghdr) char control[kControlSize];
+  if (!packet.descriptors.empty()) {
+    const size_t bytes = packet.descriptors.size() * sizeof(int);
+    std::memset(control, 0, CMSG_SPACE(bytes));
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(bytes);
+    cmsghdr* c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(bytes);
+    for (size_t i = 0; i < packet.descriptors.size(); ++i) {
+      const int fd = packet.descriptors[i].get();
+      std::memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
+    }
+  }
+  while (sendmsg(lane.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    if (errno == EINTR) continue;
+    const bool would_block = errno == EAGAIN || errno == ENOBUFS;
+    return {ErrnoToStatus(errno, "send packet"), would_block};
+  }
+  return {};
+}
+
+ReceiveBuffer::ReceiveBuffer() {
+  void* memory = mmap(nullptr, size(), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  data_ = static_cast<char*>(memory);
+}
+
+ReceiveBuffer::~ReceiveBuffer() { munmap(data_, size()); }
+
+absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveBuffer& buffer,
+                                                            PacketDirection direction,
+                                                            Blocking blocking) {
+  iovec part = {buffer.data(), ReceiveBuffer::size()};
+  alignas(cmsghdr) char control[kControlSize];
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const int flags = MSG_CMSG_CLOEXEC | (blocking == Blocking::kDontWait ? MSG_DONTWAIT : 0);
+  ssize_t received;
+  while ((received = recvmsg(lane.get(), &message, flags)) < 0) {
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return std::nullopt;
+    return absl::UnavailableError("the peer closed the channel");
+  }
+  ReceivedPacket packet;
+  packet.descriptors = TakeDescriptors(message);
+  // INVARIANT(descriptor-belongs-to-call): a truncated packet delivers none.
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    return absl::InvalidArgumentError("malformed packet: truncated");
+  }
+  if (received == 0) {
+    if (PeerClosed(lane)) return absl::UnavailableError("the peer closed the channel");
+    return absl::InvalidArgumentError("malformed packet: empty");
+  }
+  absl::StatusOr<PacketView> view =
+      ParsePacket(absl::string_view(buffer.data(), static_cast<size_t>(received)),
+                  packet.descriptors.size(), direction);
+  if (!view.ok()) return view.status();
+  packet.view = *view;
+  return packet;
+}
+
+}  // namespace capbroker::transport

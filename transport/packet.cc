@@ -1,0 +1,82 @@
+#include "transport/packet.h"
+
+#include <cstring>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace capbroker::transport {
+namespace {
+
+bool MayTravel(PacketType type, PacketDirection direction) {
+  switch (type) {
+    case PacketType::kRequest:
+    case PacketType::kCancel:
+    case PacketType::kBufferRequest:
+      return direction == PacketDirection::kToService;
+    case PacketType::kResponse:
+    case PacketType::kBuffer:
+    case PacketType::kEpoch:
+      return direction == PacketDirection::kToClient;
+  }
+  return false;
+}
+
+bool HasBody(PacketType type) {
+  return type == PacketType::kRequest || type == PacketType::kResponse;
+}
+
+// How many descriptors of the packet its header alone accounts for.
+bool DescriptorsFit(const PacketHeader& header) {
+  if (header.descriptor_count > kMaxDescriptors) return false;
+  const bool bulk = (header.flags & kFlagBulk) != 0;
+  switch (header.type) {
+    case PacketType::kRequest:
+      return true;
+    case PacketType::kResponse:
+      return !bulk || header.descriptor_count >= 1;
+    case PacketType::kBuffer:
+      return header.descriptor_count == 1;
+    default:
+      return header.descriptor_count == 0;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptors,
+                                       PacketDirection direction) {
+  const auto malformed = [](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("malformed packet: ", what));
+  };
+  PacketView packet;
+  PacketHeader& header = packet.header;
+  if (data.size() < sizeof header) return malformed("shorter than its header");
+  std::memcpy(&header, data.data(), sizeof header);
+  data.remove_prefix(sizeof header);
+  if (header.magic != kPacketMagic || header.reserved != 0) return malformed("unknown header");
+  if (!MayTravel(header.type, direction)) return malformed("unexpected type");
+  if ((header.flags & ~kFlagBulk) != 0) return malformed("unknown flag");
+  const bool bulk = (header.flags & kFlagBulk) != 0;
+  if (bulk && !HasBody(header.type)) return malformed("flag without a message");
+  if (!DescriptorsFit(header) || header.descriptor_count != descriptors) {
+    return malformed("wrong number of descriptors");
+  }
+  if (header.metadata_size > kMaxMetadataSize || header.message_size > kMaxMessageSize) {
+    return malformed("impossible length");
+  }
+  const bool inline_message = HasBody(header.type) && !bulk;
+  if (inline_message && header.message_size > kMaxInlineMessage) {
+    return malformed("impossible length");
+  }
+  const size_t body =
+      header.metadata_size + (inline_message ? size_t{header.message_size} : 0);
+  if (data.size() != body || (header.metadata_size != 0 && !HasBody(header.type))) {
+    return malformed("length differs from its header's");
+  }
+  packet.metadata = data.substr(0, header.metadata_size);
+  packet.message = data.substr(header.metadata_size);
+  return packet;
+}
+
+}  // namespace capbroker::transport

@@ -1,0 +1,94 @@
+// The packets of a lane.
+//
+// A lane is an AF_UNIX SOCK_SEQPACKET socketpair: the kernel keeps packet
+// boundaries, so a packet is a fixed header, the call's metadata, the protobuf
+// message, and up to kMaxDescriptors descriptors beside them (SCM_RIGHTS). What
+// no honest peer can send ends the channel; nothing here is ever repaired.
+//
+// Both ends run on one machine and the fields are in its byte order.
+//
+// Runs in every process. May be used in a compromised process.
+#ifndef TRANSPORT_PACKET_H_
+#define TRANSPORT_PACKET_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace capbroker::transport {
+
+enum class PacketType : uint8_t {
+  // Client to service.
+  kRequest = 1,
+  kCancel = 2,         // the caller no longer waits for `call`
+  kBufferRequest = 3,  // asks for a memfd of `message_size` bytes for a large request
+  // Service to client.
+  kResponse = 16,
+  kBuffer = 17,  // answers kBufferRequest; carries the memfd
+  kEpoch = 18,   // ends every call in flight with UNAVAILABLE: a successor serves now
+};
+
+// The message is not in the packet: a response's is in the memfd that is the
+// packet's last descriptor, a request's in the memfd that the service sent.
+inline constexpr uint8_t kFlagBulk = 1;
+
+struct PacketHeader {
+  uint32_t magic;
+  PacketType type;
+  uint8_t flags;
+  uint16_t descriptor_count;  // also the memfd's
+  uint64_t call;              // chosen by the client, unique among its calls in flight
+  uint64_t method;            // kRequest: MethodId() of the full name
+  int64_t deadline_ns;        // kRequest: CLOCK_MONOTONIC; 0: none
+  uint32_t metadata_size;     // bytes after the header
+  uint32_t message_size;      // bytes after those, or in the memfd with kFlagBulk
+  int32_t status;             // kResponse: a gRPC status code
+  uint32_t reserved;          // 0
+};
+static_assert(sizeof(PacketHeader) == 48);
+
+inline constexpr uint32_t kPacketMagic = 0x316c6263;  // "cbl1"
+
+// Bytes of metadata in a packet: enough for gRPC's default of 8 KiB.
+inline constexpr size_t kMaxMetadataSize = 16 * 1024;
+// A larger message travels in a memfd. Below the socket's default send buffer.
+inline constexpr size_t kMaxInlineMessage = 64 * 1024;
+inline constexpr size_t kMaxPacketSize =
+    sizeof(PacketHeader) + kMaxMetadataSize + kMaxInlineMessage;
+// The largest bound that a service may set for its messages.
+inline constexpr size_t kMaxMessageSize = 64u << 20;
+inline constexpr size_t kDefaultMaxMessageSize = 4u << 20;
+// Descriptors of one packet, the memfd included.
+inline constexpr size_t kMaxDescriptors = 33;
+
+// FNV-1a of a method's full name, "/package.Service/Method". Stable between
+// programs built at different times. http://www.isthe.com/chongo/tech/comp/fnv/
+constexpr uint64_t MethodId(absl::string_view full_name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char c : full_name) {
+    hash ^= static_cast<uint8_t>(c);
+    hash *= 0x100000001b3;
+  }
+  return hash;
+}
+
+// A packet as it was received; the views point into the receiver's buffer.
+struct PacketView {
+  PacketHeader header;
+  absl::string_view metadata;
+  absl::string_view message;  // empty with kFlagBulk
+};
+
+// Which end parses: each accepts only what the other may send.
+enum class PacketDirection { kToService, kToClient };
+
+// TRUST(worker): checks every field of a packet of `data.size()` bytes that
+// carried `descriptors` descriptors. INVALID_ARGUMENT: no honest peer sent it.
+absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptors,
+                                       PacketDirection direction);
+
+}  // namespace capbroker::transport
+
+#endif  // TRANSPORT_PACKET_H_
