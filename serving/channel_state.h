@@ -1,0 +1,98 @@
+// What a service process knows of one channel: its limits, its family's budget,
+// whether it is revoked. The broker's record is the authority; this is the copy on
+// the hot path (docs/design/channel_state.md).
+//
+// Lives in: service processes. Thread-safe.
+#ifndef SERVING_CHANNEL_STATE_H_
+#define SERVING_CHANNEL_STATE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "authority/budget.h"
+#include "authority/limits.h"
+#include "authority/schema.h"
+#include "base/unique_fd.h"
+
+namespace capbroker::serving {
+
+class ChannelState;
+
+// What a channel's holder can ask beyond the service itself. Implemented by the
+// service process, which asks the broker. Called on handler threads; blocks for
+// the broker's answer.
+class ChannelKeeper {
+ public:
+  virtual ~ChannelKeeper() = default;
+  // Commits the meet of the channel's limits and `requested`, installs it in
+  // `channel` and returns it.
+  virtual absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
+      ChannelState& channel, const authority::Limits& requested) = 0;
+  // Makes a channel of the same family, with the meet if `requested` is not null;
+  // gives its client end.
+  virtual absl::StatusOr<UniqueFd> Clone(ChannelState& channel,
+                                         const authority::Limits* requested) = 0;
+  // Opens a wire for the channel, in place of its last one.
+  virtual absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) = 0;
+  // Sends the broker a snapshot of the budget, if one is due.
+  virtual absl::Status RecordBudget() = 0;
+};
+
+class ChannelState {
+ public:
+  // `schema` and `keeper` outlive the state.
+  ChannelState(uint64_t id, const authority::ServiceSchema& schema,
+               std::shared_ptr<const authority::Limits> limits,
+               std::shared_ptr<authority::Budget> budget, bool wire, ChannelKeeper* keeper);
+
+  uint64_t id() const { return id_; }
+  const authority::ServiceSchema& schema() const { return schema_; }
+  const std::shared_ptr<authority::Budget>& budget() const { return budget_; }
+  bool wire() const { return wire_; }
+  ChannelKeeper& keeper() { return *keeper_; }
+
+  std::shared_ptr<const authority::Limits> limits() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // INVARIANT(limits-never-widen): what is installed is the meet with what is in
+  // force, whatever the caller has computed.
+  void Install(const authority::Limits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void Revoke() { revoked_.store(true, std::memory_order_release); }
+  bool revoked() const { return revoked_.load(std::memory_order_acquire); }
+
+  // The check in front of every handler, on both paths: the limits, then the
+  // budget. Gives the limits that decided, for the handler's own checks.
+  struct Admission {
+    absl::Status status;
+    std::shared_ptr<const authority::Limits> limits;
+  };
+  Admission Admit(const authority::MethodSchema& method,
+                  const google::protobuf::Message& request);
+  // The same for each further message of a stream of requests.
+  absl::Status AdmitStreamed(const authority::MethodSchema& method,
+                             const google::protobuf::Message& request);
+  absl::Status AdmitResponse(const authority::MethodSchema& method, size_t bytes,
+                             size_t descriptors);
+
+ private:
+  absl::Status Revoked(const authority::MethodSchema& method) const;
+
+  const uint64_t id_;
+  const authority::ServiceSchema& schema_;
+  const std::shared_ptr<authority::Budget> budget_;  // null: the service has none
+  const bool wire_;
+  ChannelKeeper* const keeper_;
+  std::atomic<bool> revoked_{false};
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<const authority::Limits> limits_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace capbroker::serving
+
+#endif  // SERVING_CHANNEL_STATE_H_

@@ -1,0 +1,241 @@
+#include "serving/family_server.h"
+
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "authority/denial.h"
+#include "base/status_macros.h"
+#include "transport/call_descriptors.h"
+#include "transport/grpc_status.h"
+#include "transport/lane_socket.h"
+
+namespace capbroker::serving {
+namespace {
+
+using authority::Budget;
+using authority::BudgetUsage;
+using authority::Limits;
+
+BudgetUsage FromProto(const v1::BudgetUsage& proto) {
+  BudgetUsage usage;
+  for (const v1::BudgetUsage::Field& field : proto.fields()) {
+    usage.fields.push_back({field.name(), field.used(),
+                            {field.values().begin(), field.values().end()}});
+  }
+  return usage;
+}
+
+v1::BudgetUsage ToProto(const BudgetUsage& usage) {
+  v1::BudgetUsage proto;
+  for (const BudgetUsage::Field& field : usage.fields) {
+    v1::BudgetUsage::Field* added = proto.add_fields();
+    added->set_name(field.name);
+    added->set_used(field.used);
+    for (const std::string& value : field.values) added->add_values(value);
+  }
+  return proto;
+}
+
+absl::StatusOr<std::shared_ptr<Budget>> MakeBudget(const authority::ServiceSchema& schema,
+                                                   const google::protobuf::Any& budget) {
+  if (schema.budget_type() == nullptr || budget.type_url().empty()) {
+    return Budget::CreateDefault(schema);
+  }
+  const std::unique_ptr<google::protobuf::Message> message = schema.NewBudget();
+  if (!budget.UnpackTo(message.get())) {
+    return absl::InvalidArgumentError("budget: not the service's budget message");
+  }
+  return Budget::Create(schema, *message);
+}
+
+}  // namespace
+
+FamilyServer::FamilyServer(EventLoop* loop, LaneServer* server, Dispatch* service,
+                           Dispatch* capability, const authority::ServiceSchema* schema,
+                           v1::Supervisor::StubInterface* supervisor)
+    : loop_(loop),
+      server_(server),
+      service_(service),
+      schema_(schema),
+      methods_(MethodTable::Build({service, capability}, schema)),
+      supervisor_(supervisor) {
+  for (const authority::MethodSchema& method : schema->methods()) {
+    takes_descriptors_ |= method.request_descriptors();
+  }
+}
+
+FamilyServer::~FamilyServer() = default;
+
+absl::Status FamilyServer::SetAccount(const google::protobuf::Any& budget,
+                                      const v1::BudgetUsage* usage) {
+  if (budget_ != nullptr) return absl::OkStatus();
+  CB_ASSIGN_OR_RETURN(budget_, MakeBudget(*schema_, budget));
+  return usage == nullptr ? absl::OkStatus() : budget_->Restore(FromProto(*usage));
+}
+
+absl::Status FamilyServer::Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire,
+                               bool successor) {
+  CB_ASSIGN_OR_RETURN(std::shared_ptr<const Limits> limits,
+                      Limits::Compile(*schema_, record.limits()));
+  auto state = std::make_shared<ChannelState>(record.channel(), *schema_, std::move(limits),
+                                              budget_, wire, this);
+  if (record.revoked()) state->Revoke();
+  authority::CloneCharge charge;
+  if (record.parent() != 0) {
+    // One that the family had before the crash has its place already.
+    absl::StatusOr<authority::CloneCharge> charged = budget_->ChargeClone();
+    if (charged.ok()) charge = *std::move(charged);
+  }
+  return Serve(std::move(state), std::move(lane), std::move(charge), successor);
+}
+
+absl::Status FamilyServer::Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
+                                 authority::CloneCharge charge, bool successor) {
+  const uint64_t id = state->id();
+  {
+    absl::MutexLock lock(&mutex_);
+    Member& member = members_[id];
+    member.state = state;
+    member.charge = std::move(charge);
+  }
+  absl::StatusOr<std::shared_ptr<ServedLane>> served = server_->Serve(
+      std::move(lane), methods_, std::move(state), [this, id] { Forget(id); }, successor);
+  absl::MutexLock lock(&mutex_);
+  const auto member = members_.find(id);
+  if (!served.ok()) {
+    if (member != members_.end()) members_.erase(member);
+    return served.status();
+  }
+  // The client may be gone by now.
+  if (member != members_.end()) member->second.lane = *std::move(served);
+  return absl::OkStatus();
+}
+
+// INVARIANT(no-orphans): the last channel ends the process.
+void FamilyServer::Forget(uint64_t channel) {
+  Member removed;
+  bool last;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto member = members_.find(channel);
+    if (member == members_.end()) return;
+    removed = std::move(member->second);
+    members_.erase(member);
+    last = members_.empty();
+  }
+  CloseWire(std::move(removed.wire));
+  if (last) return loop_->Stop();
+  grpc::ClientContext context;
+  v1::ForgetChannelRequest request;
+  v1::ForgetChannelResponse response;
+  request.set_channel(channel);
+  (void)supervisor_->ForgetChannel(&context, request, &response);
+}
+
+// Waits for the wire's handlers, which the loop must not.
+void FamilyServer::CloseWire(std::unique_ptr<WireServer> wire) {
+  if (wire == nullptr) return;
+  std::thread([wire = std::move(wire)]() mutable { wire.reset(); }).detach();
+}
+
+void FamilyServer::Revoke(uint64_t channel) {
+  std::shared_ptr<ServedLane> lane;
+  std::unique_ptr<WireServer> wire;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto member = members_.find(channel);
+    if (member == members_.end()) return;
+    member->second.state->Revoke();
+    lane = member->second.lane;
+    wire = std::move(member->second.wire);
+  }
+  if (lane != nullptr) {
+    lane->FailCalls(authority::ToStatus(
+        authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
+  }
+  CloseWire(std::move(wire));
+}
+
+int FamilyServer::channels() const {
+  absl::MutexLock lock(&mutex_);
+  return static_cast<int>(members_.size());
+}
+
+absl::StatusOr<std::shared_ptr<const Limits>> FamilyServer::Narrow(ChannelState& channel,
+                                                                   const Limits& requested) {
+  grpc::ClientContext context;
+  v1::CommitLimitsRequest request;
+  v1::CommitLimitsResponse response;
+  request.set_channel(channel.id());
+  *request.mutable_limits() = requested.ToAny();
+  // INVARIANT(limits-never-widen): recorded first, so that no successor has more.
+  CB_RETURN_IF_ERROR(FromGrpcStatus(supervisor_->CommitLimits(&context, request, &response)));
+  CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> committed,
+                      Limits::Compile(*schema_, response.limits()));
+  channel.Install(*committed);
+  return channel.limits();
+}
+
+absl::StatusOr<UniqueFd> FamilyServer::Clone(ChannelState& channel, const Limits* requested) {
+  // INVARIANT(clones-share-the-budget)
+  CB_ASSIGN_OR_RETURN(authority::CloneCharge charge, budget_->ChargeClone());
+  CB_ASSIGN_OR_RETURN(
+      transport::LanePair lane,
+      transport::MakeLane(takes_descriptors_ ? transport::ClientDescriptors::kAccepted
+                                             : transport::ClientDescriptors::kRefused));
+  grpc::ClientContext context;
+  CallDescriptors descriptors(&context);
+  v1::RegisterCloneRequest request;
+  v1::RegisterCloneResponse response;
+  request.set_parent(channel.id());
+  if (requested != nullptr) *request.mutable_limits() = requested->ToAny();
+  CB_ASSIGN_OR_RETURN(UniqueFd recorded, Duplicate(lane.service));
+  descriptors.Attach(std::move(recorded), request.mutable_service_end());
+  CB_RETURN_IF_ERROR(FromGrpcStatus(supervisor_->RegisterClone(&context, request, &response)));
+  CB_ASSIGN_OR_RETURN(std::shared_ptr<const Limits> limits,
+                      Limits::Compile(*schema_, response.limits()));
+  // What the broker has recorded, and no more than the parent has here.
+  auto state = std::make_shared<ChannelState>(response.channel(), *schema_, channel.limits(),
+                                              budget_, channel.wire(), this);
+  state->Install(*limits);
+  if (channel.revoked()) state->Revoke();
+  CB_RETURN_IF_ERROR(Serve(std::move(state), std::move(lane.service), std::move(charge), false));
+  return std::move(lane.client);
+}
+
+absl::StatusOr<UniqueFd> FamilyServer::OpenWire(ChannelState& channel) {
+  std::shared_ptr<ChannelState> state;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto member = members_.find(channel.id());
+    if (member == members_.end()) return absl::UnavailableError("the channel is closed");
+    state = member->second.state;
+  }
+  CB_ASSIGN_OR_RETURN(WireServer::Opened opened, WireServer::Open(service_, std::move(state)));
+  std::unique_ptr<WireServer> last;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto member = members_.find(channel.id());
+    if (member == members_.end() || channel.revoked()) {
+      last = std::move(opened.server);
+    } else {
+      last = std::exchange(member->second.wire, std::move(opened.server));
+    }
+  }
+  CloseWire(std::move(last));
+  return std::move(opened.client_end);
+}
+
+absl::Status FamilyServer::RecordBudget() {
+  const BudgetUsage usage = budget_->Snapshot();
+  grpc::ClientContext context;
+  v1::RecordUsageRequest request;
+  v1::RecordUsageResponse response;
+  *request.mutable_usage() = ToProto(usage);
+  CB_RETURN_IF_ERROR(FromGrpcStatus(supervisor_->RecordUsage(&context, request, &response)));
+  budget_->Recorded(usage);
+  return absl::OkStatus();
+}
+
+}  // namespace capbroker::serving

@@ -1,0 +1,82 @@
+// The family that a service process serves: its channels, their states, lanes and
+// wires, and the account that they share.
+//
+// The broker's record is authoritative; whatever changes it (a narrowing, a clone)
+// is committed there before it is answered here, so that a crash of this process
+// takes nothing back. docs/design/channel_state.md
+//
+// Lives in: a service process. Thread-safe.
+#ifndef SERVING_FAMILY_SERVER_H_
+#define SERVING_FAMILY_SERVER_H_
+
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "authority/budget.h"
+#include "authority/schema.h"
+#include "base/unique_fd.h"
+#include "capbroker/v1/control.grpc.pb.h"
+#include "serving/channel_state.h"
+#include "serving/dispatch.h"
+#include "serving/lane_server.h"
+#include "serving/served_lane.h"
+#include "serving/wire_server.h"
+
+namespace capbroker::serving {
+
+class FamilyServer final : public ChannelKeeper {
+ public:
+  // Everything given outlives this.
+  FamilyServer(EventLoop* loop, LaneServer* server, Dispatch* service, Dispatch* capability,
+               const authority::ServiceSchema* schema, v1::Supervisor::StubInterface* supervisor);
+  ~FamilyServer() override;
+
+  // From the broker:
+  absl::Status SetAccount(const google::protobuf::Any& budget, const v1::BudgetUsage* usage);
+  absl::Status Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire, bool successor)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
+  int channels() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // ChannelKeeper:
+  absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
+      ChannelState& channel, const authority::Limits& requested) override;
+  absl::StatusOr<UniqueFd> Clone(ChannelState& channel,
+                                 const authority::Limits* requested) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status RecordBudget() override;
+
+ private:
+  struct Member {
+    std::shared_ptr<ChannelState> state;
+    std::shared_ptr<ServedLane> lane;
+    std::unique_ptr<WireServer> wire;
+    authority::CloneCharge charge;
+  };
+
+  absl::Status Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
+                     authority::CloneCharge charge, bool successor) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Forget(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
+  void CloseWire(std::unique_ptr<WireServer> wire);
+
+  EventLoop* const loop_;
+  LaneServer* const server_;
+  Dispatch* const service_;
+  const authority::ServiceSchema* const schema_;
+  const std::shared_ptr<const MethodTable> methods_;
+  v1::Supervisor::StubInterface* const supervisor_;
+  bool takes_descriptors_ = false;
+  std::shared_ptr<authority::Budget> budget_;  // set before the first channel
+
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<uint64_t, Member> members_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace capbroker::serving
+
+#endif  // SERVING_FAMILY_SERVER_H_

@@ -1,0 +1,407 @@
+#include "serving/served_lane.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/container/inlined_vector.h"
+#include "base/status_macros.h"
+#include "capbroker/v1/lane.pb.h"
+#include "serving/lane_call.h"
+#include "transport/bulk.h"
+#include "transport/grpc_status.h"
+
+namespace capbroker::serving {
+namespace {
+
+using transport::PacketHeader;
+using transport::PacketType;
+
+// A larger response is serialised on the heap.
+constexpr size_t kStackMessage = 4096;
+
+// One for each thread of the loop, for as long as it reads.
+transport::ReceiveBuffer& Received() {
+  thread_local transport::ReceiveBuffer buffer;
+  return buffer;
+}
+
+PacketHeader ResponseHeader(uint64_t call, const grpc::Status& status) {
+  PacketHeader header = {};
+  header.type = PacketType::kResponse;
+  header.call = call;
+  header.status = static_cast<int32_t>(status.error_code());
+  return header;
+}
+
+void Append(const std::multimap<std::string, std::string>& from,
+            google::protobuf::RepeatedPtrField<v1::MetadataEntry>* to) {
+  for (const auto& [key, value] : from) {
+    v1::MetadataEntry* entry = to->Add();
+    entry->set_key(key);
+    entry->set_value(value);
+  }
+}
+
+// Empty, as of most replies, when there is nothing to tell.
+std::string ReplyMetadata(const grpc::Status& status,
+                          const std::multimap<std::string, std::string>& initial,
+                          const std::multimap<std::string, std::string>& trailing) {
+  if (status.ok() && initial.empty() && trailing.empty()) return {};
+  v1::ReplyMetadata metadata;
+  metadata.set_status_message(status.error_message());
+  metadata.set_status_details(status.error_details());
+  Append(initial, metadata.mutable_initial());
+  Append(trailing, metadata.mutable_trailing());
+  return metadata.SerializeAsString();
+}
+
+}  // namespace
+
+ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
+                       std::shared_ptr<const MethodTable> methods,
+                       std::shared_ptr<ChannelState> state, std::function<void()> closed)
+    : server_(server),
+      lane_(std::move(lane)),
+      methods_(std::move(methods)),
+      state_(std::move(state)),
+      on_closed_(std::move(closed)) {
+  server_->lanes_.fetch_add(1);
+}
+
+ServedLane::~ServedLane() { server_->lanes_.fetch_sub(1); }
+
+absl::Status ServedLane::Start() {
+  CB_ASSIGN_OR_RETURN(const uint64_t watch, server_->loop_->Add(lane_, EPOLLIN | EPOLLRDHUP,
+                                                                shared_from_this()));
+  absl::MutexLock lock(&mutex_);
+  if (closed_) {
+    server_->loop_->Remove(watch, lane_);
+  } else {
+    watch_ = watch;
+  }
+  return absl::OkStatus();
+}
+
+void ServedLane::BeginEpoch() {
+  while (true) {
+    const auto dropped = transport::ReceivePacket(lane_, Received(),
+                                                  transport::PacketDirection::kToService,
+                                                  transport::Blocking::kDontWait);
+    if (!dropped.ok() || !dropped->has_value()) break;
+  }
+  PacketHeader header = {};
+  header.type = PacketType::kEpoch;
+  Transmit(header, {}, {}, {});
+}
+
+void ServedLane::OnReady(uint32_t events) {
+  if ((events & EPOLLOUT) != 0) Flush();
+  Drain();
+}
+
+// Takes all packets that are there, and runs the first call on this thread: only
+// further ones are worth waking another for.
+void ServedLane::Drain() {
+  CallPtr first;
+  while (true) {
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
+        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
+                                 transport::Blocking::kDontWait);
+    // INVARIANT(hostile-bytes-end-the-channel)
+    if (!packet.ok()) return Close();
+    if (!packet->has_value()) break;
+    CallPtr call = Accept(*std::move(*packet));
+    if (call == nullptr) continue;
+    if (first == nullptr) {
+      first = std::move(call);
+    } else {
+      Schedule(std::move(call));
+    }
+  }
+  if (first != nullptr) RunCall(std::move(first));
+}
+
+// TRUST(worker). Gives a call to run, or null.
+ServedLane::CallPtr ServedLane::Accept(transport::ReceivedPacket packet) {
+  const PacketHeader header = packet.view.header;
+  switch (header.type) {
+    case PacketType::kCancel:
+      CancelCall(header.call);
+      return nullptr;
+    case PacketType::kBufferRequest:
+      MakeBuffer(header);
+      return nullptr;
+    default:
+      break;
+  }
+  UniqueFd bulk;
+  absl::StatusOr<CallPtr> call = Admit(header, bulk);
+  if (!call.ok()) {
+    SendFailure(header.call, ToGrpcStatus(call.status()));
+    return nullptr;
+  }
+  if (const absl::Status read = (*call)->Read(std::move(packet), std::move(bulk)); !read.ok()) {
+    (*call)->Answer(ToGrpcStatus(read));
+    return nullptr;
+  }
+  return *std::move(call);
+}
+
+absl::StatusOr<ServedLane::CallPtr> ServedLane::Admit(const PacketHeader& header, UniqueFd& bulk) {
+  absl::MutexLock lock(&mutex_);
+  const bool has_bulk = (header.flags & transport::kFlagBulk) != 0;
+  size_t bytes = header.message_size;
+  if (has_bulk) {
+    const auto buffer = buffers_.find(header.call);
+    if (buffer == buffers_.end() || buffer->second.size != header.message_size) {
+      return absl::InvalidArgumentError("request names no buffer of its size");
+    }
+    bulk = std::move(buffer->second.memory);
+    buffers_.erase(buffer);
+    bytes_in_flight_ -= bytes;  // reserved again below, for the call
+  }
+  const ServedMethod* method = methods_->Find(header.method);
+  if (method == nullptr) return absl::UnimplementedError("unknown method");
+  if (!method->method->unary) {
+    return absl::UnimplementedError("a streaming method is called on the wire");
+  }
+  if (bytes > method->max_message_bytes) {
+    return absl::ResourceExhaustedError("request larger than its bound");
+  }
+  if (header.descriptor_count != 0 && !method->request_descriptors) {
+    return absl::InvalidArgumentError("request with an undeclared descriptor");
+  }
+  CB_RETURN_IF_ERROR(Reserve(header.call, bytes));
+  auto call = std::make_shared<LaneCall>(shared_from_this(), *method, header.call, bytes);
+  calls_.emplace(header.call, call);
+  return call;
+}
+
+absl::Status ServedLane::Reserve(uint64_t call, size_t bytes) {
+  const LaneServerOptions& bounds = server_->options_;
+  if (closed_) return absl::UnavailableError("the channel is closed");
+  if (calls_.contains(call) || buffers_.contains(call)) {
+    return absl::InvalidArgumentError("call id is in use");
+  }
+  const size_t in_flight = calls_.size() + buffers_.size();
+  if (in_flight >= static_cast<size_t>(bounds.max_calls_in_flight)) {
+    return absl::ResourceExhaustedError("too many calls in flight on the channel");
+  }
+  // One message of the largest size always fits.
+  if (bytes_in_flight_ != 0 && bytes_in_flight_ + bytes > bounds.max_bytes_in_flight) {
+    return absl::ResourceExhaustedError("too many bytes in flight on the channel");
+  }
+  bytes_in_flight_ += bytes;
+  return absl::OkStatus();
+}
+
+void ServedLane::MakeBuffer(const PacketHeader& header) {
+  absl::StatusOr<UniqueFd> sent = [&]() -> absl::StatusOr<UniqueFd> {
+    if (header.message_size > methods_->max_message_bytes() || header.message_size == 0) {
+      return absl::ResourceExhaustedError("request larger than its bound");
+    }
+    absl::MutexLock lock(&mutex_);
+    CB_RETURN_IF_ERROR(Reserve(header.call, header.message_size));
+    absl::StatusOr<UniqueFd> memory = transport::MakeRequestBuffer(header.message_size);
+    absl::StatusOr<UniqueFd> copy = memory.ok() ? Duplicate(*memory) : memory.status();
+    if (!copy.ok()) {
+      bytes_in_flight_ -= header.message_size;
+      return absl::ResourceExhaustedError("no memory for the request");
+    }
+    buffers_[header.call] = {*std::move(memory), header.message_size};
+    return copy;
+  }();
+  if (!sent.ok()) return SendFailure(header.call, ToGrpcStatus(sent.status()));
+  PacketHeader answer = {};
+  answer.type = PacketType::kBuffer;
+  answer.call = header.call;
+  std::vector<UniqueFd> descriptors;
+  descriptors.push_back(*std::move(sent));
+  Transmit(answer, {}, {}, std::move(descriptors));
+}
+
+void ServedLane::CancelCall(uint64_t id) {
+  CallPtr call;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (const auto buffer = buffers_.find(id); buffer != buffers_.end()) {
+      bytes_in_flight_ -= buffer->second.size;
+      buffers_.erase(buffer);
+    }
+    const auto found = calls_.find(id);
+    if (found == calls_.end()) return;
+    call = found->second;
+  }
+  call->Cancel();
+}
+
+void ServedLane::Schedule(CallPtr call) {
+  {
+    absl::MutexLock lock(&mutex_);
+    queue_.push_back(std::move(call));
+  }
+  server_->loop_->Post([lane = shared_from_this()] { lane->RunQueued(); });
+}
+
+void ServedLane::RunCall(CallPtr call) {
+  bool run = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!call->method().dispatch->quick() && server_->options_.grow) {
+      if (running_ >= server_->options_.max_running) {
+        queue_.push_back(call);
+        run = false;
+      }
+    }
+    if (run) ++running_;
+  }
+  if (!run) return;
+  RunNow(*call);
+  call.reset();
+  RunQueued();
+}
+
+void ServedLane::RunNow(LaneCall& call) {
+  if (!call.method().dispatch->quick()) server_->EnsureWaiter();
+  call.Run();
+  absl::MutexLock lock(&mutex_);
+  --running_;
+}
+
+// Runs what waits for room on this lane. The caller's own call, if any, has ended.
+void ServedLane::RunQueued() {
+  while (const CallPtr call = NextQueued()) RunNow(*call);
+}
+
+ServedLane::CallPtr ServedLane::NextQueued() {
+  absl::MutexLock lock(&mutex_);
+  if (queue_.empty() || running_ >= server_->options_.max_running) return nullptr;
+  CallPtr call = std::move(queue_.front());
+  queue_.pop_front();
+  ++running_;
+  return call;
+}
+
+void ServedLane::Forget(LaneCall& call) {
+  absl::MutexLock lock(&mutex_);
+  calls_.erase(call.id());
+  bytes_in_flight_ -= call.request_bytes();
+}
+
+void ServedLane::SendFailure(uint64_t call, const grpc::Status& status) {
+  static const std::multimap<std::string, std::string> kNone;
+  Transmit(ResponseHeader(call, status), ReplyMetadata(status, kNone, kNone), {}, {});
+}
+
+void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
+                           const std::multimap<std::string, std::string>& initial,
+                           const std::multimap<std::string, std::string>& trailing,
+                           const google::protobuf::Message& response,
+                           std::vector<UniqueFd> descriptors) {
+  std::string metadata = ReplyMetadata(status, initial, trailing);
+  if (metadata.size() > transport::kMaxMetadataSize) {
+    return SendFailure(call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                          "reply metadata larger than its bound"));
+  }
+  PacketHeader header = ResponseHeader(call, status);
+  if (!status.ok()) return Transmit(header, metadata, {}, {});
+  const size_t size = static_cast<size_t>(response.GetCachedSize());
+  const auto serialize = [&response](char* bytes) {
+    response.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(bytes));
+    return true;
+  };
+  if (size > transport::kMaxInlineMessage) {
+    absl::StatusOr<UniqueFd> memory = transport::MakeSealedMessage(size, serialize);
+    if (!memory.ok()) {
+      return SendFailure(call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                            "no memory for the response"));
+    }
+    header.flags = transport::kFlagBulk;
+    header.message_size = static_cast<uint32_t>(size);
+    descriptors.push_back(*std::move(memory));
+    return Transmit(header, metadata, {}, std::move(descriptors));
+  }
+  if (size <= kStackMessage) {
+    char bytes[kStackMessage];
+    serialize(bytes);
+    return Transmit(header, metadata, absl::string_view(bytes, size), std::move(descriptors));
+  }
+  std::string bytes(size, '\0');
+  serialize(bytes.data());
+  Transmit(header, metadata, bytes, std::move(descriptors));
+}
+
+// Never blocks: what has no room waits in the outbox, and a full outbox ends the
+// channel of a client that asks and does not read.
+void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata,
+                          absl::string_view message, std::vector<UniqueFd> descriptors) {
+  const absl::InlinedVector<FdRef, 4> refs(descriptors.begin(), descriptors.end());
+  bool full = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return;
+    if (outbox_.empty()) {
+      const transport::SendResult result =
+          transport::SendPacket(lane_, {header, metadata, message, refs});
+      if (!result.would_block) return;
+    }
+    Unsent unsent{header, std::string(metadata), std::string(message), std::move(descriptors)};
+    outbox_bytes_ += unsent.size();
+    full = outbox_bytes_ > server_->options_.max_outbox_bytes;
+    outbox_.push_back(std::move(unsent));
+    if (watch_ != 0) {
+      (void)server_->loop_->Modify(watch_, lane_, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+    }
+  }
+  if (full) Close();
+}
+
+void ServedLane::Flush() {
+  absl::MutexLock lock(&mutex_);
+  while (!outbox_.empty() && !closed_) {
+    const Unsent& unsent = outbox_.front();
+    const absl::InlinedVector<FdRef, 4> refs(unsent.descriptors.begin(),
+                                             unsent.descriptors.end());
+    const transport::SendResult result =
+        transport::SendPacket(lane_, {unsent.header, unsent.metadata, unsent.message, refs});
+    if (result.would_block) return;
+    outbox_bytes_ -= unsent.size();
+    outbox_.pop_front();
+  }
+  if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, EPOLLIN | EPOLLRDHUP);
+}
+
+void ServedLane::FailCalls(const absl::Status& status) {
+  std::vector<CallPtr> failed;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [id, call] : calls_) failed.push_back(call);
+    queue_.clear();
+  }
+  for (const CallPtr& call : failed) call->Fail(status);
+}
+
+void ServedLane::Close() {
+  const std::shared_ptr<ServedLane> self = shared_from_this();
+  std::vector<CallPtr> orphaned;
+  std::function<void()> on_closed;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(closed_, true)) return;
+    if (watch_ != 0) server_->loop_->Remove(watch_, lane_);
+    for (auto& [id, call] : calls_) orphaned.push_back(call);
+    queue_.clear();
+    outbox_.clear();
+    buffers_.clear();
+    on_closed = std::move(on_closed_);
+  }
+  // Others may hold duplicates of this end: the client learns of it all the same.
+  shutdown(lane_.get(), SHUT_RDWR);
+  for (const CallPtr& call : orphaned) call->Fail(absl::CancelledError("the caller is gone"));
+  if (on_closed != nullptr) on_closed();
+}
+
+}  // namespace capbroker::serving

@@ -1,0 +1,45 @@
+// What the broker knows of a service: a name, its proto, and how to make the
+// object that serves it. The broker knows no concrete service.
+//
+// A service registers itself by being named in a grant expression:
+// `Serve<WordCounterService>(...)` (services/service.h) makes the linker keep the
+// registration, so there is no list to edit, and what is not linked cannot be
+// granted.
+#ifndef SERVING_SERVICE_H_
+#define SERVING_SERVICE_H_
+
+#include <google/protobuf/descriptor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "serving/dispatch.h"
+
+namespace capbroker::serving {
+
+// One implementation of one protobuf service.
+struct ServiceDefinition {
+  // Unique in the program: the protobuf service's full name, or that and "#" and
+  // a name where a program has several implementations of it.
+  std::string name;
+  const google::protobuf::ServiceDescriptor* descriptor = nullptr;
+  // Makes the object that serves. Called in the service process, once.
+  std::unique_ptr<Dispatch> (*make)() = nullptr;
+};
+
+// Registers `definition`; called before main(). Dies on a name registered twice
+// with different definitions.
+void RegisterService(ServiceDefinition definition);
+
+// The definition of that name, or null.
+const ServiceDefinition* FindService(absl::string_view name);
+
+// The names of all, sorted.
+std::vector<std::string> RegisteredServices();
+
+}  // namespace capbroker::serving
+
+#endif  // SERVING_SERVICE_H_

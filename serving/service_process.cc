@@ -1,0 +1,107 @@
+#include "serving/service_process.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/base/internal/raw_logging.h"
+#include "base/status_macros.h"
+#include "capbroker/v1/capability.dispatch.h"
+#include "capbroker/v1/control.capbroker.h"
+#include "capbroker/v1/control.dispatch.h"
+#include "serving/call.h"
+#include "serving/capability_service.h"
+#include "serving/event_loop.h"
+#include "serving/family_server.h"
+#include "serving/lane_server.h"
+#include "transport/bulk.h"
+#include "transport/grpc_status.h"
+
+namespace capbroker::serving {
+namespace {
+
+constexpr int kFailedToStart = 1;
+
+// What the broker asks of the process.
+class ControlService final : public v1::ServiceControl::Service {
+ public:
+  static constexpr bool kQuickHandlers = true;
+
+  explicit ControlService(FamilyServer* family) : family_(family) {}
+
+  grpc::Status Install(grpc::ServerContext* context, const v1::InstallRequest* request,
+                       v1::InstallResponse*) override {
+    return ToGrpcStatus(Install(Call::Of(context), *request));
+  }
+
+  grpc::Status Revoke(grpc::ServerContext*, const v1::RevokeRequest* request,
+                      v1::RevokeResponse*) override {
+    for (const uint64_t channel : request->channels()) family_->Revoke(channel);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status CheckHealth(grpc::ServerContext*, const v1::CheckHealthRequest*,
+                           v1::CheckHealthResponse* response) override {
+    response->set_channels(static_cast<uint32_t>(family_->channels()));
+    return grpc::Status::OK;
+  }
+
+ private:
+  absl::Status Install(Call& call, const v1::InstallRequest& request) {
+    std::optional<v1::BudgetUsage> usage;
+    if (request.usage().slot() != 0) {
+      CB_ASSIGN_OR_RETURN(const UniqueFd memory, call.Take(request.usage()));
+      CB_ASSIGN_OR_RETURN(const std::string bytes, transport::CopyWholeMessage(memory));
+      if (!usage.emplace().ParseFromString(bytes)) {
+        return absl::InvalidArgumentError("malformed usage");
+      }
+    }
+    CB_RETURN_IF_ERROR(family_->SetAccount(request.budget(), usage ? &*usage : nullptr));
+    for (const v1::ChannelRecord& record : request.channels()) {
+      CB_ASSIGN_OR_RETURN(UniqueFd lane, call.Take(record.service_end()));
+      CB_RETURN_IF_ERROR(
+          family_->Add(record, std::move(lane), request.wire(), request.successor()));
+    }
+    return absl::OkStatus();
+  }
+
+  FamilyServer* const family_;
+};
+
+absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart start) {
+  CB_ASSIGN_OR_RETURN(const std::unique_ptr<const authority::ServiceSchema> schema,
+                      authority::ServiceSchema::Compile(*definition.descriptor));
+  CB_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
+  const auto supervisor = std::make_shared<Channel>(std::move(start.supervisor));
+  const std::unique_ptr<v1::Supervisor::StubInterface> stub = NewStub<v1::Supervisor>(supervisor);
+  const std::unique_ptr<Dispatch> service = definition.make();
+  const std::unique_ptr<Dispatch> capability =
+      v1::CapbrokerMakeDispatch(std::make_unique<CapabilityService>());
+  LaneServer server(loop.get(), {});
+  FamilyServer family(loop.get(), &server, service.get(), capability.get(), schema.get(),
+                      stub.get());
+  const std::unique_ptr<Dispatch> control =
+      v1::CapbrokerMakeDispatch(std::make_unique<ControlService>(&family));
+  // INVARIANT(no-orphans): without its broker the process has nothing to do.
+  CB_RETURN_IF_ERROR(server
+                         .Serve(std::move(start.commands),
+                                MethodTable::Build({control.get()}, nullptr), nullptr,
+                                [&loop] { loop->Stop(); })
+                         .status());
+  loop->Run();
+  // Handlers that are still at it end with the process.
+  _exit(0);
+}
+
+}  // namespace
+
+int RunServiceProcess(const ServiceDefinition& service, ServiceProcessStart start) {
+  const absl::Status served = Serve(service, std::move(start));
+  ABSL_RAW_LOG(ERROR, "service %s: %s", service.name.c_str(), served.ToString().c_str());
+  return kFailedToStart;
+}
+
+}  // namespace capbroker::serving

@@ -1,0 +1,25 @@
+// The main function of a service process.
+#ifndef SERVING_SERVICE_PROCESS_H_
+#define SERVING_SERVICE_PROCESS_H_
+
+#include "base/unique_fd.h"
+#include "serving/service.h"
+
+namespace capbroker::serving {
+
+// What a service process is born with: nothing else is open.
+struct ServiceProcessStart {
+  UniqueFd supervisor;  // client end: the process calls capbroker.v1.Supervisor
+  UniqueFd commands;    // service end: the broker calls capbroker.v1.ServiceControl
+};
+
+// Serves `service` on the channels that the broker installs (ServiceControl) and
+// on their clones, until all of them are gone or the broker is. Returns the exit
+// code: 0 when its work was done.
+//
+// Lives in: a service process, forked from the zygote, single-threaded at call.
+int RunServiceProcess(const ServiceDefinition& service, ServiceProcessStart start);
+
+}  // namespace capbroker::serving
+
+#endif  // SERVING_SERVICE_PROCESS_H_

@@ -1,0 +1,233 @@
+// Forwards a call with a stream of requests to the handler's own server in the
+// same process, checking every message on the way.
+//
+// gRPC gives a synchronous streaming handler its own final reader class, in which
+// there is no place for a check before the handler has the message. So the wire's
+// server answers such methods with a reactor that reads a message, checks it, and
+// writes it to an in-process channel, behind which the handler runs. A refused
+// message ends the call, and the handler sees its stream end.
+//
+// Included by generated code alone. Lives in: service processes.
+#ifndef SERVING_WIRE_FORWARD_H_
+#define SERVING_WIRE_FORWARD_H_
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/client_callback.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "serving/wire_gate.h"
+
+namespace capbroker::serving {
+
+// The half towards the handler. `Downstream` is the half towards the client:
+//   void ReadNext();                 reads into request()
+//   void Deliver(Response&);         then the base's Delivered() once sent
+//   void End(const grpc::Status&);   finishes; nothing is called afterwards
+template <typename Request, typename Response>
+class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
+ protected:
+  ForwardedCall(WireGate& gate, int method, grpc::CallbackServerContext* context)
+      : gate_(gate), method_(method), server_(context) {}
+  ~ForwardedCall() = default;
+
+  virtual void ReadNext() = 0;
+  virtual void Deliver() = 0;
+  virtual void End(const grpc::Status& status) = 0;
+
+  // Starts, or ends with the reason why not.
+  void Begin(const std::shared_ptr<grpc::Channel>& handler, const char* name) {
+    WireGate::Admission admitted = gate_.AdmitStream(method_);
+    if (!admitted.status.ok()) return End(admitted.status);
+    client_ = grpc::ClientContext::FromCallbackServerContext(*server_);
+    for (const auto& [key, value] : server_->client_metadata()) {
+      client_->AddMetadata(std::string(key.data(), key.size()),
+                           std::string(value.data(), value.size()));
+    }
+    grpc::TemplatedGenericStub<Request, Response> stub(handler);
+    stub.PrepareBidiStreamingCall(client_.get(), name, grpc::StubOptions(), this);
+    // Requests are written outside of this half's own reactions.
+    this->AddHold();
+    this->StartCall();
+    ReadNext();
+  }
+
+  Request* request() { return &request_; }
+  Response* response() { return &response_; }
+
+  // A request has been read, or (`ok` false) there are no more.
+  void Received(bool ok) {
+    grpc::Status admitted = grpc::Status::OK;
+    if (ok) admitted = gate_.AdmitMessage(method_, request_, std::exchange(first_, false));
+    absl::MutexLock lock(&mutex_);
+    if (!writing_) return;
+    if (ok && admitted.ok()) {
+      this->StartWrite(&request_);
+      return;
+    }
+    if (!admitted.ok()) {
+      refused_ = admitted;
+      client_->TryCancel();
+    } else {
+      this->StartWritesDone();
+    }
+    StopWriting();
+  }
+
+  // What Deliver() was called for has been sent.
+  void Delivered(bool ok) {
+    bool end;
+    {
+      absl::MutexLock lock(&mutex_);
+      delivering_ = false;
+      end = done_;
+    }
+    if (end) return EndNow();
+    if (!ok) client_->TryCancel();
+    this->StartRead(&response_);
+  }
+
+  void Cancelled() {
+    if (client_ != nullptr) client_->TryCancel();
+  }
+
+ private:
+  // Without this the handler's end would wait for the client's last request.
+  void StopWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(writing_, false)) this->RemoveHold();
+  }
+
+  void EndNow() {
+    grpc::Status status;
+    {
+      absl::MutexLock lock(&mutex_);
+      status = refused_.ok() ? status_ : refused_;
+    }
+    for (const auto& [key, value] : client_->GetServerTrailingMetadata()) {
+      server_->AddTrailingMetadata(std::string(key.data(), key.size()),
+                                   std::string(value.data(), value.size()));
+    }
+    End(status);
+  }
+
+  // grpc::ClientBidiReactor:
+  void OnReadInitialMetadataDone(bool ok) final {
+    if (ok) {
+      for (const auto& [key, value] : client_->GetServerInitialMetadata()) {
+        server_->AddInitialMetadata(std::string(key.data(), key.size()),
+                                    std::string(value.data(), value.size()));
+      }
+    }
+    this->StartRead(&response_);
+  }
+  void OnWriteDone(bool ok) final {
+    if (ok) return ReadNext();
+    absl::MutexLock lock(&mutex_);
+    StopWriting();
+  }
+  void OnReadDone(bool ok) final {
+    if (!ok) {
+      absl::MutexLock lock(&mutex_);
+      StopWriting();
+      return;
+    }
+    const grpc::Status admitted = gate_.AdmitResponse(method_, response_);
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!admitted.ok()) {
+        refused_ = admitted;
+        client_->TryCancel();
+        StopWriting();
+        return;
+      }
+      delivering_ = true;
+    }
+    Deliver();
+  }
+  void OnDone(const grpc::Status& status) final {
+    bool end;
+    {
+      absl::MutexLock lock(&mutex_);
+      status_ = status;
+      done_ = true;
+      end = !delivering_;
+    }
+    if (end) EndNow();
+  }
+
+  WireGate& gate_;
+  const int method_;
+  grpc::CallbackServerContext* const server_;
+  std::unique_ptr<grpc::ClientContext> client_;
+  Request request_;
+  Response response_;
+  bool first_ = true;
+  absl::Mutex mutex_;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = true;
+  bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status status_ ABSL_GUARDED_BY(mutex_);
+  grpc::Status refused_ ABSL_GUARDED_BY(mutex_);
+};
+
+template <typename Request, typename Response>
+class ForwardedBidi final : public grpc::ServerBidiReactor<Request, Response>,
+                            private ForwardedCall<Request, Response> {
+ public:
+  ForwardedBidi(WireGate& gate, int method, grpc::CallbackServerContext* context,
+                const std::shared_ptr<grpc::Channel>& handler, const char* name)
+      : ForwardedCall<Request, Response>(gate, method, context) {
+    this->Begin(handler, name);
+  }
+
+ private:
+  using Downstream = grpc::ServerBidiReactor<Request, Response>;
+
+  void ReadNext() override { Downstream::StartRead(this->request()); }
+  void Deliver() override { Downstream::StartWrite(this->response()); }
+  void End(const grpc::Status& status) override { Downstream::Finish(status); }
+
+  void OnReadDone(bool ok) override { this->Received(ok); }
+  void OnWriteDone(bool ok) override { this->Delivered(ok); }
+  void OnCancel() override { this->Cancelled(); }
+  void OnDone() override { delete this; }
+};
+
+template <typename Request, typename Response>
+class ForwardedClientStream final : public grpc::ServerReadReactor<Request>,
+                                    private ForwardedCall<Request, Response> {
+ public:
+  ForwardedClientStream(WireGate& gate, int method, grpc::CallbackServerContext* context,
+                        const std::shared_ptr<grpc::Channel>& handler, const char* name,
+                        Response* response)
+      : ForwardedCall<Request, Response>(gate, method, context), answer_(response) {
+    this->Begin(handler, name);
+  }
+
+ private:
+  using Downstream = grpc::ServerReadReactor<Request>;
+
+  void ReadNext() override { Downstream::StartRead(this->request()); }
+  void Deliver() override {
+    answer_->Swap(this->response());
+    this->Delivered(true);
+  }
+  void End(const grpc::Status& status) override { Downstream::Finish(status); }
+
+  void OnReadDone(bool ok) override { this->Received(ok); }
+  void OnCancel() override { this->Cancelled(); }
+  void OnDone() override { delete this; }
+
+  Response* const answer_;
+};
+
+}  // namespace capbroker::serving
+
+#endif  // SERVING_WIRE_FORWARD_H_

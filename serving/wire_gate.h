@@ -1,0 +1,44 @@
+// The check on the wire: the twin of LaneCall's, for what gRPC's own server has
+// received. INVARIANT(same-check-on-both-paths)
+//
+// Lives in: service processes, one for each wire. Thread-safe.
+#ifndef SERVING_WIRE_GATE_H_
+#define SERVING_WIRE_GATE_H_
+
+#include <google/protobuf/message.h>
+#include <grpcpp/support/status.h>
+
+#include <memory>
+
+#include "serving/call.h"
+#include "serving/channel_state.h"
+
+namespace capbroker::serving {
+
+class WireGate {
+ public:
+  explicit WireGate(std::shared_ptr<ChannelState> state) : state_(std::move(state)) {}
+
+  struct Admission {
+    grpc::Status status;
+    std::unique_ptr<Call> call;  // for the handler's CallScope
+  };
+  // For a call with one request: checks and charges it.
+  Admission Admit(int method, const google::protobuf::Message& request);
+  // For a call with a stream of requests: whether it may be called at all, ...
+  Admission AdmitStream(int method);
+  // ... and each message; the first one charges the call.
+  grpc::Status AdmitMessage(int method, const google::protobuf::Message& message, bool first);
+  grpc::Status AdmitResponse(int method, const google::protobuf::Message& response);
+
+ private:
+  const authority::MethodSchema& Schema(int method) const {
+    return state_->schema().methods()[static_cast<size_t>(method)];
+  }
+
+  const std::shared_ptr<ChannelState> state_;
+};
+
+}  // namespace capbroker::serving
+
+#endif  // SERVING_WIRE_GATE_H_

@@ -1,0 +1,78 @@
+#include "serving/wire_server.h"
+
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "absl/synchronization/mutex.h"
+#include "base/errno_status.h"
+#include "transport/packet.h"
+
+namespace capbroker::serving {
+namespace {
+
+// What bounds the worker on the other side of the wire, which speaks HTTP/2 as it
+// likes: bytes of headers, streams at once, threads that they can occupy.
+constexpr int kMaxStreams = 64;
+constexpr int kMaxThreads = 32;
+
+std::unique_ptr<grpc::Server> Build(grpc::Service* service, size_t max_message_bytes) {
+  // Costs more than a microsecond for each call in Debian's build of Abseil.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  grpc::ResourceQuota quota("wire");
+  quota.SetMaxThreads(kMaxThreads);
+  grpc::ServerBuilder builder;
+  builder.SetResourceQuota(quota);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(max_message_bytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(max_message_bytes));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE,
+                             static_cast<int>(transport::kMaxMetadataSize));
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  builder.RegisterService(service);
+  return builder.BuildAndStart();
+}
+
+}  // namespace
+
+absl::StatusOr<WireServer::Opened> WireServer::Open(Dispatch* dispatch,
+                                                    std::shared_ptr<ChannelState> state) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    return ErrnoToStatus(errno, "make wire");
+  }
+  UniqueFd client_end(ends[0]);
+  UniqueFd server_end(ends[1]);
+  const size_t bound = state->schema().max_message_bytes();
+  std::unique_ptr<WireServer> wire(new WireServer(std::move(state)));
+  wire->services_ = dispatch->MakeWire(&wire->gate_, &wire->to_inner_);
+  if (wire->services_.inner != nullptr) {
+    wire->inner_ = Build(wire->services_.inner.get(), bound);
+    if (wire->inner_ == nullptr) return absl::ResourceExhaustedError("no server for the wire");
+    wire->to_inner_ = wire->inner_->InProcessChannel({});
+  }
+  wire->outer_ = Build(wire->services_.outer.get(), bound);
+  if (wire->outer_ == nullptr) return absl::ResourceExhaustedError("no server for the wire");
+  // gRPC closes the descriptor with its transport.
+  grpc::AddInsecureChannelFromFd(wire->outer_.get(), std::move(server_end).Release());
+  return Opened{std::move(wire), std::move(client_end)};
+}
+
+WireServer::~WireServer() {
+  const auto now = std::chrono::system_clock::now();
+  if (outer_ != nullptr) outer_->Shutdown(now);
+  if (inner_ != nullptr) inner_->Shutdown(now);
+  // The outer server's calls hold the channel to the inner one.
+  outer_.reset();
+  to_inner_.reset();
+  inner_.reset();
+}
+
+}  // namespace capbroker::serving

@@ -1,0 +1,9 @@
+// The protoc plugin: a lane's client and a dispatch table for every service.
+#include <google/protobuf/compiler/plugin.h>
+
+#include "tools/protoc-gen-capbroker/generator.h"
+
+int main(int argc, char* argv[]) {
+  const capbroker::codegen::Generator generator;
+  return google::protobuf::compiler::PluginMain(argc, argv, &generator);
+}
