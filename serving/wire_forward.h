@@ -28,11 +28,11 @@
 namespace capbroker::serving {
 
 // The half towards the handler. `Downstream` is the half towards the client:
-//   void ReadNext();                 reads into request()
-//   void Deliver(Response&);         then the base's Delivered() once sent
+//   void ReadNext();                 reads into request(), then Received()
+//   void Deliver();                  sends response(), then Delivered()
 //   void End(const grpc::Status&);   finishes; nothing is called afterwards
 template <typename Request, typename Response>
-class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
+class ForwardedCall {
  protected:
   ForwardedCall(WireGate& gate, int method, grpc::CallbackServerContext* context)
       : gate_(gate), method_(method), server_(context) {}
@@ -52,10 +52,10 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
                            std::string(value.data(), value.size()));
     }
     grpc::TemplatedGenericStub<Request, Response> stub(handler);
-    stub.PrepareBidiStreamingCall(client_.get(), name, grpc::StubOptions(), this);
+    stub.PrepareBidiStreamingCall(client_.get(), name, grpc::StubOptions(), &upstream_);
     // Requests are written outside of this half's own reactions.
-    this->AddHold();
-    this->StartCall();
+    upstream_.AddHold();
+    upstream_.StartCall();
     ReadNext();
   }
 
@@ -69,14 +69,14 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
     absl::MutexLock lock(&mutex_);
     if (!writing_) return;
     if (ok && admitted.ok()) {
-      this->StartWrite(&request_);
+      upstream_.StartWrite(&request_);
       return;
     }
     if (!admitted.ok()) {
       refused_ = admitted;
       client_->TryCancel();
     } else {
-      this->StartWritesDone();
+      upstream_.StartWritesDone();
     }
     StopWriting();
   }
@@ -91,7 +91,7 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
     }
     if (end) return EndNow();
     if (!ok) client_->TryCancel();
-    this->StartRead(&response_);
+    upstream_.StartRead(&response_);
   }
 
   void Cancelled() {
@@ -101,7 +101,7 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
  private:
   // Without this the handler's end would wait for the client's last request.
   void StopWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (std::exchange(writing_, false)) this->RemoveHold();
+    if (std::exchange(writing_, false)) upstream_.RemoveHold();
   }
 
   void EndNow() {
@@ -117,22 +117,33 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
     End(status);
   }
 
-  // grpc::ClientBidiReactor:
-  void OnReadInitialMetadataDone(bool ok) final {
+  class Upstream final : public grpc::ClientBidiReactor<Request, Response> {
+   public:
+    explicit Upstream(ForwardedCall* call) : call_(call) {}
+    void OnReadInitialMetadataDone(bool ok) override { call_->Answering(ok); }
+    void OnWriteDone(bool ok) override { call_->Written(ok); }
+    void OnReadDone(bool ok) override { call_->Answered(ok); }
+    void OnDone(const grpc::Status& status) override { call_->Ended(status); }
+
+   private:
+    ForwardedCall* const call_;
+  };
+
+  void Answering(bool ok) {
     if (ok) {
       for (const auto& [key, value] : client_->GetServerInitialMetadata()) {
         server_->AddInitialMetadata(std::string(key.data(), key.size()),
                                     std::string(value.data(), value.size()));
       }
     }
-    this->StartRead(&response_);
+    upstream_.StartRead(&response_);
   }
-  void OnWriteDone(bool ok) final {
+  void Written(bool ok) {
     if (ok) return ReadNext();
     absl::MutexLock lock(&mutex_);
     StopWriting();
   }
-  void OnReadDone(bool ok) final {
+  void Answered(bool ok) {
     if (!ok) {
       absl::MutexLock lock(&mutex_);
       StopWriting();
@@ -151,7 +162,7 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
     }
     Deliver();
   }
-  void OnDone(const grpc::Status& status) final {
+  void Ended(const grpc::Status& status) {
     bool end;
     {
       absl::MutexLock lock(&mutex_);
@@ -165,6 +176,7 @@ class ForwardedCall : private grpc::ClientBidiReactor<Request, Response> {
   WireGate& gate_;
   const int method_;
   grpc::CallbackServerContext* const server_;
+  Upstream upstream_{this};
   std::unique_ptr<grpc::ClientContext> client_;
   Request request_;
   Response response_;

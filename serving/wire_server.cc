@@ -1,8 +1,10 @@
 #include "serving/wire_server.h"
 
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
+#include <grpcpp/support/channel_arguments.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -11,6 +13,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "base/errno_status.h"
+#include "base/status_macros.h"
 #include "transport/packet.h"
 
 namespace capbroker::serving {
@@ -40,29 +43,49 @@ std::unique_ptr<grpc::Server> Build(grpc::Service* service, size_t max_message_b
   return builder.BuildAndStart();
 }
 
-}  // namespace
+struct SocketPair {
+  UniqueFd client;
+  UniqueFd server;
+};
 
-absl::StatusOr<WireServer::Opened> WireServer::Open(Dispatch* dispatch,
-                                                    std::shared_ptr<ChannelState> state) {
+absl::StatusOr<SocketPair> MakeWire() {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
     return ErrnoToStatus(errno, "make wire");
   }
-  UniqueFd client_end(ends[0]);
-  UniqueFd server_end(ends[1]);
+  return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// gRPC closes the descriptors that it is given with its transport.
+
+// Not gRPC's in-process transport: it drops a message that a handler sends together
+// with its status while nobody is reading.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(grpc::Server* server) {
+  CB_ASSIGN_OR_RETURN(SocketPair pair, MakeWire());
+  grpc::AddInsecureChannelFromFd(server, std::move(pair.server).Release());
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  return grpc::CreateCustomInsecureChannelFromFd("handlers", std::move(pair.client).Release(),
+                                                 arguments);
+}
+
+}  // namespace
+
+absl::StatusOr<WireServer::Opened> WireServer::Open(Dispatch* dispatch,
+                                                    std::shared_ptr<ChannelState> state) {
+  CB_ASSIGN_OR_RETURN(SocketPair pair, MakeWire());
   const size_t bound = state->schema().max_message_bytes();
   std::unique_ptr<WireServer> wire(new WireServer(std::move(state)));
   wire->services_ = dispatch->MakeWire(&wire->gate_, &wire->to_inner_);
   if (wire->services_.inner != nullptr) {
     wire->inner_ = Build(wire->services_.inner.get(), bound);
     if (wire->inner_ == nullptr) return absl::ResourceExhaustedError("no server for the wire");
-    wire->to_inner_ = wire->inner_->InProcessChannel({});
+    CB_ASSIGN_OR_RETURN(wire->to_inner_, Connect(wire->inner_.get()));
   }
   wire->outer_ = Build(wire->services_.outer.get(), bound);
   if (wire->outer_ == nullptr) return absl::ResourceExhaustedError("no server for the wire");
-  // gRPC closes the descriptor with its transport.
-  grpc::AddInsecureChannelFromFd(wire->outer_.get(), std::move(server_end).Release());
-  return Opened{std::move(wire), std::move(client_end)};
+  grpc::AddInsecureChannelFromFd(wire->outer_.get(), std::move(pair.server).Release());
+  return Opened{std::move(wire), std::move(pair.client)};
 }
 
 WireServer::~WireServer() {

@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <poll.h>
 
 #include <utility>
 
@@ -26,6 +27,11 @@ constexpr ClientMethod kNarrow = CapabilityMethod("/capbroker.v1.Capability/Narr
 constexpr ClientMethod kGetLimits = CapabilityMethod("/capbroker.v1.Capability/GetLimits", false);
 constexpr ClientMethod kDescribe = CapabilityMethod("/capbroker.v1.Capability/Describe", false);
 constexpr ClientMethod kOpenWire = CapabilityMethod("/capbroker.v1.Capability/OpenWire", true);
+
+bool PeerClosed(FdRef socket) {
+  pollfd p = {socket.get(), POLLRDHUP, 0};
+  return poll(&p, 1, 0) > 0;
+}
 
 template <typename Response>
 absl::StatusOr<Response> Call(transport::LaneClient& lane, const ClientMethod& method,
@@ -91,12 +97,10 @@ absl::StatusOr<UniqueFd> Channel::OpenWire() {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel::Grpc() {
   absl::MutexLock lock(&wire_mutex_);
-  // A wire that has broken is opened anew: its server was succeeded.
-  if (wire_ != nullptr && wire_->GetState(false) != GRPC_CHANNEL_SHUTDOWN &&
-      wire_->GetState(false) != GRPC_CHANNEL_TRANSIENT_FAILURE) {
-    return wire_;
-  }
+  // A wire whose server is gone is opened anew: a successor may serve by now.
+  if (wire_ != nullptr && !PeerClosed(wire_socket_)) return wire_;
   CB_ASSIGN_OR_RETURN(UniqueFd wire, OpenWire());
+  CB_ASSIGN_OR_RETURN(wire_socket_, Duplicate(wire));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(transport::kMaxMessageSize);
   // gRPC closes the descriptor with its transport.

@@ -73,6 +73,8 @@ class Channel {
   transport::LaneClient lane_;
   absl::Mutex wire_mutex_;
   std::shared_ptr<grpc::Channel> wire_ ABSL_GUARDED_BY(wire_mutex_);
+  // A duplicate of the wire's descriptor, to see whether its server is gone.
+  UniqueFd wire_socket_ ABSL_GUARDED_BY(wire_mutex_);
 };
 
 }  // namespace capbroker

@@ -8,15 +8,13 @@
 #include <optional>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "capbroker/v1/authority.pb.h"
 
 namespace capbroker {
 
-// Under this URL an absl::Status carries the serialised details of a
-// grpc::Status, a capbroker.v1.RpcStatus.
-inline constexpr absl::string_view kRpcStatusUrl = "type.googleapis.com/capbroker.v1.RpcStatus";
-
+// The payloads of the one are the details of the other, as a serialised
+// capbroker.v1.RpcStatus, which is google.rpc.Status on the wire. Details in any
+// other form do not survive the way into absl::Status.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 absl::Status FromGrpcStatus(const grpc::Status& status);
 

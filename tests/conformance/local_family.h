@@ -1,0 +1,47 @@
+// A family served by a thread of the test's own process, by the very code of a
+// service process; only the broker's record is the test's.
+#ifndef TESTS_CONFORMANCE_LOCAL_FAMILY_H_
+#define TESTS_CONFORMANCE_LOCAL_FAMILY_H_
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "authority/schema.h"
+#include "base/unique_fd.h"
+#include "capbroker/v1/control.fake.h"
+#include "serving/dispatch.h"
+#include "serving/event_loop.h"
+#include "serving/family_server.h"
+#include "serving/lane_server.h"
+#include "transport/channel.h"
+
+namespace capbroker::testing {
+
+class LocalFamily {
+ public:
+  // Dies on limits that do not compile: a mistake in the test.
+  LocalFamily(std::unique_ptr<serving::Dispatch> service, const google::protobuf::Message& limits,
+              serving::LaneServerOptions options = {});
+  ~LocalFamily();
+
+  // The client end of the family's first channel; once.
+  UniqueFd TakeLane() { return std::move(lane_); }
+  void Revoke() { family_->Revoke(1); }
+
+ private:
+  std::unique_ptr<serving::Dispatch> service_;
+  std::unique_ptr<serving::Dispatch> capability_;
+  std::unique_ptr<const authority::ServiceSchema> schema_;
+  std::unique_ptr<serving::EventLoop> loop_;
+  std::unique_ptr<serving::LaneServer> server_;
+  ::capbroker::v1::SupervisorFake supervisor_;
+  std::atomic<uint64_t> next_channel_{2};
+  std::unique_ptr<serving::FamilyServer> family_;
+  UniqueFd lane_;
+  std::thread thread_;
+};
+
+}  // namespace capbroker::testing
+
+#endif  // TESTS_CONFORMANCE_LOCAL_FAMILY_H_
