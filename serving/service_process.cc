@@ -1,5 +1,6 @@
 #include "serving/service_process.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <memory>
@@ -99,6 +100,8 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
 }  // namespace
 
 int RunServiceProcess(const ServiceDefinition& service, ServiceProcessStart start) {
+  // Protobuf reports malformed text to standard error: no worker's to write to.
+  google::protobuf::SetLogHandler(nullptr);
   const absl::Status served = Serve(service, std::move(start));
   ABSL_RAW_LOG(ERROR, "service %s: %s", service.name.c_str(), served.ToString().c_str());
   return kFailedToStart;

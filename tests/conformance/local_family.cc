@@ -1,5 +1,7 @@
 #include "tests/conformance/local_family.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <utility>
 
 #include "absl/base/internal/raw_logging.h"
@@ -27,6 +29,7 @@ LocalFamily::LocalFamily(std::unique_ptr<serving::Dispatch> service,
       schema_(Must(authority::ServiceSchema::Compile(*service_->descriptor()))),
       loop_(Must(serving::EventLoop::Create())),
       server_(std::make_unique<serving::LaneServer>(loop_.get(), options)) {
+  google::protobuf::SetLogHandler(nullptr);  // as in a service process
   supervisor_.on_CommitLimits = [](auto*, const auto& request, auto* response) {
     *response->mutable_limits() = request.limits();
     return grpc::Status::OK;
