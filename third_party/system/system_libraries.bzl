@@ -49,6 +49,7 @@ _PKG_CONFIG_LIBRARIES = {
     "absl_variant": ("libabsl-dev", ["absl_variant"]),
     "benchmark": ("libbenchmark-dev", ["benchmark"]),
     "cares": ("libc-ares-dev", ["libcares"]),
+    "crypto": ("libssl-dev", ["libcrypto"]),
     "gmock": ("libgmock-dev", ["gmock"]),
     "grpc++": ("libgrpc++-dev", ["grpc++"]),
     "gtest": ("libgtest-dev", ["gtest"]),
