@@ -1,6 +1,8 @@
 // The event loop of the broker and of service processes: epoll(7), timers, and as
 // many threads as its owner lets call RunOnce().
 //
+// It waits in the kernel and never polls. INVARIANT(nobody-spins-for-a-stranger)
+//
 // Lives in: broker, service processes. Add, Remove, Modify and Post may be called
 // from any thread; a watcher is called by one thread for one event, and by
 // several at once for several events.
