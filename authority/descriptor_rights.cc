@@ -1,0 +1,70 @@
+#include "authority/descriptor_rights.h"
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "capbroker/v1/authority.pb.h"
+
+namespace capbroker::authority {
+namespace {
+
+using ::google::protobuf::Descriptor;
+using ::google::protobuf::FieldDescriptor;
+
+absl::Status Fault(const FieldDescriptor& field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(field.full_name(), ": ", what));
+}
+
+absl::Status CheckRights(const FieldDescriptor& field) {
+  const bool has_rights = field.options().HasExtension(v1::rights);
+  if (!IsDescriptorField(field)) {
+    return has_rights ? Fault(field, "has (capbroker.v1.rights) and is no descriptor")
+                      : absl::OkStatus();
+  }
+  if (!has_rights) return Fault(field, "is a descriptor without (capbroker.v1.rights)");
+  const v1::DescriptorRights& rights = field.options().GetExtension(v1::rights);
+  if (rights.kinds().empty()) return Fault(field, "its rights name no kind");
+  for (int kind : rights.kinds()) {
+    if (kind == v1::DescriptorRights::KIND_UNSPECIFIED ||
+        !v1::DescriptorRights::Kind_IsValid(kind)) {
+      return Fault(field, absl::StrCat("its rights name the unknown kind ", kind));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// `seen` makes recursive types (of responses) end.
+absl::StatusOr<bool> Search(const Descriptor& type,
+                            absl::flat_hash_set<const Descriptor*>& seen) {
+  bool found = false;
+  if (!seen.insert(&type).second) return found;
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    CB_RETURN_IF_ERROR(CheckRights(field));
+    if (IsDescriptorField(field)) {
+      found = true;
+    } else if (field.is_map() && field.message_type()->map_value()->message_type() != nullptr &&
+               IsDescriptorField(*field.message_type()->map_value())) {
+      return Fault(field, "descriptors cannot be in a map");
+    } else if (field.message_type() != nullptr) {
+      CB_ASSIGN_OR_RETURN(const bool below, Search(*field.message_type(), seen));
+      found = found || below;
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+bool IsDescriptorField(const FieldDescriptor& field) {
+  return field.message_type() != nullptr &&
+         field.message_type()->full_name() == v1::Descriptor::descriptor()->full_name();
+}
+
+absl::StatusOr<bool> CarriesDescriptors(const Descriptor& type) {
+  absl::flat_hash_set<const Descriptor*> seen;
+  return Search(type, seen);
+}
+
+}  // namespace capbroker::authority
