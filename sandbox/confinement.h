@@ -1,0 +1,50 @@
+// The layers that init and worker share, entered once, by the init, before it
+// forks the worker.
+//
+// Lives in: the child of the zygote, single-threaded, between clone and fork.
+#ifndef SANDBOX_CONFINEMENT_H_
+#define SANDBOX_CONFINEMENT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "sandbox/identity.h"
+#include "sandbox/layers.h"
+#include "sandbox/root_view.h"
+#include "sandbox/step_result.h"
+
+namespace capbroker::sandbox {
+
+struct Confinement {
+  LayerSet layers;
+  Ids own_ids;                  // of the zygote, as it sees them
+  std::optional<Ids> assigned;  // with Layer::kUnprivilegedUid
+  FdRef starter;                // pidfd of the zygote
+  FdRef maps_written;  // end of file or a byte when the zygote wrote the maps
+  FdRef ruleset;       // with Layer::kLandlock
+  const std::vector<ProgramPlace>* places = nullptr;  // executed workers only
+};
+
+// CLONE_NEW* of the layers.
+uint64_t NamespaceFlags(LayerSet layers);
+
+// True if the zygote maps the child's ids, so that the child waits for it.
+inline bool MapsFromOutside(const Confinement& confinement) {
+  return confinement.layers.Has(Layer::kUserNamespace) &&
+         confinement.assigned.has_value();
+}
+
+// Enters every layer but the system call table and the resource bounds.
+StepResult EnterLayers(const Confinement& confinement);
+
+// Dies with the parent: asks for SIGKILL at its death, and looks whether it
+// lives still.
+StepResult DieWithStarter(FdRef starter);
+
+}  // namespace capbroker::sandbox
+
+#endif  // SANDBOX_CONFINEMENT_H_

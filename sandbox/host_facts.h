@@ -1,0 +1,38 @@
+// What this host lets a worker's confinement use, found by trying.
+//
+// Settings that forbid a layer are many (sysctls, LSM policies, a container's
+// own filter), so asking each is guesswork. A child tries every layer for real
+// and is gone; the settings are read only to say who forbids what failed.
+//
+// Lives in: the zygote, and programs that explain a host (`capbroker check`).
+#ifndef SANDBOX_HOST_FACTS_H_
+#define SANDBOX_HOST_FACTS_H_
+
+#include <map>
+#include <string>
+
+#include "sandbox/layers.h"
+
+namespace capbroker::sandbox {
+
+struct HostFacts {
+  std::string kernel_release;
+  // Layers that a worker started by this process can have.
+  LayerSet offered;
+  // Why each of the others cannot be had: what failed, with which errno, and
+  // the setting that forbids it where one is known.
+  std::map<Layer, std::string> forbidden;
+  int landlock_abi = 0;  // 0: none
+  // This process has root's authority over the uids that workers are given.
+  bool may_assign_uids = false;
+
+  // One line per layer, for people.
+  std::string ToString() const;
+};
+
+// Takes about 2 ms and forks. For a process with a single thread.
+HostFacts ProbeHost();
+
+}  // namespace capbroker::sandbox
+
+#endif  // SANDBOX_HOST_FACTS_H_

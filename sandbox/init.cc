@@ -1,0 +1,299 @@
+#include "sandbox/init.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "sandbox/descriptor_table.h"
+#include "sandbox/report.h"
+#include "sandbox/seccomp.h"
+
+namespace capbroker::sandbox {
+namespace {
+
+// The init's whole descriptor table; the listener comes later.
+constexpr int kReportPlace = 0;
+constexpr int kLifelinePlace = 1;
+constexpr int kHandOverPlace = 2;
+constexpr int kChildrenPlace = 3;  // a signalfd for SIGCHLD
+
+enum ExitCode { kReported = 0, kStartFailed = 1, kLifelineEnded = 2 };
+
+void Send(FdRef report_socket, const Report& report) {
+  if (!report_socket.valid()) return;
+  // Never waits: a supervisor that does not read learns of the end by end of
+  // file.
+  (void)!send(report_socket.get(), &report, sizeof report,
+              MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void SendStartFailed(FdRef report_socket, StepResult result) {
+  Report report;
+  report.kind = Report::Kind::kStartFailed;
+  report.step = result.failed;
+  report.error_number = result.error_number;
+  Send(report_socket, report);
+}
+
+[[noreturn]] void FailStart(FdRef report_socket, StepResult result) {
+  SendStartFailed(report_socket, result);
+  _exit(kStartFailed);
+}
+
+Report ExitReport(int status, const rusage& usage) {
+  Report report;
+  report.kind = Report::Kind::kExited;
+  if (WIFSIGNALED(status)) {
+    report.signal = WTERMSIG(status);
+  } else {
+    report.exit_code = WEXITSTATUS(status);
+  }
+  const auto microseconds = [](const timeval& time) {
+    return static_cast<uint64_t>(time.tv_sec) * 1000000 +
+           static_cast<uint64_t>(time.tv_usec);
+  };
+  report.user_microseconds = microseconds(usage.ru_utime);
+  report.system_microseconds = microseconds(usage.ru_stime);
+  report.peak_memory_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  return report;
+}
+
+// What failed in a worker that ended without a word.
+StepResult UntoldFailure(int status) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kDescriptorsFailedCode) {
+    return FailedWith(Step::kDescriptors, EBADF);
+  }
+  return FailedWith(Step::kHandOver, ECHILD);
+}
+
+// The wait of an init for its worker.
+class Vigil {
+ public:
+  Vigil(const InitPlan& plan, pid_t worker)
+      : worker_(worker), layers_(plan.confinement.layers) {
+    if (plan.report.valid()) report_ = FdRef::FromRaw(kReportPlace);
+    if (plan.lifeline.valid()) lifeline_ = FdRef::FromRaw(kLifelinePlace);
+    hand_over_ = FdRef::FromRaw(kHandOverPlace);
+  }
+
+  [[noreturn]] void Keep() {
+    for (;;) {
+      // Negative descriptors are passed over by poll.
+      pollfd events[] = {{lifeline_.get(), 0, 0},
+                         {hand_over_.get(), POLLIN, 0},
+                         {listener_.get(), POLLIN, 0},
+                         {kChildrenPlace, POLLIN, 0}};
+      if (poll(events, 4, -1) < 0) continue;
+      if (events[0].revents != 0) EndWithLifeline();
+      // Before anything else of the worker's, so that "started" is told first.
+      if (events[1].revents != 0) ReadHandOver();
+      if (events[2].revents != 0) TakeViolation(events[2].revents);
+      if (events[3].revents != 0) Reap();
+    }
+  }
+
+ private:
+  // INVARIANT(no-orphans): with a PID namespace everything in it dies by this
+  // exit.
+  [[noreturn]] void EndWithLifeline() {
+    kill(worker_, SIGKILL);
+    _exit(kLifelineEnded);
+  }
+
+  // False if there was nothing to read.
+  bool ReadHandOver() {
+    HandOver message;
+    iovec data = {.iov_base = &message, .iov_len = sizeof message};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr packet = {};
+    packet.msg_iov = &data;
+    packet.msg_iovlen = 1;
+    packet.msg_control = control;
+    packet.msg_controllen = sizeof control;
+    const ssize_t got =
+        recvmsg(hand_over_.get(), &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0 && errno == EAGAIN) return false;
+    if (got == static_cast<ssize_t>(sizeof message)) {
+      TakeListener(packet);
+      if (message.result.ok()) {
+        ready_ = true;
+      } else {
+        failure_ = message.result;
+      }
+      return true;
+    }
+    // End of file: the worker's own code runs, or the worker is gone.
+    hand_over_ = FdRef();
+    if (ready_ && failure_.ok()) {
+      started_ = true;
+      Report report;
+      report.kind = Report::Kind::kStarted;
+      report.layers = layers_.bits();
+      Send(report_, report);
+    }
+    return true;
+  }
+
+  void TakeListener(msghdr& packet) {
+    const cmsghdr* header = CMSG_FIRSTHDR(&packet);
+    if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return;
+    int fd;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    listener_ = UniqueFd(fd);
+  }
+
+  void TakeViolation(short events) {
+    if ((events & POLLIN) == 0) {
+      listener_.Reset();  // the worker's last thread is gone
+      return;
+    }
+    const std::optional<seccomp_data> call = ReceiveViolation(listener_);
+    if (!call.has_value()) return;
+    // INVARIANT(default-deny): the call is never answered, so it never happens.
+    kill(worker_, SIGKILL);
+    if (violated_) return;  // another thread of the dying worker
+    violated_ = true;
+    Report report;
+    report.kind = Report::Kind::kViolation;
+    report.architecture = call->arch;
+    report.system_call = call->nr;
+    static_assert(sizeof report.arguments == sizeof call->args);
+    std::memcpy(report.arguments, call->args, sizeof report.arguments);
+    report.instruction = call->instruction_pointer;
+    Send(report_, report);
+  }
+
+  void Reap() {
+    signalfd_siginfo signal;
+    (void)!read(kChildrenPlace, &signal, sizeof signal);
+    for (;;) {
+      int status = 0;
+      rusage usage;
+      const pid_t ended = wait4(-1, &status, WNOHANG | __WALL, &usage);
+      if (ended <= 0) return;
+      if (ended != worker_) continue;  // an orphan of the namespace
+      while (hand_over_.valid() && ReadHandOver()) {
+      }
+      if (!started_)
+        FailStart(report_, failure_.ok() ? UntoldFailure(status) : failure_);
+      Send(report_, ExitReport(status, usage));
+      _exit(kReported);
+    }
+  }
+
+  const pid_t worker_;
+  const LayerSet layers_;
+  FdRef report_;
+  FdRef lifeline_;
+  FdRef hand_over_;
+  UniqueFd listener_;
+  bool ready_ = false;
+  bool started_ = false;
+  bool violated_ = false;
+  StepResult failure_;
+};
+
+StepResult ConfineInit(const InitPlan& plan, int hand_over, int children,
+                       pid_t worker) {
+  std::vector<Placement> placements = {{hand_over, kHandOverPlace},
+                                       {children, kChildrenPlace}};
+  if (plan.report.valid())
+    placements.push_back({plan.report.get(), kReportPlace});
+  if (plan.lifeline.valid())
+    placements.push_back({plan.lifeline.get(), kLifelinePlace});
+  if (StepResult result = ArrangeDescriptors(placements); !result.ok())
+    return result;
+  if (!plan.confinement.layers.Has(Layer::kSystemCallTable)) return Done();
+  ParameterValues values = {};
+  values[static_cast<size_t>(Parameter::kWorkerPid)] =
+      static_cast<uint32_t>(worker);
+  StepResult result = InstallFilter(plan.table->Bind(values));
+  if (!result.ok()) result.failed = Step::kConfineInit;
+  return result;
+}
+
+// Room for the placements, whatever the application had allowed itself.
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+Policy InitPolicy() {
+  Policy p;
+  p.Add(On("poll", "ppoll", "read", "recvmsg", "wait4", "close", "exit_group",
+           "restart_syscall")
+            .Always(Allow())
+            .For("waiting for the worker, the lifeline and violations"));
+  p.Add(On("sendto")
+            .When({Arg32(0).Is(kReportPlace), Arg64(4).Is(0)}, Allow())
+            .Otherwise(Die())
+            .For("reports"));
+  p.Add(On("ioctl")
+            .When({Arg32(1).Is(SECCOMP_IOCTL_NOTIF_RECV)}, Allow())
+            .Otherwise(Die())
+            .For("violations are received, never answered"));
+  p.Add(On("kill")
+            .When({Arg32(0).Is(Parameter::kWorkerPid), Arg32(1).Is(SIGKILL)},
+                  Allow())
+            .Otherwise(Die())
+            .For("a violation, the end of the lifeline"));
+  return p;
+}
+
+void RunInit(const InitPlan& plan) {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  RaiseDescriptorLimit();
+  setsid();  // the terminal's signals are for the application
+
+  if (StepResult result = EnterLayers(plan.confinement); !result.ok()) {
+    FailStart(plan.report, result);
+  }
+  signal(SIGCHLD, SIG_DFL);  // the application may have ignored its children
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  // Bare numbers: both processes rearrange their tables, and neither returns
+  // from here.
+  const int child_ended = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  int hand_over[2];
+  if (child_ended < 0 ||
+      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, hand_over) != 0) {
+    FailStart(plan.report, FailedWithErrno(Step::kForkWorker));
+  }
+  const pid_t init = getpid();
+  // The C library's fork: it tells the library about the new thread's id.
+  const pid_t worker = fork();
+  if (worker < 0) FailStart(plan.report, FailedWithErrno(Step::kForkWorker));
+  if (worker == 0) RunWorker(plan.worker, FdRef::FromRaw(hand_over[1]), init);
+
+  // Closes the worker's end as well.
+  const StepResult confined =
+      ConfineInit(plan, hand_over[0], child_ended, worker);
+  if (!confined.ok()) {
+    kill(worker, SIGKILL);
+    SendStartFailed(FdRef::FromRaw(kReportPlace), confined);
+    _exit(kStartFailed);
+  }
+  Vigil(plan, worker).Keep();
+}
+
+}  // namespace capbroker::sandbox

@@ -1,0 +1,37 @@
+// Landlock: a domain in which nothing is allowed that the running kernel can
+// forbid, but reading beneath the stated places and executing the stated files.
+//
+// Rules hold for inodes, so a ruleset made in the zygote still means the same
+// files in a worker's mount namespace.
+//
+// Lives in: the zygote (making rulesets), init and worker (entering them).
+#ifndef SANDBOX_LANDLOCK_H_
+#define SANDBOX_LANDLOCK_H_
+
+#include "base/unique_fd.h"
+#include "sandbox/step_result.h"
+
+namespace capbroker::sandbox {
+
+// The ABI of the running kernel; 0 if it has no Landlock or it is switched off.
+int LandlockAbi();
+
+// A ruleset that denies everything which the kernel can deny: files, TCP ports,
+// and signals and abstract sockets to outside of the domain. Newer kernels'
+// rights are denied, too, without being known here.
+StepResult MakeDenyAllRuleset(UniqueFd& ruleset);
+
+// Lets the domain read `place` (a descriptor of a file or directory) and what
+// is beneath it. To map a file as code it must be read, not executed.
+StepResult AllowRead(FdRef ruleset, FdRef place);
+
+// Lets the domain execute and read the file `program`. A file without a place
+// in a file system (a memfd) needs no rule.
+StepResult AllowExecute(FdRef ruleset, FdRef program);
+
+// Enters a domain nested in the present one. Needs no_new_privs.
+StepResult EnterLandlockDomain(FdRef ruleset);
+
+}  // namespace capbroker::sandbox
+
+#endif  // SANDBOX_LANDLOCK_H_

@@ -1,0 +1,174 @@
+#include "sandbox/worker.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio_ext.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "sandbox/fstat_answer.h"
+#include "sandbox/landlock.h"
+#include "sandbox/seccomp.h"
+
+namespace capbroker::sandbox {
+namespace {
+
+constexpr int kHandOverPlace = kGrantedPlaces;
+constexpr int kProgramPlace = kGrantedPlaces + 1;
+static_assert(kProgramPlace < kPlacesEnd);
+
+// The path of execveat. Its address is part of the table's row.
+constexpr char kNoPath[] = "";
+
+bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
+  HandOver message = {.result = result};
+  iovec data = {.iov_base = &message, .iov_len = sizeof message};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr packet = {};
+  packet.msg_iov = &data;
+  packet.msg_iovlen = 1;
+  if (listener.valid()) {
+    packet.msg_control = control;
+    packet.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&packet);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    const int fd = listener.get();
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  return sendmsg(hand_over.get(), &packet, MSG_NOSIGNAL) ==
+         static_cast<ssize_t>(sizeof message);
+}
+
+StepResult ResetSignals(const WorkerPlan& plan) {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    // Fails for SIGKILL, SIGSTOP and the two that the C library keeps, which
+    // have defaults.
+    struct sigaction action = {};
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+  const bool answers_fstat = plan.entry != nullptr &&
+                             plan.layers.Has(Layer::kSystemCallTable) &&
+                             !plan.layers.Has(Layer::kMountNamespace);
+  if (answers_fstat && !AnswerFstatBySignal())
+    return FailedWithErrno(Step::kSignals);
+  sigset_t none;
+  sigemptyset(&none);
+  return sigprocmask(SIG_SETMASK, &none, nullptr) == 0
+             ? Done()
+             : FailedWithErrno(Step::kSignals);
+}
+
+StepResult DieWithInit(pid_t init) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+    return FailedWithErrno(Step::kParentWatch);
+  // INVARIANT(no-orphans): the init may have died before the signal was asked
+  // for.
+  return getppid() == init ? Done() : FailedWith(Step::kParentWatch, ESRCH);
+}
+
+StepResult StartSession() {
+  if (setsid() < 0 || chdir("/") != 0) return FailedWithErrno(Step::kSession);
+  umask(077);
+  return Done();
+}
+
+// Leaves the hand-over socket at kHandOverPlace.
+StepResult PlaceDescriptors(const WorkerPlan& plan, FdRef hand_over) {
+  std::vector<Placement> placements = plan.descriptors;
+  placements.push_back({hand_over.get(), kHandOverPlace, true});
+  if (plan.program.valid())
+    placements.push_back({plan.program.get(), kProgramPlace, true});
+  if (StepResult result = ArrangeDescriptors(placements); !result.ok())
+    return result;
+  if (plan.program.valid()) {
+    // Above the descriptor bound that is set next: nothing can get this number
+    // again.
+    if (dup3(kProgramPlace, plan.program_number, O_CLOEXEC) < 0 ||
+        close(kProgramPlace) != 0) {
+      return FailedWithErrno(Step::kDescriptors);
+    }
+  }
+  return Done();
+}
+
+// INVARIANT(default-deny): from here on the table holds, whatever happens next.
+StepResult EnterTable(const WorkerPlan& plan, UniqueFd& listener) {
+  if (!plan.layers.Has(Layer::kSystemCallTable)) return Done();
+  ParameterValues values = {};
+  values[static_cast<size_t>(Parameter::kWorkerPid)] =
+      static_cast<uint32_t>(getpid());
+  values[static_cast<size_t>(Parameter::kProgramDescriptor)] =
+      static_cast<uint32_t>(plan.program_number);
+  values[static_cast<size_t>(Parameter::kProgramPath)] =
+      reinterpret_cast<uint64_t>(&kNoPath);
+  const std::vector<sock_filter> program = plan.table->Bind(values);
+  return plan.layers.Has(Layer::kViolationReports)
+             ? InstallFilterWithListener(program, listener)
+             : InstallFilter(program);
+}
+
+// `hand_over` is where the socket is, in and out.
+StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init,
+                   UniqueFd& listener) {
+  if (StepResult result = DieWithInit(init); !result.ok()) return result;
+  if (StepResult result = ResetSignals(plan); !result.ok()) return result;
+  if (StepResult result = StartSession(); !result.ok()) return result;
+  // A domain inside the init's, so that the init is out of its reach.
+  if (plan.layers.Has(Layer::kLandlock)) {
+    if (StepResult result = EnterLandlockDomain(plan.ruleset); !result.ok())
+      return result;
+  }
+  if (StepResult result = PlaceDescriptors(plan, hand_over); !result.ok()) {
+    // By its number the socket may be anything now, also a granted descriptor.
+    _exit(kDescriptorsFailedCode);
+  }
+  hand_over = FdRef::FromRaw(kHandOverPlace);
+  if (StepResult result = ApplyLimits(plan.limits); !result.ok()) return result;
+  return EnterTable(plan, listener);
+}
+
+[[noreturn]] void RunEntry(const absl::FunctionRef<int()>& entry) {
+  // What the application had buffered at the fork is the application's to
+  // write.
+  __fpurge(stdout);
+  __fpurge(stderr);
+  const int code = entry();
+  std::fflush(nullptr);
+  // No atexit handlers and no destructors: they are the application's.
+  _exit(code);
+}
+
+}  // namespace
+
+void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init) {
+  UniqueFd listener;
+  const StepResult result = Confine(plan, hand_over, init, listener);
+  if (!Tell(hand_over, result, listener) || !result.ok())
+    _exit(kFailedStartCode);
+  // INVARIANT(fail-closed): with the listener the worker could answer for the
+  // init.
+  if (listener.valid() && close(std::move(listener).Release()) != 0)
+    _exit(kFailedStartCode);
+  if (plan.entry != nullptr) {
+    if (close(kHandOverPlace) != 0) _exit(kFailedStartCode);
+    RunEntry(*plan.entry);
+  }
+  // Closes program and hand-over socket, which tells the init.
+  syscall(SYS_execveat, plan.program_number, kNoPath, plan.arguments,
+          plan.environment, AT_EMPTY_PATH);
+  Tell(hand_over, FailedWithErrno(Step::kExecute), FdRef());
+  _exit(kFailedStartCode);
+}
+
+}  // namespace capbroker::sandbox

@@ -1,0 +1,58 @@
+// The last steps of a start, in the worker itself, up to its first line of
+// code.
+//
+// Lives in: the worker.
+#ifndef SANDBOX_WORKER_H_
+#define SANDBOX_WORKER_H_
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "base/unique_fd.h"
+#include "sandbox/descriptor_table.h"
+#include "sandbox/filter_compiler.h"
+#include "sandbox/layers.h"
+#include "sandbox/resource_bounds.h"
+#include "sandbox/step_result.h"
+
+namespace capbroker::sandbox {
+
+// What a worker tells its init, over a socket that it closes before its own
+// code runs (an executed program: by the exec). At most two of them: "ready",
+// perhaps with the listener; or a failure.
+struct HandOver {
+  StepResult result;
+};
+
+// Exit codes of a worker whose start failed; meaningful only before "ready".
+inline constexpr int kFailedStartCode = 127;
+inline constexpr int kDescriptorsFailedCode =
+    126;  // it had no way left to tell
+
+struct WorkerPlan {
+  LayerSet layers;
+  std::vector<Placement> descriptors;
+  std::vector<ResourceLimit> limits;
+  FdRef ruleset;                          // with Layer::kLandlock
+  const CompiledFilter* table = nullptr;  // with Layer::kSystemCallTable
+
+  // What runs: either,
+  const absl::FunctionRef<int()>* entry = nullptr;
+  // or a program. It is executed from `program_number`, which no later
+  // descriptor can have.
+  FdRef program;
+  int program_number = -1;
+  char* const* arguments = nullptr;
+  char* const* environment = nullptr;
+};
+
+// Caller: the init's child, right after the fork. `hand_over` is a seqpacket
+// socket to the init.
+[[noreturn]] void RunWorker(const WorkerPlan& plan, FdRef hand_over,
+                            pid_t init);
+
+}  // namespace capbroker::sandbox
+
+#endif  // SANDBOX_WORKER_H_

@@ -1,0 +1,54 @@
+// The two tables of system calls that confine workers.
+//
+// Three outcomes (policy.h), chosen by one question: what would an honest
+// program do with it?
+//
+// - Allowed: computing, memory that is never executable, threads, time, and
+//   everything that acts only on descriptors which the worker was given;
+// - Fails softly: what names something (a path, an address, another process),
+//   because libraries probe; and what would change an object that others hold,
+//   too;
+// - Dies: what only an attack does (ptrace, mounts, namespaces, BPF, io_uring,
+//   ...), and every call that is in neither list.
+//
+// Descriptors keep their rights: O_APPEND cannot be cleared, modes, owners,
+// times and attributes of a file cannot be changed, a socket cannot be
+// connected, bound or made to send to an address, and an exec happens only as
+// the start of an executed worker.
+//
+// What a filter cannot see: the address in sendmsg's msg_name is in memory.
+// Never hand a worker a datagram socket that is not AF_UNIX.
+//
+// Runs in: the zygote, and tests.
+#ifndef SANDBOX_WORKER_POLICY_H_
+#define SANDBOX_WORKER_POLICY_H_
+
+#include "sandbox/policy.h"
+
+namespace capbroker::sandbox {
+
+struct WorkerTable {
+  enum class Kind {
+    kForked,    // never maps or executes code
+    kExecuted,  // also: its own start, the loader's open, read-only executable
+                // file mappings
+  };
+  Kind kind = Kind::kForked;
+  // Start::resizes_files.
+  bool resizes_files = false;
+  // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
+  // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
+  // kept from forked workers, and their fstat() is answered as fstat_answer.h
+  // says. Executed ones can see the metadata of any path then.
+  bool has_own_root = true;
+};
+
+Policy WorkerPolicy(const WorkerTable& table);
+
+// execveat of an executed worker: the number above every descriptor that it can
+// have, so that no later descriptor matches the row.
+inline constexpr int kHighestDescriptorBound = 4096;
+
+}  // namespace capbroker::sandbox
+
+#endif  // SANDBOX_WORKER_POLICY_H_
