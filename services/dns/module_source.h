@@ -1,0 +1,57 @@
+// The sources of nsswitch.conf(5) that are modules: called on a few threads, so
+// that one that blocks does not block the service.
+//
+// Lives in: the service process. Thread-safe. Starts threads at the first question.
+#ifndef SERVICES_DNS_MODULE_SOURCE_H_
+#define SERVICES_DNS_MODULE_SOURCE_H_
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "services/dns/host_source.h"
+#include "services/dns/nss_module.h"
+
+namespace capbroker::dns {
+
+inline constexpr int kModuleThreads = 4;
+
+// The threads, shared by all modules. Their jobs are not waited for at the end: a
+// module may block for ever.
+class ModuleThreads {
+ public:
+  ModuleThreads();
+  ~ModuleThreads();
+  ModuleThreads(const ModuleThreads&) = delete;
+  ModuleThreads& operator=(const ModuleThreads&) = delete;
+
+  // Calls `work` on a thread, and `done` with what it gives. `done` is called with
+  // kTryAgain instead when `give_up` comes first, while it waits or while it works;
+  // not once a stop was requested, nor after this object is gone. False when no
+  // thread can be had: then `done` is not called.
+  bool Run(std::function<HostAnswer()> work, absl::Time give_up, std::stop_token stop,
+           HostSource::Done done);
+
+ private:
+  class Pool;
+  const std::shared_ptr<Pool> pool_;
+};
+
+class ModuleSource : public HostSource {
+ public:
+  // `threads` outlives this.
+  ModuleSource(std::shared_ptr<const NssModule> module, ModuleThreads* threads)
+      : module_(std::move(module)), threads_(threads) {}
+
+  void Ask(std::shared_ptr<const HostQuestion> question, std::stop_token stop, Done done) override;
+
+ private:
+  const std::shared_ptr<const NssModule> module_;
+  ModuleThreads* const threads_;
+};
+
+}  // namespace capbroker::dns
+
+#endif  // SERVICES_DNS_MODULE_SOURCE_H_

@@ -1,0 +1,166 @@
+#include "services/file/file_client.h"
+
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "capbroker/v1/authority.pb.h"
+#include "transport/call_descriptors.h"
+#include "transport/grpc_status.h"
+
+namespace capbroker::file {
+namespace {
+
+// The context of one call and the descriptors that come with its answer.
+struct CallState {
+  explicit CallState(absl::Duration timeout) : descriptors(&context) {
+    if (timeout != absl::InfiniteDuration()) {
+      context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    }
+  }
+  grpc::ClientContext context;
+  CallDescriptors descriptors;
+};
+
+// The failure of one file of many, with its denial as that of a whole call has it.
+absl::Status StatusOf(const v1::OpenManyResponse::Result& result) {
+  ::capbroker::v1::RpcStatus details;
+  if (result.has_denial()) details.add_details()->PackFrom(result.denial());
+  return FromGrpcStatus(grpc::Status(static_cast<grpc::StatusCode>(result.code()), result.message(),
+                                     details.SerializeAsString()));
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> Files::Open(absl::string_view path, v1::Access access) const {
+  CallState call(timeout_);
+  v1::OpenRequest request;
+  request.set_path(std::string(path));
+  request.set_access(access);
+  v1::OpenResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.Open(&call.context, request, &response)));
+  return call.descriptors.Take(response.file());
+}
+
+absl::StatusOr<UniqueFd> Files::OpenForReading(absl::string_view path) const {
+  return Open(path, v1::ACCESS_READ);
+}
+
+absl::StatusOr<std::optional<UniqueFd>> Files::TryOpenForReading(absl::string_view path) const {
+  absl::StatusOr<UniqueFd> file = OpenForReading(path);
+  if (absl::IsNotFound(file.status())) return std::nullopt;
+  if (!file.ok()) return file.status();
+  return *std::move(file);
+}
+
+absl::StatusOr<std::vector<absl::StatusOr<UniqueFd>>> Files::OpenManyForReading(
+    absl::Span<const std::string> paths) const {
+  CallState call(timeout_);
+  v1::OpenManyRequest request;
+  for (const std::string& path : paths) {
+    v1::OpenRequest& file = *request.add_files();
+    file.set_path(path);
+    file.set_access(v1::ACCESS_READ);
+  }
+  v1::OpenManyResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.OpenMany(&call.context, request, &response)));
+  if (response.results_size() != request.files_size()) {
+    return absl::InternalError("open many: answer of another length");
+  }
+  std::vector<absl::StatusOr<UniqueFd>> files;
+  for (const v1::OpenManyResponse::Result& result : response.results()) {
+    if (result.code() == 0) {
+      files.push_back(call.descriptors.Take(result.file()));
+      continue;
+    }
+    files.push_back(StatusOf(result));
+  }
+  return files;
+}
+
+absl::StatusOr<UniqueFd> Files::Create(absl::string_view path, v1::Access access,
+                                       uint32_t mode) const {
+  CallState call(timeout_);
+  v1::CreateRequest request;
+  request.set_path(std::string(path));
+  request.set_access(access);
+  request.set_mode(mode);
+  v1::CreateResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.Create(&call.context, request, &response)));
+  return call.descriptors.Take(response.file());
+}
+
+absl::StatusOr<v1::FileStatus> Files::Stat(absl::string_view path, bool no_follow) const {
+  CallState call(timeout_);
+  v1::StatRequest request;
+  request.set_path(std::string(path));
+  request.set_no_follow(no_follow);
+  v1::StatResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.Stat(&call.context, request, &response)));
+  return std::move(*response.mutable_status());
+}
+
+absl::StatusOr<v1::FileStatus> Files::Stat(absl::string_view path) const {
+  return Stat(path, /*no_follow=*/false);
+}
+
+absl::StatusOr<v1::FileStatus> Files::StatSymlink(absl::string_view path) const {
+  return Stat(path, /*no_follow=*/true);
+}
+
+absl::StatusOr<std::string> Files::ReadLink(absl::string_view path) const {
+  CallState call(timeout_);
+  v1::ReadLinkRequest request;
+  request.set_path(std::string(path));
+  v1::ReadLinkResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.ReadLink(&call.context, request, &response)));
+  return std::move(*response.mutable_target());
+}
+
+absl::StatusOr<std::string> Files::RealPath(absl::string_view path) const {
+  CallState call(timeout_);
+  v1::RealPathRequest request;
+  request.set_path(std::string(path));
+  v1::RealPathResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.RealPath(&call.context, request, &response)));
+  return std::move(*response.mutable_path());
+}
+
+absl::StatusOr<std::vector<v1::ListDirectoryResponse::Entry>> Files::List(
+    absl::string_view path, size_t max_entries) const {
+  CallState call(timeout_);
+  v1::ListDirectoryRequest request;
+  request.set_path(std::string(path));
+  const std::unique_ptr<grpc::ClientReaderInterface<v1::ListDirectoryResponse>> reader =
+      stub_.ListDirectory(&call.context, request);
+  std::vector<v1::ListDirectoryResponse::Entry> entries;
+  v1::ListDirectoryResponse batch;
+  bool too_many = false;
+  while (reader->Read(&batch)) {
+    too_many = entries.size() + static_cast<size_t>(batch.entries_size()) > max_entries;
+    if (too_many) break;
+    for (v1::ListDirectoryResponse::Entry& entry : *batch.mutable_entries()) {
+      entries.push_back(std::move(entry));
+    }
+  }
+  if (too_many) call.context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (too_many) return absl::ResourceExhaustedError("list directory: too many entries");
+  CB_RETURN_IF_ERROR(FromGrpcStatus(status));
+  return entries;
+}
+
+absl::StatusOr<Files::DirectoryChannel> Files::OpenDirectory(absl::string_view path) const {
+  CallState call(timeout_);
+  v1::OpenDirectoryRequest request;
+  request.set_path(std::string(path));
+  v1::OpenDirectoryResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.OpenDirectory(&call.context, request, &response)));
+  CB_ASSIGN_OR_RETURN(UniqueFd lane, call.descriptors.Take(response.directory()));
+  return DirectoryChannel{std::move(lane), std::move(*response.mutable_path())};
+}
+
+}  // namespace capbroker::file

@@ -1,0 +1,163 @@
+#include "services/file/file_opener.h"
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "authority/denial.h"
+#include "services/file/directory_entries.h"
+#include "services/file/granted_files.h"
+#include "services/file/object_checks.h"
+#include "serving/call.h"
+
+namespace capbroker::file {
+namespace {
+
+using ::capbroker::serving::Call;
+
+// The same answer for a refusal as the generic checker gives, and plain words for
+// the rest.
+grpc::Status Answer(const Call& call, absl::string_view action, const absl::Status& status) {
+  if (const auto denial = authority::DenialOf(status)) return call.Refuse(denial->field());
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      absl::StrCat(action, ": ", status.message()));
+}
+
+// One file's failure in an answer about many.
+void Tell(const absl::Status& status, v1::OpenManyResponse::Result* result) {
+  result->set_code(static_cast<int32_t>(status.code()));
+  result->set_message(std::string(status.message()));
+  if (const auto denial = authority::DenialOf(status)) {
+    *result->mutable_denial() = *denial;
+    result->mutable_denial()->set_method("OpenMany");
+  }
+}
+
+void Tell(const struct stat& status, v1::FileStatus* told) {
+  told->set_kind(KindOf(status.st_mode));
+  told->set_size(static_cast<uint64_t>(status.st_size));
+  told->set_mode(status.st_mode & 07777);
+  told->set_owner(status.st_uid);
+  told->set_group(status.st_gid);
+  told->set_links(status.st_nlink);
+  told->mutable_modified()->set_seconds(status.st_mtim.tv_sec);
+  told->mutable_modified()->set_nanos(static_cast<int32_t>(status.st_mtim.tv_nsec));
+}
+
+}  // namespace
+
+grpc::Status FileOpenerService::Open(grpc::ServerContext* context, const v1::OpenRequest* request,
+                                     v1::OpenResponse* response) {
+  Call& call = Call::Of(context);
+  const GrantedFiles files(*call.limits(), reopener_);
+  absl::StatusOr<GrantedFiles::OpenedFile> file = files.Open(request->path(), request->access());
+  if (!file.ok()) return Answer(call, "open", file.status());
+  response->set_size(file->size);
+  return call.Attach(std::move(file->fd), response->mutable_file());
+}
+
+grpc::Status FileOpenerService::OpenMany(grpc::ServerContext* context,
+                                         const v1::OpenManyRequest* request,
+                                         v1::OpenManyResponse* response) {
+  Call& call = Call::Of(context);
+  const GrantedFiles files(*call.limits(), reopener_);
+  for (const v1::OpenRequest& wanted : request->files()) {
+    v1::OpenManyResponse::Result* const result = response->add_results();
+    absl::StatusOr<GrantedFiles::OpenedFile> file = files.Open(wanted.path(), wanted.access());
+    if (!file.ok()) {
+      Tell(file.status(), result);
+      continue;
+    }
+    result->set_size(file->size);
+    if (grpc::Status sent = call.Attach(std::move(file->fd), result->mutable_file()); !sent.ok()) {
+      return sent;
+    }
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FileOpenerService::Create(grpc::ServerContext* context,
+                                       const v1::CreateRequest* request,
+                                       v1::CreateResponse* response) {
+  Call& call = Call::Of(context);
+  const GrantedFiles files(*call.limits(), reopener_);
+  absl::StatusOr<GrantedFiles::CreatedFile> file =
+      files.Create(request->path(), request->access(), request->mode());
+  if (!file.ok()) return Answer(call, "create", file.status());
+  grpc::Status sent = call.Attach(file->TakeFd(), response->mutable_file());
+  if (sent.ok()) file->Keep();
+  return sent;
+}
+
+grpc::Status FileOpenerService::Stat(grpc::ServerContext* context, const v1::StatRequest* request,
+                                     v1::StatResponse* response) {
+  const Call& call = Call::Of(context);
+  const GrantedFiles files(*call.limits(), reopener_);
+  const absl::StatusOr<struct stat> status = files.Stat(
+      request->path(), request->no_follow() ? FinalSymlink::kKeep : FinalSymlink::kFollow);
+  if (!status.ok()) return Answer(call, "stat", status.status());
+  Tell(*status, response->mutable_status());
+  return grpc::Status::OK;
+}
+
+grpc::Status FileOpenerService::ReadLink(grpc::ServerContext* context,
+                                         const v1::ReadLinkRequest* request,
+                                         v1::ReadLinkResponse* response) {
+  const Call& call = Call::Of(context);
+  absl::StatusOr<std::string> target =
+      GrantedFiles(*call.limits(), reopener_).ReadLink(request->path());
+  if (!target.ok()) return Answer(call, "read link", target.status());
+  response->set_target(*std::move(target));
+  return grpc::Status::OK;
+}
+
+grpc::Status FileOpenerService::RealPath(grpc::ServerContext* context,
+                                         const v1::RealPathRequest* request,
+                                         v1::RealPathResponse* response) {
+  const Call& call = Call::Of(context);
+  absl::StatusOr<std::string> path =
+      GrantedFiles(*call.limits(), reopener_).RealPath(request->path());
+  if (!path.ok()) return Answer(call, "real path", path.status());
+  response->set_path(*std::move(path));
+  return grpc::Status::OK;
+}
+
+grpc::Status FileOpenerService::ListDirectory(
+    grpc::ServerContext* context, const v1::ListDirectoryRequest* request,
+    grpc::ServerWriter<v1::ListDirectoryResponse>* writer) {
+  const Call& call = Call::Of(context);
+  absl::StatusOr<UniqueFd> directory =
+      GrantedFiles(*call.limits(), reopener_).OpenForListing(request->path());
+  if (!directory.ok()) return Answer(call, "list directory", directory.status());
+  absl::StatusOr<DirectoryEntries> entries = DirectoryEntries::Read(*std::move(directory));
+  if (!entries.ok()) return Answer(call, "list directory", entries.status());
+  while (!context->IsCancelled()) {
+    const absl::StatusOr<v1::ListDirectoryResponse> batch = entries->Next();
+    if (!batch.ok()) return Answer(call, "list directory", batch.status());
+    if (batch->entries().empty()) return grpc::Status::OK;
+    if (!writer->Write(*batch)) break;
+  }
+  return grpc::Status::CANCELLED;
+}
+
+grpc::Status FileOpenerService::OpenDirectory(grpc::ServerContext* context,
+                                              const v1::OpenDirectoryRequest* request,
+                                              v1::OpenDirectoryResponse* response) {
+  Call& call = Call::Of(context);
+  absl::StatusOr<std::string> path =
+      GrantedFiles(*call.limits(), reopener_).RealDirectory(request->path());
+  if (!path.ok()) return Answer(call, "open directory", path.status());
+  v1::FileOpenerLimits narrowed;
+  narrowed.CopyFrom(*call.limits()->message());
+  narrowed.clear_paths();
+  narrowed.add_paths(*path == "/" ? "/" : absl::StrCat(*path, "/"));
+  response->set_path(*std::move(path));
+  return call.AttachChannel(narrowed, response->mutable_directory());
+}
+
+}  // namespace capbroker::file
