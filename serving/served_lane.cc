@@ -19,6 +19,7 @@ namespace {
 using transport::PacketHeader;
 using transport::PacketType;
 
+constexpr uint32_t kWatched = EPOLLIN | EPOLLRDHUP;
 // A larger response is serialised on the heap.
 constexpr size_t kStackMessage = 4096;
 
@@ -74,27 +75,38 @@ ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
 ServedLane::~ServedLane() { server_->lanes_.fetch_sub(1); }
 
 absl::Status ServedLane::Start() {
-  CB_ASSIGN_OR_RETURN(const uint64_t watch, server_->loop_->Add(lane_, EPOLLIN | EPOLLRDHUP,
+  CB_ASSIGN_OR_RETURN(const uint64_t watch, server_->loop_->Add(lane_, kWatched,
                                                                 shared_from_this()));
   absl::MutexLock lock(&mutex_);
   if (closed_) {
     server_->loop_->Remove(watch, lane_);
   } else {
     watch_ = watch;
+    if (!outbox_.empty()) (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
   }
   return absl::OkStatus();
 }
 
 void ServedLane::BeginEpoch() {
+  std::vector<CallPtr> found;
+  std::string survivors;
   while (true) {
-    const auto dropped = transport::ReceivePacket(lane_, Received(),
-                                                  transport::PacketDirection::kToService,
-                                                  transport::Blocking::kDontWait);
-    if (!dropped.ok() || !dropped->has_value()) break;
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
+        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
+                                 transport::Blocking::kDontWait);
+    if (!packet.ok()) return Close();
+    if (!packet->has_value()) break;
+    const uint64_t id = (*packet)->view.header.call;
+    survivors.append(reinterpret_cast<const char*>(&id), sizeof id);
+    if (CallPtr call = Accept(*std::move(*packet))) found.push_back(std::move(call));
+    // As many as a client may have in flight, and more than a packet holds of no
+    // honest one.
+    if (survivors.size() > transport::kMaxInlineMessage - sizeof id) return Close();
   }
   PacketHeader header = {};
   header.type = PacketType::kEpoch;
-  Transmit(header, {}, {}, {});
+  Transmit(header, {}, survivors, {});
+  for (CallPtr& call : found) Schedule(std::move(call));
 }
 
 void ServedLane::OnReady(uint32_t events) {
@@ -353,7 +365,7 @@ void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata
     full = outbox_bytes_ > server_->options_.max_outbox_bytes;
     outbox_.push_back(std::move(unsent));
     if (watch_ != 0) {
-      (void)server_->loop_->Modify(watch_, lane_, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+      (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
     }
   }
   if (full) Close();
@@ -371,7 +383,7 @@ void ServedLane::Flush() {
     outbox_bytes_ -= unsent.size();
     outbox_.pop_front();
   }
-  if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, EPOLLIN | EPOLLRDHUP);
+  if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched);
 }
 
 void ServedLane::FailCalls(const absl::Status& status) {

@@ -38,8 +38,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   // Starts watching the lane.
   absl::Status Start();
 
-  // Tells the client that a successor serves it: what it had sent is dropped, and
-  // its calls in flight end with UNAVAILABLE. Before Start().
+  // Tells the client that a successor serves it: what is unread in the socket is
+  // taken, and every other call in flight ends with UNAVAILABLE. Before Start().
   void BeginEpoch();
 
   // Ends the calls in flight with `status`, which is sent.

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <optional>
 #include <thread>
@@ -12,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/status_macros.h"
@@ -42,7 +44,12 @@ int64_t MonotonicNowNs() {
 class LaneClient::Core : public std::enable_shared_from_this<Core> {
  public:
   Core(UniqueFd lane, size_t max_message_size)
-      : max_message_size_(max_message_size), lane_(std::move(lane)) {}
+      : max_message_size_(max_message_size), lane_(std::move(lane)) {
+    // Here and not where lanes are made: this one may come from anybody.
+    const absl::Status usable = SetCancelTick(lane_);
+    absl::MutexLock lock(&mutex_);
+    if (!usable.ok()) broken_ = absl::UnavailableError("the channel is closed");
+  }
 
   void Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
             absl::FunctionRef<void(Reply&)> consume);
@@ -87,6 +94,7 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   void Lead(Pending* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::optional<ReceivedPacket>> Receive(const Pending* own, Blocking blocking);
   void Deliver(ReceivedPacket packet, Pending* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BeginEpoch(absl::string_view survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consume(ReceivedPacket& packet, Pending& own) ABSL_LOCKS_EXCLUDED(mutex_);
   void Store(ReceivedPacket& packet, Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Unpack(ReceivedPacket& packet, Reply& reply,
@@ -348,14 +356,7 @@ void LaneClient::Core::Consume(ReceivedPacket& packet, Pending& own) {
 
 void LaneClient::Core::Deliver(ReceivedPacket packet, Pending* own) {
   const PacketHeader& header = packet.view.header;
-  if (header.type == PacketType::kEpoch) {
-    const absl::Status lost =
-        absl::UnavailableError("the service restarted; the call may or may not have run");
-    std::vector<Pending*> calls;
-    for (auto& [id, call] : pending_) calls.push_back(call);
-    for (Pending* call : calls) Fail(*call, lost);
-    return;
-  }
+  if (header.type == PacketType::kEpoch) return BeginEpoch(packet.view.message);
   // An answer to a call that was cancelled or late is dropped, its descriptors
   // closed. INVARIANT(descriptor-belongs-to-call)
   const auto found = pending_.find(header.call);
@@ -368,6 +369,25 @@ void LaneClient::Core::Deliver(ReceivedPacket packet, Pending* own) {
   }
   Store(packet, call);
   Complete(call);
+}
+
+// `survivors`: the ids of the calls that the successor found in the socket and will
+// answer. Every other one went to the process that died.
+void LaneClient::Core::BeginEpoch(absl::string_view survivors) {
+  absl::flat_hash_set<uint64_t> kept;
+  for (; survivors.size() >= sizeof(uint64_t); survivors.remove_prefix(sizeof(uint64_t))) {
+    uint64_t id;
+    std::memcpy(&id, survivors.data(), sizeof id);
+    kept.insert(id);
+  }
+  std::vector<Pending*> lost;
+  for (auto& [id, call] : pending_) {
+    if (!kept.contains(id)) lost.push_back(call);
+  }
+  for (Pending* call : lost) {
+    Fail(*call,
+         absl::UnavailableError("the service restarted; the call may or may not have run"));
+  }
 }
 
 void LaneClient::Core::Store(ReceivedPacket& packet, Pending& call) {
@@ -500,8 +520,9 @@ void LaneClient::Core::Close() {
   absl::MutexLock lock(&mutex_);
   closing_ = true;
   FailAll(absl::UnavailableError("the channel is closed"));
-  // Wakes a leader that is blocked in recvmsg.
-  if (lane_.valid()) shutdown(lane_.get(), SHUT_RDWR);
+  // Wakes a leader that is blocked in recvmsg. Not otherwise: it would end the lane
+  // for a fork's copy of this object, too.
+  if (led_ && lane_.valid()) shutdown(lane_.get(), SHUT_RDWR);
   callbacks_ready_.SignalAll();
 }
 

@@ -52,10 +52,6 @@ absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client) {
     return ErrnoToStatus(errno, "make lane");
   }
   LanePair lane{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  timeval tick = {0, kCancelTickMs * 1000};
-  if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) != 0) {
-    return ErrnoToStatus(errno, "make lane");
-  }
   const int off = 0;
   if (from_client == ClientDescriptors::kRefused &&
       setsockopt(ends[1], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) != 0 &&
@@ -63,6 +59,14 @@ absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client) {
     return ErrnoToStatus(errno, "make lane");
   }
   return lane;
+}
+
+absl::Status SetCancelTick(FdRef lane) {
+  const timeval tick = {0, kCancelTickMs * 1000};
+  if (setsockopt(lane.get(), SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) != 0) {
+    return ErrnoToStatus(errno, "set receive timeout");
+  }
+  return absl::OkStatus();
 }
 
 SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {

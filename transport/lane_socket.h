@@ -39,6 +39,9 @@ absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client);
 // gRPC's core sets a flag and wakes nobody.
 inline constexpr int kCancelTickMs = 20;
 
+// Makes blocking receives on `lane` end after kCancelTickMs.
+absl::Status SetCancelTick(FdRef lane);
+
 // What a packet is made of, by reference.
 struct OutgoingPacket {
   PacketHeader header = {};  // magic and sizes are filled in

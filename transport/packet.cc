@@ -23,7 +23,8 @@ bool MayTravel(PacketType type, PacketDirection direction) {
 }
 
 bool HasBody(PacketType type) {
-  return type == PacketType::kRequest || type == PacketType::kResponse;
+  return type == PacketType::kRequest || type == PacketType::kResponse ||
+         type == PacketType::kEpoch;
 }
 
 // How many descriptors of the packet its header alone accounts for.
@@ -58,7 +59,7 @@ absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptor
   if (!MayTravel(header.type, direction)) return malformed("unexpected type");
   if ((header.flags & ~kFlagBulk) != 0) return malformed("unknown flag");
   const bool bulk = (header.flags & kFlagBulk) != 0;
-  if (bulk && !HasBody(header.type)) return malformed("flag without a message");
+  if (bulk && (!HasBody(header.type) || header.type == PacketType::kEpoch)) return malformed("flag without a message");
   if (!DescriptorsFit(header) || header.descriptor_count != descriptors) {
     return malformed("wrong number of descriptors");
   }

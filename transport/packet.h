@@ -27,7 +27,9 @@ enum class PacketType : uint8_t {
   // Service to client.
   kResponse = 16,
   kBuffer = 17,  // answers kBufferRequest; carries the memfd
-  kEpoch = 18,   // ends every call in flight with UNAVAILABLE: a successor serves now
+  // A successor serves now: ends every call in flight with UNAVAILABLE, but those
+  // whose ids are the message, because it found them unread.
+  kEpoch = 18,
 };
 
 // The message is not in the packet: a response's is in the memfd that is the

@@ -1,0 +1,92 @@
+// The broker's process: everything that //client declares in client/broker_main.h.
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/lifeline.h"
+#include "base/status_macros.h"
+#include "broker/broker_service.h"
+#include "broker/families.h"
+#include "broker/launcher.h"
+#include "broker/process.h"
+#include "broker/zygote.h"
+#include "broker/zygote_keeper.h"
+#include "client/broker_main.h"
+#include "serving/event_loop.h"
+#include "serving/lane_server.h"
+#include "serving/method_table.h"
+
+namespace capbroker {
+namespace broker {
+namespace {
+
+constexpr int kStartFailed = 125;
+
+// What the fork gave and the broker does not want. The rest it keeps: working
+// directory, ids, groups, umask, affinity, security label.
+absl::Status Shed(BrokerStart& start) {
+  const int held = start.lifeline.get();
+  // INVARIANT(no-orphans): from here on the broker dies with its handle.
+  CB_RETURN_IF_ERROR(DieWithLifeline(std::move(start.lifeline)));
+  ResetSignals();
+  // A Ctrl-C in the application's terminal is the application's to answer.
+  setsid();
+  NameProcess("capbroker");
+  ForbidInspection();
+  // Service processes and workers whose zygote has died become the broker's children.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  DropStandardStreams();
+  return CloseAllBut({start.application, FdRef::FromRaw(held)});
+}
+
+// INVARIANT(fork-before-threads): one thread, so that a zygote can be forked at any
+// time; gRPC's callback classes are called by the lane server, without gRPC's core.
+constexpr serving::LaneServerOptions kOneThread = {
+    .max_threads = 1,
+    .grow = false,
+    // The application is trusted, and waits for each of its workers with a call.
+    .max_calls_in_flight = 1 << 16,
+    .max_running = 1 << 16,
+};
+
+absl::Status Serve(BrokerStart start) {
+  CB_RETURN_IF_ERROR(Shed(start));
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  const rlimit before = RaiseDescriptorLimit();
+  // Nothing here is ever destroyed: the process ends by _exit() or SIGKILL.
+  CB_ASSIGN_OR_RETURN(std::unique_ptr<serving::EventLoop> loop, serving::EventLoop::Create());
+  serving::LaneServer server(loop.get(), kOneThread);
+  const auto enter_worker = start.enter_worker;
+  ZygoteKeeper zygote(loop.get(), [=](UniqueFd control, UniqueFd lifeline) {
+    return RunZygote({std::move(control), std::move(lifeline), enter_worker, before});
+  });
+  CB_RETURN_IF_ERROR(zygote.Start());
+  const BrokerParts parts = {loop.get(), &server, &zygote};
+  Families families(parts);
+  Launcher launcher(parts, &families, enter_worker != nullptr);
+  const std::unique_ptr<serving::Dispatch> service =
+      MakeBrokerService(&families, &launcher, &zygote);
+  const absl::StatusOr<std::shared_ptr<serving::ServedLane>> lane =
+      server.Serve(std::move(start.application),
+                   serving::MethodTable::Build({service.get()}, nullptr), nullptr,
+                   [] { _exit(0); });
+  if (!lane.ok()) return lane.status();
+  server.Run();
+  _exit(0);
+}
+
+}  // namespace
+}  // namespace broker
+
+int RunBroker(BrokerStart start) {
+  const absl::Status failed = broker::Serve(std::move(start));
+  broker::Log(absl::StrCat("the broker cannot start: ", failed.ToString()));
+  return broker::kStartFailed;
+}
+
+}  // namespace capbroker

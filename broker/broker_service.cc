@@ -1,0 +1,148 @@
+#include "broker/broker_service.h"
+
+#include <grpcpp/server_context.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/late_answer.h"
+#include "broker/process.h"
+#include "capbroker/v1/broker.dispatch.h"
+#include "capbroker/v1/broker.grpc.pb.h"
+#include "serving/call.h"
+
+namespace capbroker::broker {
+namespace {
+
+using Context = grpc::CallbackServerContext;
+using Reactor = grpc::ServerUnaryReactor;
+
+class BrokerService final : public v1::Broker::CallbackService {
+ public:
+  BrokerService(Families* families, Launcher* launcher, const ZygoteKeeper* zygote)
+      : families_(*families), launcher_(*launcher), zygote_(*zygote) {}
+
+  Reactor* OpenService(Context* context, const v1::OpenServiceRequest* request,
+                       v1::OpenServiceResponse* response) override {
+    const LateAnswer answer(response);
+    Reactor* const reactor = answer.reactor();
+    absl::StatusOr<Families::Opened> opened = families_.Open(
+        *request, [answer](const absl::Status& forked) { answer.Finish(forked); });
+    if (!opened.ok()) {
+      answer.Finish(opened.status());
+      return reactor;
+    }
+    response->set_family(opened->family);
+    (void)serving::Call::Of(context).Attach(std::move(opened->channel),
+                                            response->mutable_channel());
+    return reactor;
+  }
+
+  Reactor* LaunchWorker(Context* context, const v1::LaunchWorkerRequest* request,
+                        v1::LaunchWorkerResponse* response) override {
+    const LateAnswer answer(response);
+    Reactor* const reactor = answer.reactor();
+    serving::Call& call = serving::Call::Of(context);
+    const absl::Status failed = launcher_.Launch(
+        *request, [&call](const v1::Descriptor& field) { return call.Take(field); },
+        [this, answer](absl::StatusOr<v1::LaunchWorkerResponse> launched) {
+          OnLaunched(answer, std::move(launched));
+        });
+    if (!failed.ok()) answer.Finish(failed);
+    return reactor;
+  }
+
+  Reactor* WaitWorker(Context*, const v1::WaitWorkerRequest* request,
+                      v1::WaitWorkerResponse* response) override {
+    const LateAnswer answer(response);
+    Reactor* const reactor = answer.reactor();
+    const absl::Status failed =
+        launcher_.Wait(request->worker(), [answer](const v1::WaitWorkerResponse& end) {
+          if (answer.response() == nullptr) return;
+          *answer.response() = end;
+          answer.Finish(absl::OkStatus());
+        });
+    if (!failed.ok()) answer.Finish(failed);
+    return reactor;
+  }
+
+  Reactor* KillWorker(Context* context, const v1::KillWorkerRequest* request,
+                      v1::KillWorkerResponse*) override {
+    return Now(context, launcher_.Kill(*request));
+  }
+
+  Reactor* Revoke(Context* context, const v1::BrokerRevokeRequest* request,
+                  v1::BrokerRevokeResponse* response) override {
+    std::vector<uint64_t> families = {request->family()};
+    if (request->worker() != 0) {
+      absl::StatusOr<std::vector<uint64_t>> granted = launcher_.FamiliesOf(request->worker());
+      if (!granted.ok()) return Now(context, granted.status());
+      families = *std::move(granted);
+    } else if (families_.Find(request->family()) == nullptr) {
+      return Now(context, absl::NotFoundError("revoke: no such family, or it has ended"));
+    }
+    const LateAnswer answer(response);
+    Reactor* const reactor = answer.reactor();
+    // Finishes when the last copy of it is gone: all families have answered.
+    const auto sum = std::shared_ptr<int>(new int(0), [answer](const int* total) {
+      if (answer.response() != nullptr) {
+        answer.response()->set_channels(static_cast<uint32_t>(*total));
+      }
+      answer.Finish(absl::OkStatus());
+      delete total;
+    });
+    for (const uint64_t id : families) {
+      if (ServedFamily* family = families_.Find(id)) {
+        family->Revoke([sum](int channels) { *sum += channels; });
+      }
+    }
+    return reactor;
+  }
+
+  Reactor* Inspect(Context* context, const v1::InspectRequest*,
+                   v1::InspectResponse* response) override {
+    families_.Describe(response);
+    launcher_.Describe(response);
+    response->set_broker_process(getpid());
+    response->set_zygote_process(zygote_.pid());
+    response->set_broker_descriptors(CountDescriptors());
+    return Now(context, absl::OkStatus());
+  }
+
+ private:
+  static Reactor* Now(Context* context, const absl::Status& status) {
+    Reactor* reactor = context->DefaultReactor();
+    reactor->Finish(ToGrpcStatus(status));
+    return reactor;
+  }
+
+  void OnLaunched(const LateAnswer<v1::LaunchWorkerResponse>& answer,
+                  absl::StatusOr<v1::LaunchWorkerResponse> launched) {
+    if (!launched.ok()) return answer.Finish(launched.status());
+    if (answer.response() == nullptr) {
+      // Nobody knows of it. INVARIANT(no-orphans)
+      v1::KillWorkerRequest kill;
+      kill.set_worker(launched->worker());
+      kill.set_forget(true);
+      (void)launcher_.Kill(kill);
+      return;
+    }
+    *answer.response() = *std::move(launched);
+    answer.Finish(absl::OkStatus());
+  }
+
+  Families& families_;
+  Launcher& launcher_;
+  const ZygoteKeeper& zygote_;
+};
+
+}  // namespace
+
+std::unique_ptr<serving::Dispatch> MakeBrokerService(Families* families, Launcher* launcher,
+                                                     const ZygoteKeeper* zygote) {
+  return v1::CapbrokerMakeDispatch(std::make_unique<BrokerService>(families, launcher, zygote));
+}
+
+}  // namespace capbroker::broker

@@ -1,0 +1,182 @@
+#include "broker/family.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "transport/packet.h"
+
+namespace capbroker::broker {
+namespace {
+
+using authority::Limits;
+using google::protobuf::Any;
+
+// Bytes of channel records in one installing packet, beside what else it says.
+constexpr size_t kBatchSize = transport::kMaxInlineMessage - 8 * 1024;
+constexpr size_t kBatchChannels = transport::kMaxDescriptors - 1;  // one for the usage
+
+absl::Status CheckSize(const Limits& limits) {
+  if (limits.message() == nullptr || limits.message()->ByteSizeLong() <= kMaxLimitsSize) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("limits larger than ", kMaxLimitsSize, " bytes"));
+}
+
+Any ToAny(const Limits& limits) {
+  return limits.message() == nullptr ? Any() : limits.ToAny();
+}
+
+// The budget that is in force, as an account and as a message.
+struct CheckedBudget {
+  std::shared_ptr<authority::Budget> account;
+  Any message;
+};
+
+absl::StatusOr<CheckedBudget> CheckBudget(const authority::ServiceSchema& schema,
+                                          const Any* budget) {
+  CheckedBudget checked;
+  if (budget == nullptr) {
+    checked.account = authority::Budget::CreateDefault(schema);
+    if (const auto message = authority::DefaultBudget(schema); message != nullptr) {
+      checked.message.PackFrom(*message);
+    }
+    return checked;
+  }
+  if (schema.budget_type() == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(schema.name(), " has no budget"));
+  }
+  const std::unique_ptr<google::protobuf::Message> message = schema.NewBudget();
+  std::string type;
+  if (!Any::ParseAnyTypeUrl(budget->type_url(), &type) ||
+      type != schema.budget_type()->full_name() || !message->ParseFromString(budget->value())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("budget is no ", schema.budget_type()->full_name()));
+  }
+  CB_ASSIGN_OR_RETURN(checked.account, authority::Budget::Create(schema, *message));
+  checked.message = *budget;
+  return checked;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Family>> Family::Create(uint64_t id,
+                                                       const serving::ServiceDefinition& service,
+                                                       const authority::ServiceSchema& schema,
+                                                       const Any& limits, const Any* budget,
+                                                       bool wire, UniqueFd service_end) {
+  auto family = std::unique_ptr<Family>(new Family(id, service, schema));
+  family->wire_ = wire;
+  ChannelRecord first;
+  first.id = family->next_channel_++;
+  first.service_end = std::move(service_end);
+  if (limits.type_url().empty() && limits.value().empty()) {
+    // INVARIANT(empty-grants-nothing)
+    first.limits = Limits::Nothing(schema);
+  } else {
+    CB_ASSIGN_OR_RETURN(first.limits, Limits::Compile(schema, limits));
+  }
+  CB_RETURN_IF_ERROR(CheckSize(*first.limits));
+  CB_ASSIGN_OR_RETURN(CheckedBudget checked, CheckBudget(schema, budget));
+  family->clones_ = std::move(checked.account);
+  family->budget_ = std::move(checked.message);
+  family->channels_.emplace(first.id, std::move(first));
+  return family;
+}
+
+absl::StatusOr<ChannelRecord*> Family::Find(uint64_t channel) {
+  const auto found = channels_.find(channel);
+  if (found == channels_.end()) {
+    return absl::NotFoundError("channel: not of this family");
+  }
+  if (found->second.revoked) return absl::PermissionDeniedError("channel: revoked");
+  return &found->second;
+}
+
+absl::StatusOr<std::shared_ptr<const Limits>> Family::MeetWith(const ChannelRecord& record,
+                                                               const Any& limits) const {
+  CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> requested,
+                      Limits::Compile(schema_, limits));
+  // INVARIANT(limits-never-widen): computed here, from the record.
+  std::shared_ptr<const Limits> meet = authority::Meet(*record.limits, *requested);
+  CB_RETURN_IF_ERROR(CheckSize(*meet));
+  return meet;
+}
+
+absl::StatusOr<Any> Family::CommitLimits(uint64_t channel, const Any& limits) {
+  CB_ASSIGN_OR_RETURN(ChannelRecord* record, Find(channel));
+  CB_ASSIGN_OR_RETURN(record->limits, MeetWith(*record, limits));
+  return ToAny(*record->limits);
+}
+
+absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, const Any* limits,
+                                                           UniqueFd service_end) {
+  CB_ASSIGN_OR_RETURN(const ChannelRecord* original, Find(parent));
+  if (channels_.size() >= kMaxChannels) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("clone channel: the family has ", kMaxChannels, " channels"));
+  }
+  ChannelRecord clone;
+  clone.parent = parent;
+  clone.limits = original->limits;
+  if (limits != nullptr) {
+    CB_ASSIGN_OR_RETURN(clone.limits, MeetWith(*original, *limits));
+  }
+  // INVARIANT(clones-share-the-budget): charged here too, where a service process
+  // that was taken over has no say.
+  CB_ASSIGN_OR_RETURN(clone.charge, clones_->ChargeClone());
+  clone.id = next_channel_++;
+  clone.service_end = std::move(service_end);
+  const uint64_t id = clone.id;
+  return &channels_.emplace(id, std::move(clone)).first->second;
+}
+
+absl::Status Family::Forget(uint64_t channel) {
+  if (channels_.erase(channel) == 0) return absl::NotFoundError("channel: not of this family");
+  return absl::OkStatus();
+}
+
+std::vector<uint64_t> Family::Revoke() {
+  std::vector<uint64_t> revoked;
+  for (auto& [id, record] : channels_) {
+    if (!std::exchange(record.revoked, true)) revoked.push_back(id);
+  }
+  return revoked;
+}
+
+std::vector<Family::Installation> Family::Install(bool successor, FdRef usage_memory) const {
+  std::vector<Installation> batches(1);
+  size_t size = 0;
+  for (const auto& [id, record] : channels_) {
+    v1::ChannelRecord channel;
+    channel.set_channel(id);
+    channel.set_parent(record.parent);
+    *channel.mutable_limits() = ToAny(*record.limits);
+    channel.set_revoked(record.revoked);
+    if (batches.back().descriptors.size() == kBatchChannels ||
+        (size > 0 && size + channel.ByteSizeLong() > kBatchSize)) {
+      batches.emplace_back();
+      size = 0;
+    }
+    size += channel.ByteSizeLong();
+    Installation& batch = batches.back();
+    batch.descriptors.push_back(record.service_end);
+    channel.mutable_service_end()->set_slot(static_cast<uint32_t>(batch.descriptors.size()));
+    *batch.request.add_channels() = std::move(channel);
+  }
+  for (Installation& batch : batches) {
+    if (!budget_.type_url().empty()) *batch.request.mutable_budget() = budget_;
+    batch.request.set_wire(wire_);
+    batch.request.set_successor(successor);
+    batch.request.set_more(&batch != &batches.back());
+  }
+  if (usage_memory.valid()) {
+    Installation& first = batches.front();
+    first.descriptors.push_back(usage_memory);
+    first.request.mutable_usage()->set_slot(static_cast<uint32_t>(first.descriptors.size()));
+  }
+  return batches;
+}
+
+}  // namespace capbroker::broker

@@ -1,0 +1,111 @@
+// The broker's record of a family: a channel and all its clones.
+//
+// This record is what is true. A service process has a copy of it on its hot path, and
+// may have been taken over by what it serves: whatever it says is looked up in its own
+// family and met with what is recorded, so that the worst that it can do is narrow.
+//
+// Beside limits the record has a duplicate of the service end of every channel: what
+// a successor is given when the process crashes. While the duplicates are open, holders do
+// not notice a crash.
+//
+// Lives in: the broker. No system calls but the closing of descriptors.
+#ifndef BROKER_FAMILY_H_
+#define BROKER_FAMILY_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "authority/budget.h"
+#include "authority/limits.h"
+#include "authority/schema.h"
+#include "base/unique_fd.h"
+#include "capbroker/v1/control.pb.h"
+#include "google/protobuf/any.pb.h"
+#include "serving/service.h"
+
+namespace capbroker::broker {
+
+// Serialised limits of a channel: so many fit into a packet that installs them.
+inline constexpr size_t kMaxLimitsSize = 48u << 10;
+// Channels of a family, whatever its budget of clones: each keeps a descriptor open.
+inline constexpr size_t kMaxChannels = 1024;
+
+struct ChannelRecord {
+  uint64_t id = 0;
+  uint64_t parent = 0;  // 0: the family's first
+  std::shared_ptr<const authority::Limits> limits;
+  bool revoked = false;
+  UniqueFd service_end;
+  authority::CloneCharge charge;  // of a clone
+};
+
+class Family {
+ public:
+  // With one channel, whose number is 1. INVALID_ARGUMENT: limits or budget are
+  // malformed, or of another service.
+  static absl::StatusOr<std::unique_ptr<Family>> Create(
+      uint64_t id, const serving::ServiceDefinition& service,
+      const authority::ServiceSchema& schema, const google::protobuf::Any& limits,
+      const google::protobuf::Any* budget, bool wire, UniqueFd service_end);
+
+  uint64_t id() const { return id_; }
+  const serving::ServiceDefinition& service() const { return service_; }
+  bool wire() const { return wire_; }
+  const std::map<uint64_t, ChannelRecord>& channels() const { return channels_; }
+
+  // Narrows the record of `channel` to the meet with `limits`; what is in force now.
+  // NOT_FOUND: not of this family. PERMISSION_DENIED: revoked.
+  absl::StatusOr<google::protobuf::Any> CommitLimits(uint64_t channel,
+                                                     const google::protobuf::Any& limits);
+
+  // Records a clone of `parent`, with the meet of its limits and `limits`, if given.
+  // RESOURCE_EXHAUSTED: the family's budget of clones is used up.
+  absl::StatusOr<const ChannelRecord*> RegisterClone(uint64_t parent,
+                                                     const google::protobuf::Any* limits,
+                                                     UniqueFd service_end);
+
+  absl::Status Forget(uint64_t channel);
+
+  // Marks every channel; the numbers of those that were not.
+  std::vector<uint64_t> Revoke();
+
+  void RecordUsage(v1::BudgetUsage usage) { usage_ = std::move(usage); }
+
+  // What installs the family in a process: channels in batches that fit into a
+  // packet, each with the descriptors that it names, in order. `usage_memory` is the
+  // sealed usage, if there is any; its descriptor comes last in the first batch.
+  struct Installation {
+    v1::InstallRequest request;
+    std::vector<FdRef> descriptors;
+  };
+  std::vector<Installation> Install(bool successor, FdRef usage_memory) const;
+  const std::optional<v1::BudgetUsage>& usage() const { return usage_; }
+
+ private:
+  Family(uint64_t id, const serving::ServiceDefinition& service,
+         const authority::ServiceSchema& schema)
+      : id_(id), service_(service), schema_(schema) {}
+  absl::StatusOr<ChannelRecord*> Find(uint64_t channel);
+  absl::StatusOr<std::shared_ptr<const authority::Limits>> MeetWith(
+      const ChannelRecord& record, const google::protobuf::Any& limits) const;
+
+  const uint64_t id_;
+  const serving::ServiceDefinition& service_;
+  const authority::ServiceSchema& schema_;
+  bool wire_ = false;
+  google::protobuf::Any budget_;                 // as installed; empty: the service has none
+  std::shared_ptr<authority::Budget> clones_;    // charged for clones alone
+  std::optional<v1::BudgetUsage> usage_;
+  uint64_t next_channel_ = 1;
+  std::map<uint64_t, ChannelRecord> channels_;
+};
+
+}  // namespace capbroker::broker
+
+#endif  // BROKER_FAMILY_H_

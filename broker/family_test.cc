@@ -1,0 +1,182 @@
+// The broker's record of a family, against a service process that lies.
+#include "broker/family.h"
+
+#include <sys/eventfd.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status_matchers.h"
+#include "broker/testing/probe.pb.h"
+#include "gtest/gtest.h"
+
+namespace capbroker::broker {
+namespace {
+
+using capbroker::testing::StatusIs;
+using capbroker::testing::v1::ProbeBudget;
+using capbroker::testing::v1::ProbeLimits;
+using google::protobuf::Any;
+
+Any Words(std::initializer_list<std::string> words) {
+  ProbeLimits limits;
+  for (const std::string& word : words) limits.add_words(word);
+  Any any;
+  any.PackFrom(limits);
+  return any;
+}
+
+std::vector<std::string> WordsOf(const Any& any) {
+  ProbeLimits limits;
+  EXPECT_TRUE(any.UnpackTo(&limits));
+  return {limits.words().begin(), limits.words().end()};
+}
+
+UniqueFd SomeEnd() { return UniqueFd(eventfd(0, EFD_CLOEXEC)); }
+
+class FamilyTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    service_.name = "probe";
+    service_.descriptor = ProbeLimits::descriptor()->file()->FindServiceByName("Probe");
+    ASSERT_NE(service_.descriptor, nullptr);
+    auto schema = authority::ServiceSchema::Compile(*service_.descriptor);
+    ASSERT_OK(schema);
+    schema_ = *std::move(schema);
+    family_ = Make(Words({"a", "b"}));
+  }
+
+  std::unique_ptr<Family> Make(const Any& limits, int clones = 64) {
+    ProbeBudget budget;
+    budget.set_clones(static_cast<uint32_t>(clones));
+    budget.set_calls_per_minute(10);
+    Any packed;
+    packed.PackFrom(budget);
+    auto family = Family::Create(1, service_, *schema_, limits, &packed, false, SomeEnd());
+    EXPECT_OK(family);
+    return family.ok() ? *std::move(family) : nullptr;
+  }
+
+  serving::ServiceDefinition service_;
+  std::unique_ptr<const authority::ServiceSchema> schema_;
+  std::unique_ptr<Family> family_;
+};
+
+// INVARIANT(limits-never-widen)
+TEST_F(FamilyTest, CommitsTheMeetWhateverIsAskedFor) {
+  ASSERT_OK_AND_ASSIGN(const Any first, family_->CommitLimits(1, Words({"b", "c"})));
+  EXPECT_EQ(WordsOf(first), std::vector<std::string>{"b"});
+  ASSERT_OK_AND_ASSIGN(const Any second, family_->CommitLimits(1, Words({"a", "b", "*"})));
+  EXPECT_EQ(WordsOf(second), std::vector<std::string>{"b"});
+  ASSERT_OK_AND_ASSIGN(const Any third, family_->CommitLimits(1, Words({})));
+  EXPECT_TRUE(WordsOf(third).empty());
+}
+
+TEST_F(FamilyTest, RefusesLimitsThatItDoesNotUnderstand) {
+  Any other;
+  other.PackFrom(ProbeBudget());
+  EXPECT_THAT(family_->CommitLimits(1, other), StatusIs(absl::StatusCode::kInvalidArgument));
+  Any garbage = Words({"a"});
+  garbage.set_value("\xff\xff\xff");
+  EXPECT_THAT(family_->CommitLimits(1, garbage), StatusIs(absl::StatusCode::kInvalidArgument));
+  ASSERT_OK_AND_ASSIGN(const Any same, family_->CommitLimits(1, Words({"*"})));
+  EXPECT_EQ(WordsOf(same), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST_F(FamilyTest, ClonesWithNoMoreThanTheParentsRecord) {
+  ASSERT_OK(family_->CommitLimits(1, Words({"a"})));
+  const Any wide = Words({"a", "b"});
+  ASSERT_OK_AND_ASSIGN(const ChannelRecord* clone, family_->RegisterClone(1, &wide, SomeEnd()));
+  EXPECT_EQ(WordsOf(clone->limits->ToAny()), std::vector<std::string>{"a"});
+  ASSERT_OK_AND_ASSIGN(const ChannelRecord* equal, family_->RegisterClone(1, nullptr, SomeEnd()));
+  EXPECT_EQ(WordsOf(equal->limits->ToAny()), std::vector<std::string>{"a"});
+}
+
+// INVARIANT(clones-share-the-budget)
+TEST_F(FamilyTest, BoundsClonesByTheBudgetAlsoForAProcessThatDoesNot) {
+  family_ = Make(Words({"a"}), 2);
+  ASSERT_OK_AND_ASSIGN(const ChannelRecord* first, family_->RegisterClone(1, nullptr, SomeEnd()));
+  const uint64_t id = first->id;
+  ASSERT_OK(family_->RegisterClone(id, nullptr, SomeEnd()));
+  EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_OK(family_->Forget(id));
+  EXPECT_OK(family_->RegisterClone(1, nullptr, SomeEnd()));
+}
+
+TEST_F(FamilyTest, BoundsClonesWhateverTheBudget) {
+  family_ = Make(Words({"a"}), 1'000'000);
+  absl::Status status;
+  int clones = 0;
+  while (status.ok() && clones < 2000) {
+    status = family_->RegisterClone(1, nullptr, UniqueFd()).status();
+    clones += status.ok();
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(static_cast<size_t>(clones) + 1, kMaxChannels);
+}
+
+TEST_F(FamilyTest, KnowsOnlyItsOwnChannels) {
+  EXPECT_THAT(family_->CommitLimits(2, Words({"a"})), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(family_->RegisterClone(0, nullptr, SomeEnd()),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(family_->Forget(7), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(FamilyTest, GivesNothingOfARevokedChannel) {
+  EXPECT_EQ(family_->Revoke(), std::vector<uint64_t>{1});
+  EXPECT_TRUE(family_->Revoke().empty());
+  EXPECT_THAT(family_->CommitLimits(1, Words({"a"})),
+              StatusIs(absl::StatusCode::kPermissionDenied));
+  EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),
+              StatusIs(absl::StatusCode::kPermissionDenied));
+  const std::vector<Family::Installation> batches = family_->Install(true, FdRef());
+  EXPECT_TRUE(batches[0].request.channels(0).revoked());
+}
+
+// INVARIANT(empty-grants-nothing)
+TEST_F(FamilyTest, AllowsNothingWithoutLimits) {
+  family_ = Make(Any());
+  EXPECT_TRUE(WordsOf(family_->channels().at(1).limits->ToAny()).empty());
+}
+
+TEST_F(FamilyTest, InstallsInBatchesThatFitIntoAPacket) {
+  family_ = Make(Words({std::string(1000, 'x')}), 200);
+  for (int i = 0; i < 150; ++i) {
+    ASSERT_OK(family_->RegisterClone(1, nullptr, SomeEnd()));
+  }
+  const UniqueFd usage = SomeEnd();
+  const std::vector<Family::Installation> batches = family_->Install(true, usage);
+  int channels = 0;
+  for (const Family::Installation& batch : batches) {
+    channels += batch.request.channels_size();
+    EXPECT_LE(batch.request.ByteSizeLong(), 64u * 1024);
+    EXPECT_LE(batch.descriptors.size(), 33u);
+    EXPECT_TRUE(batch.request.successor());
+    EXPECT_TRUE(batch.request.has_budget());
+    EXPECT_EQ(batch.request.more(), &batch != &batches.back());
+    EXPECT_EQ(batch.request.has_usage(), &batch == &batches.front());
+    for (const v1::ChannelRecord& channel : batch.request.channels()) {
+      EXPECT_EQ(batch.descriptors.at(channel.service_end().slot() - 1).get(),
+                family_->channels().at(channel.channel()).service_end.get());
+    }
+  }
+  EXPECT_EQ(channels, 151);
+  EXPECT_EQ(batches.front().descriptors.at(batches.front().request.usage().slot() - 1).get(),
+            usage.get());
+}
+
+TEST_F(FamilyTest, RefusesLimitsTooLargeToInstall) {
+  ProbeLimits limits;
+  for (int i = 0; i < 900; ++i) limits.add_words(std::to_string(i) + std::string(90, 'x'));
+  Any any;
+  any.PackFrom(limits);
+  EXPECT_THAT(
+      Family::Create(1, service_, *schema_, any, nullptr, false, SomeEnd()).status(),
+      StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+}  // namespace
+}  // namespace capbroker::broker

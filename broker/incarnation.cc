@@ -1,0 +1,204 @@
+#include "broker/incarnation.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/lifeline.h"
+#include "base/status_macros.h"
+#include "broker/supervisor.h"
+#include "capbroker/v1/zygote.pb.h"
+#include "serving/served_lane.h"
+#include "transport/bulk.h"
+#include "transport/lane_socket.h"
+#include "transport/packet.h"
+
+namespace capbroker::broker {
+namespace {
+
+constexpr uint64_t kInstall = transport::MethodId("/capbroker.v1.ServiceControl/Install");
+constexpr uint64_t kRevoke = transport::MethodId("/capbroker.v1.ServiceControl/Revoke");
+
+// How long a process may take to confirm a revocation, before it is killed.
+constexpr absl::Duration kRevocationTime = absl::Seconds(2);
+// How long it may live on when it has closed its lanes.
+constexpr absl::Duration kEndingTime = absl::Seconds(1);
+
+absl::StatusOr<UniqueFd> SealUsage(const Family& family) {
+  const size_t size = family.usage().has_value() ? family.usage()->ByteSizeLong() : 0;
+  if (size == 0) return UniqueFd();
+  return transport::MakeSealedMessage(size, [&](char* bytes) {
+    return family.usage()->SerializeToArray(bytes, static_cast<int>(size));
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Incarnation>> Incarnation::Start(const BrokerParts& parts,
+                                                                Family* family, bool successor,
+                                                                Events events) {
+  auto self = std::shared_ptr<Incarnation>(new Incarnation(parts, std::move(events)));
+  CB_ASSIGN_OR_RETURN(transport::LanePair supervisor,
+                      transport::MakeLane(transport::ClientDescriptors::kAccepted));
+  CB_ASSIGN_OR_RETURN(transport::LanePair commands,
+                      transport::MakeLane(transport::ClientDescriptors::kAccepted));
+  CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
+  self->lifeline_ = std::move(line.kept);
+  CB_RETURN_IF_ERROR(self->ServeSupervisor(std::move(supervisor.service), family));
+  CB_RETURN_IF_ERROR(self->Command(std::move(commands.client)));
+  // Sent before the process exists: it finds its family in the socket.
+  CB_RETURN_IF_ERROR(self->Install(*family, successor));
+
+  v1::ZygoteCommand command;
+  v1::ForkService* fork = command.mutable_fork_service();
+  fork->set_service(family->service().name);
+  std::vector<UniqueFd> descriptors;
+  const auto attach = [&](UniqueFd fd, v1::Descriptor* field) {
+    descriptors.push_back(std::move(fd));
+    field->set_slot(static_cast<uint32_t>(descriptors.size()));
+  };
+  attach(std::move(supervisor.client), fork->mutable_supervisor());
+  attach(std::move(commands.service), fork->mutable_commands());
+  attach(std::move(line.held), fork->mutable_lifeline());
+  // Held until the process has ended, so that `ended` is always told.
+  parts.zygote->Fork(
+      command, std::move(descriptors),
+      [self](absl::StatusOr<ChildProcess> forked) {
+        if (forked.ok()) {
+          self->process_ = *std::move(forked);
+          // Killed before it was known.
+          if (!self->lifeline_.valid()) (void)self->process_.process.Signal(SIGKILL);
+        } else {
+          self->CloseLanes();
+        }
+        if (self->events_.forked) self->events_.forked(forked.status());
+      },
+      [self](const ProcessEnd& end) {
+        self->CloseLanes();
+        if (self->events_.ended) self->events_.ended(end);
+      });
+  return self;
+}
+
+Incarnation::~Incarnation() {
+  Abandon();
+  CloseLanes();
+}
+
+absl::Status Incarnation::ServeSupervisor(UniqueFd lane, Family* family) {
+  const auto closed = [weak = weak_from_this(), loop = parts_.loop] {
+    // Not within the call that closes the lane.
+    loop->Post([weak] {
+      if (const auto self = weak.lock()) self->KillUnlessItEnds();
+    });
+  };
+  CB_ASSIGN_OR_RETURN(supervisor_, parts_.server->Serve(std::move(lane), SupervisorMethods(family),
+                                                        nullptr, closed));
+  return absl::OkStatus();
+}
+
+absl::Status Incarnation::Command(UniqueFd lane) {
+  commands_ = std::make_unique<transport::LaneClient>(std::move(lane), 64 * 1024);
+  commands_->UseExternalPump();
+  CB_ASSIGN_OR_RETURN(commands_watch_,
+                      parts_.loop->Add(commands_->fd(), EPOLLIN | EPOLLRDHUP,
+                                       [weak = weak_from_this()](uint32_t) {
+                                         if (const auto self = weak.lock()) self->Pump();
+                                       }));
+  return absl::OkStatus();
+}
+
+absl::Status Incarnation::Install(const Family& family, bool successor) {
+  CB_ASSIGN_OR_RETURN(const UniqueFd usage, SealUsage(family));
+  for (const Family::Installation& batch : family.Install(successor, usage)) {
+    Call(kInstall, batch.request, batch.descriptors, 0,
+         [weak = weak_from_this()](const absl::Status& status) {
+           // One that does not take its family serves nobody.
+           if (const auto self = weak.lock(); self != nullptr && !status.ok()) {
+             self->KillUnlessItEnds();
+           }
+         });
+  }
+  return absl::OkStatus();
+}
+
+void Incarnation::Call(uint64_t method, const google::protobuf::Message& request,
+                       const std::vector<FdRef>& descriptors, int64_t deadline_ns,
+                       std::function<void(absl::Status)> done) {
+  const size_t size = request.ByteSizeLong();
+  const auto serialize = [&](char* bytes) {
+    return request.SerializeToArray(bytes, static_cast<int>(size));
+  };
+  transport::LaneRequest call = {.method = method,
+                                 .deadline_ns = deadline_ns,
+                                 .metadata = {},
+                                 .message_size = size,
+                                 .serialize = serialize,
+                                 .descriptors = descriptors};
+  commands_->StartCall(call, [] { return false; }, [done = std::move(done)](transport::Reply& r) {
+    done(r.status == 0 ? absl::OkStatus()
+                       : absl::Status(static_cast<absl::StatusCode>(r.status), r.error));
+  });
+  // A call that could not be sent is only completed by the next pump.
+  parts_.loop->Post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->Pump();
+  });
+}
+
+void Incarnation::Pump() {
+  if (commands_ == nullptr) return;
+  const auto self = shared_from_this();  // a completed call may drop the owner's
+  if (!commands_->Pump().ok()) KillUnlessItEnds();
+}
+
+void Incarnation::Revoke(const std::vector<uint64_t>& channels,
+                         std::function<void(absl::Status)> done) {
+  if (commands_ == nullptr) {
+    parts_.loop->Post([done = std::move(done)] { done(absl::UnavailableError("no process")); });
+    return;
+  }
+  v1::RevokeRequest request;
+  for (const uint64_t channel : channels) request.add_channels(channel);
+  Call(kRevoke, request, {},
+       transport::MonotonicNowNs() + absl::ToInt64Nanoseconds(kRevocationTime), std::move(done));
+  parts_.loop->RunAt(absl::Now() + kRevocationTime + absl::Milliseconds(20),
+                     [weak = weak_from_this()] {
+                       if (const auto self = weak.lock()) self->Pump();
+                     });
+}
+
+void Incarnation::Kill() {
+  lifeline_.Reset();
+  if (process_.process.valid()) (void)process_.process.Signal(SIGKILL);
+}
+
+void Incarnation::KillUnlessItEnds() {
+  if (timer_ != 0 || !lifeline_.valid()) return;
+  timer_ = parts_.loop->RunAt(absl::Now() + kEndingTime, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->timer_ = 0;
+      self->Kill();
+    }
+  });
+}
+
+void Incarnation::Abandon() { events_ = Events(); }
+
+void Incarnation::CloseLanes() {
+  lifeline_.Reset();
+  if (timer_ != 0) parts_.loop->Cancel(std::exchange(timer_, 0));
+  if (supervisor_ != nullptr) std::exchange(supervisor_, nullptr)->Close();
+  if (commands_ == nullptr) return;
+  parts_.loop->Remove(std::exchange(commands_watch_, 0), commands_->fd());
+  commands_->Close();
+  // Completes what is in flight, and only then goes: its owner may be in Pump().
+  parts_.loop->Post([commands = std::shared_ptr<transport::LaneClient>(std::move(commands_))] {
+    (void)commands->Pump();
+  });
+}
+
+}  // namespace capbroker::broker

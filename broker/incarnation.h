@@ -1,0 +1,87 @@
+// One service process that serves a family, as the broker sees it: its life, the lane
+// on which it is commanded, and the lane on which it asks the broker.
+//
+// A service process parses what strangers send, so it is not trusted: nothing here waits
+// for it, and what it should not do ends it.
+//
+// Lives in: the broker, on its one thread.
+#ifndef BROKER_INCARNATION_H_
+#define BROKER_INCARNATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/pid_fd.h"
+#include "base/unique_fd.h"
+#include "broker/family.h"
+#include "broker/zygote_keeper.h"
+#include "serving/event_loop.h"
+#include "serving/lane_server.h"
+#include "transport/lane_client.h"
+
+namespace capbroker::broker {
+
+// What the broker gives to everything that starts processes.
+struct BrokerParts {
+  serving::EventLoop* loop = nullptr;
+  serving::LaneServer* server = nullptr;
+  ZygoteKeeper* zygote = nullptr;
+};
+
+class Incarnation : public std::enable_shared_from_this<Incarnation> {
+ public:
+  struct Events {
+    // The process exists, or could not be forked. Then nothing else follows.
+    std::function<void(const absl::Status&)> forked;
+    // It has ended; the last event.
+    std::function<void(const ProcessEnd&)> ended;
+  };
+
+  // Forks a process and installs `family` in it, which outlives the incarnation.
+  // Events come later, never within this call.
+  static absl::StatusOr<std::shared_ptr<Incarnation>> Start(const BrokerParts& parts,
+                                                            Family* family, bool successor,
+                                                            Events events);
+  ~Incarnation();
+
+  pid_t pid() const { return process_.pid; }
+
+  // Ends `channels` there. `done` is given an error if the process did not confirm it
+  // in time.
+  void Revoke(const std::vector<uint64_t>& channels, std::function<void(absl::Status)> done);
+
+  // Kills it at once; `ended` follows.
+  void Kill();
+
+  // No more events.
+  void Abandon();
+
+ private:
+  Incarnation(const BrokerParts& parts, Events events) : parts_(parts), events_(std::move(events)) {}
+  absl::Status ServeSupervisor(UniqueFd lane, Family* family);
+  absl::Status Command(UniqueFd lane);
+  absl::Status Install(const Family& family, bool successor);
+  void Call(uint64_t method, const google::protobuf::Message& request,
+            const std::vector<FdRef>& descriptors, int64_t deadline_ns,
+            std::function<void(absl::Status)> done);
+  void Pump();
+  void KillUnlessItEnds();
+  void CloseLanes();
+
+  const BrokerParts parts_;
+  Events events_;
+  ChildProcess process_;
+  UniqueFd lifeline_;
+  std::shared_ptr<serving::ServedLane> supervisor_;
+  std::unique_ptr<transport::LaneClient> commands_;
+  uint64_t commands_watch_ = 0;
+  uint64_t timer_ = 0;
+};
+
+}  // namespace capbroker::broker
+
+#endif  // BROKER_INCARNATION_H_

@@ -1,0 +1,200 @@
+#include "broker/launched_worker.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/errno_status.h"
+#include "base/lifeline.h"
+#include "base/status_macros.h"
+#include "sandbox/system_calls.h"
+
+namespace capbroker::broker {
+namespace {
+
+// A start takes milliseconds; a host that needs longer is not making progress.
+constexpr absl::Duration kStartTime = absl::Seconds(30);
+
+absl::Duration FromProto(const google::protobuf::Duration& proto) {
+  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+void ToProto(uint64_t microseconds, google::protobuf::Duration* proto) {
+  proto->set_seconds(static_cast<int64_t>(microseconds / 1'000'000));
+  proto->set_nanos(static_cast<int32_t>(microseconds % 1'000'000 * 1'000));
+}
+
+std::vector<std::string> LayerNames(sandbox::LayerSet layers) {
+  std::vector<std::string> names;
+  for (int i = 0; i < sandbox::kLayerCount; ++i) {
+    const auto layer = static_cast<sandbox::Layer>(i);
+    if (layers.Has(layer)) names.emplace_back(sandbox::LayerName(layer));
+  }
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<LaunchedWorker>> LaunchedWorker::Start(
+    const BrokerParts& parts, v1::ForkWorker command, std::vector<UniqueFd> descriptors,
+    Events events) {
+  auto self = std::shared_ptr<LaunchedWorker>(new LaunchedWorker(parts, std::move(events)));
+  if (command.bounds().has_wall_time()) self->wall_time_ = FromProto(command.bounds().wall_time());
+  CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return ErrnoToStatus(errno, "launch worker");
+  }
+  UniqueFd report(ends[1]);
+  CB_RETURN_IF_ERROR(self->WatchReports(UniqueFd(ends[0])));
+  self->lifeline_ = std::move(line.kept);
+  descriptors.push_back(std::move(line.held));
+  command.mutable_lifeline()->set_slot(static_cast<uint32_t>(descriptors.size()));
+  descriptors.push_back(std::move(report));
+  command.mutable_report()->set_slot(static_cast<uint32_t>(descriptors.size()));
+  self->timer_ = parts.loop->RunAt(absl::Now() + kStartTime, [weak = self->weak_from_this()] {
+    if (const auto late = weak.lock()) {
+      late->timer_ = 0;
+      late->FailStart(absl::DeadlineExceededError("launch worker: it did not start in time"));
+    }
+  });
+  v1::ZygoteCommand wrapped;
+  *wrapped.mutable_fork_worker() = std::move(command);
+  parts.zygote->Fork(
+      wrapped, std::move(descriptors),
+      [self](absl::StatusOr<ChildProcess> forked) { self->OnForked(std::move(forked)); },
+      [self](const ProcessEnd& end) { self->OnEnded(end); });
+  return self;
+}
+
+LaunchedWorker::~LaunchedWorker() {
+  CancelTimer();
+  StopWatching();
+}
+
+absl::Status LaunchedWorker::WatchReports(UniqueFd reports) {
+  reports_ = std::move(reports);
+  CB_ASSIGN_OR_RETURN(reports_watch_, parts_.loop->Add(reports_, EPOLLIN | EPOLLRDHUP,
+                                                       [weak = weak_from_this()](uint32_t) {
+                                                         if (const auto self = weak.lock()) {
+                                                           self->ReadReports();
+                                                         }
+                                                       }));
+  return absl::OkStatus();
+}
+
+void LaunchedWorker::OnForked(absl::StatusOr<ChildProcess> forked) {
+  if (!forked.ok()) {
+    lifeline_.Reset();  // In case it was forked all the same. INVARIANT(fail-closed)
+    CancelTimer();
+    StopWatching();
+    if (events_.started) std::exchange(events_, Events()).started(forked.status());
+    return;
+  }
+  init_ = *std::move(forked);
+  if (!lifeline_.valid()) (void)init_.process.Signal(SIGKILL);
+}
+
+void LaunchedWorker::OnEnded(const ProcessEnd&) {
+  ReadReports();
+  CancelTimer();
+  StopWatching();
+  lifeline_.Reset();
+  Events events = std::exchange(events_, Events());
+  if (events.started != nullptr) {
+    events.started(start_failure_.value_or(
+        absl::UnavailableError("launch worker: it was killed before it had started")));
+    return;
+  }
+  v1::WaitWorkerResponse end;
+  end.set_reason(kill_reason_);
+  end.set_violation(violation_);
+  if (exit_.has_value()) {
+    end.set_exit_code(exit_->exit_code);
+    end.set_signal(exit_->signal);
+    ToProto(exit_->user_microseconds, end.mutable_user_time());
+    ToProto(exit_->system_microseconds, end.mutable_system_time());
+    end.set_max_resident_bytes(exit_->peak_memory_bytes);
+    // It had ended by itself before it was killed.
+    if (exit_->signal == 0) end.clear_reason();
+  } else {
+    end.set_signal(SIGKILL);
+    if (kill_reason_.empty()) end.set_reason("its init was killed");
+  }
+  if (events.ended != nullptr) events.ended(end);
+}
+
+void LaunchedWorker::ReadReports() {
+  const auto self = shared_from_this();
+  char packet[sizeof(sandbox::Report) + 1];
+  while (reports_.valid()) {
+    const ssize_t got = recv(reports_.get(), packet, sizeof packet, MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return;  // the end of the process is told by the zygote
+    const absl::StatusOr<sandbox::Report> report =
+        sandbox::ParseReport(absl::string_view(packet, static_cast<size_t>(got)));
+    if (report.ok()) OnReport(*report);
+  }
+}
+
+void LaunchedWorker::OnReport(const sandbox::Report& report) {
+  switch (report.kind) {
+    case sandbox::Report::Kind::kStartFailed:
+      // INVARIANT(fail-closed)
+      FailStart(absl::FailedPreconditionError(absl::StrCat("launch worker: ",
+                                                           sandbox::StepName(report.step), ": ",
+                                                           strerror(report.error_number))));
+      return;
+    case sandbox::Report::Kind::kStarted:
+      if (events_.started == nullptr || start_failure_.has_value()) return;
+      CancelTimer();
+      if (wall_time_ > absl::ZeroDuration()) {
+        timer_ = parts_.loop->RunAt(absl::Now() + wall_time_, [weak = weak_from_this()] {
+          if (const auto late = weak.lock()) {
+            late->timer_ = 0;
+            late->Kill("wall_time");
+          }
+        });
+      }
+      std::exchange(events_.started, nullptr)(LayerNames(report.layer_set()));
+      return;
+    case sandbox::Report::Kind::kViolation:
+      violation_ = sandbox::SystemCallName(report.system_call);
+      return;
+    case sandbox::Report::Kind::kExited:
+      exit_ = report;
+      if (kill_reason_.empty() && report.signal == SIGXCPU) kill_reason_ = "cpu_time";
+      return;
+  }
+}
+
+// Told with the end of the process, when nothing of it is left.
+void LaunchedWorker::FailStart(const absl::Status& status) {
+  if (events_.started == nullptr) return;
+  if (!start_failure_.has_value()) start_failure_ = status;
+  Kill("");
+}
+
+void LaunchedWorker::Kill(std::string reason) {
+  if (kill_reason_.empty()) kill_reason_ = std::move(reason);
+  // Whichever is sooner; before the process is known there is only the lifeline.
+  lifeline_.Reset();
+  if (init_.process.valid()) (void)init_.process.Signal(SIGKILL);
+}
+
+void LaunchedWorker::CancelTimer() {
+  if (timer_ != 0) parts_.loop->Cancel(std::exchange(timer_, 0));
+}
+
+void LaunchedWorker::StopWatching() {
+  if (reports_watch_ != 0) parts_.loop->Remove(std::exchange(reports_watch_, 0), reports_);
+  reports_.Reset();
+}
+
+}  // namespace capbroker::broker

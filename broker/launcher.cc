@@ -1,0 +1,214 @@
+#include "broker/launcher.h"
+
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "client/worker_birth.h"
+#include "transport/bulk.h"
+
+namespace capbroker::broker {
+namespace {
+
+// Records of ended workers for which nobody has waited yet.
+constexpr size_t kMaxEndedRecords = 4096;
+
+void Attach(UniqueFd fd, std::vector<UniqueFd>& descriptors, v1::Descriptor* field) {
+  descriptors.push_back(std::move(fd));
+  field->set_slot(static_cast<uint32_t>(descriptors.size()));
+}
+
+}  // namespace
+
+absl::Status Launcher::Check(const v1::LaunchWorkerRequest& request) const {
+  if ((request.entry() != 0) == request.has_program()) {
+    return absl::InvalidArgumentError("launch worker: either an entry or a program");
+  }
+  if (request.entry() != 0 && !has_entries_) {
+    return absl::FailedPreconditionError(
+        "launch worker: an entry needs a broker forked from this program (Broker::Start); "
+        "this one is a program of its own and launches programs");
+  }
+  if (request.grants_size() > static_cast<int>(kMaxGrants)) {
+    return absl::InvalidArgumentError("launch worker: too many grants");
+  }
+  if (request.input().size() > kMaxInput) {
+    return absl::InvalidArgumentError("launch worker: input too large");
+  }
+  std::set<absl::string_view> names;
+  for (const v1::WorkerGrant& grant : request.grants()) {
+    if (grant.name().empty() || grant.name().size() > kMaxGrantName ||
+        !names.insert(grant.name()).second) {
+      return absl::InvalidArgumentError(
+          "launch worker: a grant's name is empty, too long or used twice");
+    }
+    if (grant.has_open() == grant.has_channel()) {
+      return absl::InvalidArgumentError("launch worker: a grant is a service or a channel");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
+                              Launched launched) {
+  CB_RETURN_IF_ERROR(Check(request));
+  Preparation preparation;
+  if (const absl::Status prepared = Prepare(request, take, preparation); !prepared.ok()) {
+    EndFamilies(preparation.families);
+    return prepared;
+  }
+  const uint64_t id = next_worker_++;
+  absl::StatusOr<std::shared_ptr<LaunchedWorker>> worker = LaunchedWorker::Start(
+      parts_, std::move(preparation.command), std::move(preparation.descriptors),
+      {.started =
+           [this, id, launched = std::move(launched)](
+               absl::StatusOr<std::vector<std::string>> layers) {
+             OnStarted(id, std::move(layers), launched);
+           },
+       .ended = [this, id](const v1::WaitWorkerResponse& end) { OnEnded(id, end); }});
+  if (!worker.ok()) {
+    EndFamilies(preparation.families);
+    return worker.status();
+  }
+  Record& record = workers_[id];
+  record.worker = *std::move(worker);
+  record.families = std::move(preparation.families);
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Prepare(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
+                               Preparation& preparation) {
+  v1::ForkWorker& command = preparation.command;
+  const auto pass = [&](bool present, const v1::Descriptor& from, v1::Descriptor* to) {
+    if (!present || from.slot() == 0) {
+      to->Clear();
+      return absl::OkStatus();
+    }
+    CB_ASSIGN_OR_RETURN(UniqueFd fd, take(from));
+    Attach(std::move(fd), preparation.descriptors, to);
+    return absl::OkStatus();
+  };
+  command.set_entry(request.entry());
+  CB_RETURN_IF_ERROR(pass(request.has_program(), request.program(), command.mutable_program()));
+  CB_RETURN_IF_ERROR(pass(request.has_standard_input(), request.standard_input(),
+                          command.mutable_standard_input()));
+  CB_RETURN_IF_ERROR(pass(request.has_standard_output(), request.standard_output(),
+                          command.mutable_standard_output()));
+  CB_RETURN_IF_ERROR(pass(request.has_standard_error(), request.standard_error(),
+                          command.mutable_standard_error()));
+  *command.mutable_arguments() = request.arguments();
+  *command.mutable_environment() = request.environment();
+  *command.mutable_bounds() = request.bounds();
+  command.set_resizes_files(request.resizes_files());
+  return AddGrants(request, take, preparation);
+}
+
+absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
+                                 Preparation& preparation) {
+  v1::WorkerBirth birth;
+  birth.set_magic(kBirthMagic);
+  birth.set_input(request.input());
+  for (const v1::WorkerGrant& grant : request.grants()) {
+    birth.add_names(grant.name());
+    UniqueFd channel;
+    if (grant.has_channel()) {
+      CB_ASSIGN_OR_RETURN(channel, take(grant.channel()));
+    } else {
+      // A service that gets no process ends its channel, and the worker sees that.
+      CB_ASSIGN_OR_RETURN(Families::Opened opened,
+                          families_.Open(grant.open(), [](const absl::Status&) {}));
+      preparation.families.push_back(opened.family);
+      channel = std::move(opened.channel);
+    }
+    Attach(std::move(channel), preparation.descriptors, preparation.command.add_channels());
+  }
+  const size_t size = birth.ByteSizeLong();
+  CB_ASSIGN_OR_RETURN(UniqueFd memory, transport::MakeSealedMessage(size, [&](char* bytes) {
+                        return birth.SerializeToArray(bytes, static_cast<int>(size));
+                      }));
+  Attach(std::move(memory), preparation.descriptors, preparation.command.mutable_birth());
+  return absl::OkStatus();
+}
+
+void Launcher::OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> layers,
+                         const Launched& launched) {
+  if (!layers.ok()) {
+    // INVARIANT(fail-closed): nothing of a failed launch stays open.
+    const auto failed = workers_.extract(id);
+    if (!failed.empty()) EndFamilies(failed.mapped().families);
+    launched(layers.status());
+    return;
+  }
+  v1::LaunchWorkerResponse response;
+  response.set_worker(id);
+  for (std::string& layer : *layers) response.add_layers(std::move(layer));
+  launched(std::move(response));
+}
+
+void Launcher::OnEnded(uint64_t id, const v1::WaitWorkerResponse& end) {
+  const auto found = workers_.find(id);
+  if (found == workers_.end()) return;
+  Record& record = found->second;
+  record.worker.reset();
+  record.end = end;
+  const std::vector<Ended> waiting = std::exchange(record.waiting, {});
+  if (record.forget) {
+    workers_.erase(found);
+  } else {
+    ended_.push_back(id);
+    if (ended_.size() > kMaxEndedRecords) {
+      workers_.erase(ended_.front());
+      ended_.pop_front();
+    }
+  }
+  for (const Ended& told : waiting) told(end);
+}
+
+absl::Status Launcher::Wait(uint64_t worker, Ended ended) {
+  const auto found = workers_.find(worker);
+  if (found == workers_.end()) return absl::NotFoundError("wait: no such worker");
+  if (found->second.end.has_value()) {
+    ended(*found->second.end);
+  } else {
+    found->second.waiting.push_back(std::move(ended));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Launcher::Kill(const v1::KillWorkerRequest& request) {
+  const auto found = workers_.find(request.worker());
+  if (found == workers_.end()) return absl::NotFoundError("kill: no such worker");
+  Record& record = found->second;
+  if (record.end.has_value()) {
+    if (request.forget()) {
+      std::erase(ended_, request.worker());
+      workers_.erase(found);
+    }
+    return absl::OkStatus();
+  }
+  record.forget = record.forget || request.forget();
+  if (!request.detach()) record.worker->Kill("killed by the application");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<uint64_t>> Launcher::FamiliesOf(uint64_t worker) const {
+  const auto found = workers_.find(worker);
+  if (found == workers_.end()) return absl::NotFoundError("no such worker");
+  return found->second.families;
+}
+
+void Launcher::EndFamilies(const std::vector<uint64_t>& families) {
+  for (const uint64_t id : families) {
+    if (ServedFamily* family = families_.Find(id)) family->End();
+  }
+}
+
+void Launcher::Describe(v1::InspectResponse* response) const {
+  for (const auto& [id, record] : workers_) {
+    if (!record.end.has_value()) response->add_workers(id);
+  }
+}
+
+}  // namespace capbroker::broker

@@ -1,0 +1,93 @@
+// Starts workers with their grants, and keeps what became of them.
+//
+// A launch is all or nothing: the grants' services are opened, the worker is forked
+// without waiting for them, and the answer is given when the worker is confined. If it
+// cannot be, what was opened for it is closed again.
+//
+// Lives in: the broker, on its one thread.
+#ifndef BROKER_LAUNCHER_H_
+#define BROKER_LAUNCHER_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "broker/families.h"
+#include "broker/incarnation.h"
+#include "broker/launched_worker.h"
+#include "capbroker/v1/broker.pb.h"
+
+namespace capbroker::broker {
+
+class Launcher {
+ public:
+  // `has_entries`: whether a function of the application is at the same address
+  // here. `families` outlives the launcher.
+  Launcher(const BrokerParts& parts, Families* families, bool has_entries)
+      : parts_(parts), families_(*families), has_entries_(has_entries) {}
+
+  // Gives the descriptor of the request that a field names.
+  using TakeDescriptor = absl::FunctionRef<absl::StatusOr<UniqueFd>(const v1::Descriptor&)>;
+  using Launched = std::function<void(absl::StatusOr<v1::LaunchWorkerResponse>)>;
+  using Ended = std::function<void(const v1::WaitWorkerResponse&)>;
+
+  // An error at once, or `launched` later.
+  absl::Status Launch(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
+                      Launched launched);
+
+  // Calls `ended` when the worker has ended, also within this call. NOT_FOUND: no such worker, or it was
+  // forgotten.
+  absl::Status Wait(uint64_t worker, Ended ended);
+
+  // Kills it, unless `detach`; with `forget`, drops the record when it has ended.
+  absl::Status Kill(const v1::KillWorkerRequest& request);
+
+  // The families that were opened for a worker.
+  absl::StatusOr<std::vector<uint64_t>> FamiliesOf(uint64_t worker) const;
+
+  void Describe(v1::InspectResponse* response) const;
+
+ private:
+  struct Record {
+    std::shared_ptr<LaunchedWorker> worker;
+    std::vector<uint64_t> families;
+    std::vector<Ended> waiting;
+    std::optional<v1::WaitWorkerResponse> end;
+    bool forget = false;
+  };
+  // What a launch has gathered for the zygote, and gives back if it fails.
+  struct Preparation {
+    v1::ForkWorker command;
+    std::vector<UniqueFd> descriptors;
+    std::vector<uint64_t> families;
+  };
+
+  absl::Status Check(const v1::LaunchWorkerRequest& request) const;
+  absl::Status Prepare(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
+                       Preparation& preparation);
+  absl::Status AddGrants(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
+                         Preparation& preparation);
+  void OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> layers,
+                 const Launched& launched);
+  void OnEnded(uint64_t id, const v1::WaitWorkerResponse& end);
+  void EndFamilies(const std::vector<uint64_t>& families);
+
+  const BrokerParts parts_;
+  Families& families_;
+  const bool has_entries_;
+  uint64_t next_worker_ = 1;
+  std::map<uint64_t, Record> workers_;
+  std::deque<uint64_t> ended_;  // whose record is kept, oldest first
+};
+
+}  // namespace capbroker::broker
+
+#endif  // BROKER_LAUNCHER_H_

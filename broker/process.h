@@ -1,0 +1,46 @@
+// What every process of the broker's tree does first: shed what the fork gave it.
+//
+// Lives in: the broker, the zygote, service processes. A process with one thread.
+#ifndef BROKER_PROCESS_H_
+#define BROKER_PROCESS_H_
+
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "base/pid_fd.h"
+#include "base/unique_fd.h"
+
+namespace capbroker::broker {
+
+// Every signal has its default action and none is blocked.
+void ResetSignals();
+
+// Closes every descriptor above 2 but `kept`.
+absl::Status CloseAllBut(std::initializer_list<FdRef> kept);
+
+// Puts /dev/null on 0 and 1; 2 stays, for what a process has to say at its end.
+void DropStandardStreams();
+
+// The name in ps and top: what follows the last dot, at most 15 bytes.
+void NameProcess(absl::string_view name);
+
+// No core file, and no tracing or reading of its memory by other processes of the
+// same user.
+void ForbidInspection();
+
+// Lets this process have as many descriptors as it may; gives what it was.
+rlimit RaiseDescriptorLimit();
+
+// Descriptors that are open here; 0 if that cannot be seen.
+uint32_t CountDescriptors();
+
+// One line on standard error, at once and as a whole.
+void Log(absl::string_view line);
+
+}  // namespace capbroker::broker
+
+#endif  // BROKER_PROCESS_H_

@@ -1,0 +1,63 @@
+// Keeps a family served: one service process after another.
+//
+// A process that crashes is succeeded by a new one, which is given the broker's record
+// and the service ends of the channels; holders see UNAVAILABLE for the calls that
+// were in flight, and nothing else. One that crashes five times in ten seconds, or whose
+// last channel is gone, ends the family: its channels then see the end of the lane.
+//
+// Lives in: the broker, on its one thread.
+#ifndef BROKER_SERVED_FAMILY_H_
+#define BROKER_SERVED_FAMILY_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "broker/crash_rate.h"
+#include "broker/family.h"
+#include "broker/incarnation.h"
+
+namespace capbroker::broker {
+
+class ServedFamily {
+ public:
+  // `over` is called once, later, when the family has ended.
+  ServedFamily(const BrokerParts& parts, std::unique_ptr<Family> family,
+               std::function<void()> over);
+  ~ServedFamily();
+
+  // Starts the first process. `forked` is told once whether there is one; if not, the
+  // family ends.
+  void Start(std::function<void(absl::Status)> forked);
+
+  // Ends every channel's authority. `done` is given their number, when no call on them
+  // is admitted any more.
+  void Revoke(std::function<void(int)> done);
+
+  // Kills the process and ends the family.
+  void End();
+
+  const Family& family() const { return *family_; }
+  int restarts() const { return restarts_; }
+  pid_t pid() const { return incarnation_ == nullptr ? 0 : incarnation_->pid(); }
+
+ private:
+  absl::Status StartProcess(bool successor);
+  void OnForked(const absl::Status& status);
+  void OnEnded(const ProcessEnd& end);
+
+  const BrokerParts parts_;
+  const std::unique_ptr<Family> family_;
+  std::function<void()> over_;
+  std::function<void(absl::Status)> first_forked_;
+  std::shared_ptr<Incarnation> incarnation_;
+  CrashRate crashes_;
+  int restarts_ = 0;
+  bool ending_ = false;
+};
+
+}  // namespace capbroker::broker
+
+#endif  // BROKER_SERVED_FAMILY_H_

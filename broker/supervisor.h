@@ -1,0 +1,20 @@
+// capbroker.v1.Supervisor for one family: what its service process may ask of the
+// broker. Every method acts on that family's record alone (broker/family.h).
+//
+// Lives in: the broker. Caller: a service process, which may have been taken over.
+#ifndef BROKER_SUPERVISOR_H_
+#define BROKER_SUPERVISOR_H_
+
+#include <memory>
+
+#include "broker/family.h"
+#include "serving/method_table.h"
+
+namespace capbroker::broker {
+
+// The methods for one lane. `family` outlives the lane.
+std::shared_ptr<const serving::MethodTable> SupervisorMethods(Family* family);
+
+}  // namespace capbroker::broker
+
+#endif  // BROKER_SUPERVISOR_H_

@@ -1,0 +1,271 @@
+#include "broker/zygote.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "base/lifeline.h"
+#include "base/pid_fd.h"
+#include "base/status_macros.h"
+#include "broker/process.h"
+#include "capbroker/v1/zygote.pb.h"
+#include "client/worker_birth.h"
+#include "sandbox/layers.h"
+#include "sandbox/worker_sandbox.h"
+#include "serving/service.h"
+#include "serving/service_process.h"
+#include "transport/lane_socket.h"
+#include "transport/packet.h"
+
+namespace capbroker::broker {
+namespace {
+
+// Exit code of a service process that could not even start.
+constexpr int kStartFailed = 125;
+
+struct ForkedProcess {
+  pid_t pid = 0;
+  PidFd process;
+};
+
+// The descriptors of one command, taken by the fields that name them.
+class CommandDescriptors {
+ public:
+  explicit CommandDescriptors(std::vector<UniqueFd> received) : received_(std::move(received)) {}
+
+  UniqueFd Take(const v1::Descriptor& field) {
+    if (field.slot() == 0 || field.slot() > received_.size()) return UniqueFd();
+    return std::move(received_[field.slot() - 1]);
+  }
+
+ private:
+  std::vector<UniqueFd> received_;
+};
+
+absl::Duration FromProto(const google::protobuf::Duration& proto) {
+  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+uint64_t Microseconds(const timeval& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+}
+
+class Zygote {
+ public:
+  explicit Zygote(ZygoteStart start) : start_(std::move(start)) {}
+  int Run();
+
+ private:
+  bool ReceiveCommands();
+  absl::StatusOr<ForkedProcess> Obey(const v1::ZygoteCommand& command,
+                                     CommandDescriptors descriptors);
+  absl::StatusOr<ForkedProcess> ForkService(const v1::ForkService& command,
+                                            CommandDescriptors descriptors);
+  [[noreturn]] void BeService(const serving::ServiceDefinition& service,
+                              serving::ServiceProcessStart start, UniqueFd lifeline);
+  absl::StatusOr<ForkedProcess> ForkWorker(const v1::ForkWorker& command,
+                                           CommandDescriptors descriptors);
+  absl::Status PrepareSandbox();
+  void Reap(uint64_t call, const PidFd& process);
+  void Report(uint64_t call, const v1::ZygoteReport& report, FdRef descriptor = FdRef());
+
+  ZygoteStart start_;
+  transport::ReceiveBuffer buffer_;
+  // Nothing until the first idle moment or worker: services start without it.
+  std::optional<absl::StatusOr<sandbox::WorkerSandbox>> sandbox_;
+  std::map<uint64_t, PidFd> children_;  // by the call that asked for them
+};
+
+int Zygote::Run() {
+  std::vector<pollfd> polled;
+  while (true) {
+    polled.assign(1, {start_.control.get(), POLLIN, 0});
+    for (const auto& [call, process] : children_) {
+      polled.push_back({process.fd().get(), POLLIN, 0});
+    }
+    const int ready = poll(polled.data(), polled.size(), sandbox_.has_value() ? -1 : 0);
+    if (ready == 0) (void)PrepareSandbox();
+    if (ready <= 0) continue;
+    // Ends first: the order of `children_` is that of `polled` until then.
+    std::vector<uint64_t> ended;
+    size_t i = 1;
+    for (const auto& [call, process] : children_) {
+      if (polled[i++].revents != 0) ended.push_back(call);
+    }
+    for (const uint64_t call : ended) Reap(call, children_.at(call));
+    if (polled[0].revents != 0 && !ReceiveCommands()) return 0;
+  }
+}
+
+bool Zygote::ReceiveCommands() {
+  while (true) {
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
+        transport::ReceivePacket(start_.control, buffer_, transport::PacketDirection::kToService,
+                                 transport::Blocking::kDontWait);
+    if (!packet.ok()) return false;
+    if (!packet->has_value()) return true;
+    const uint64_t call = (*packet)->view.header.call;
+    v1::ZygoteCommand command;
+    absl::StatusOr<ForkedProcess> forked = absl::InternalError("zygote: malformed command");
+    const absl::string_view bytes = (*packet)->view.message;
+    if (command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      forked = Obey(command, CommandDescriptors(std::move((*packet)->descriptors)));
+    }
+    v1::ZygoteReport report;
+    if (!forked.ok()) {
+      report.mutable_failed()->set_code(static_cast<int>(forked.status().code()));
+      report.mutable_failed()->set_message(std::string(forked.status().message()));
+      Report(call, report);
+      continue;
+    }
+    report.mutable_forked()->set_process(forked->pid);
+    report.mutable_forked()->mutable_pidfd()->set_slot(1);
+    Report(call, report, forked->process.fd());
+    children_.emplace(call, std::move(forked->process));
+  }
+}
+
+absl::StatusOr<ForkedProcess> Zygote::Obey(const v1::ZygoteCommand& command,
+                                           CommandDescriptors descriptors) {
+  switch (command.command_case()) {
+    case v1::ZygoteCommand::kForkService:
+      return ForkService(command.fork_service(), std::move(descriptors));
+    case v1::ZygoteCommand::kForkWorker:
+      return ForkWorker(command.fork_worker(), std::move(descriptors));
+    default:
+      return absl::InternalError("zygote: unknown command");
+  }
+}
+
+absl::StatusOr<ForkedProcess> Zygote::ForkService(const v1::ForkService& command,
+                                                  CommandDescriptors descriptors) {
+  const serving::ServiceDefinition* service = serving::FindService(command.service());
+  if (service == nullptr) return absl::NotFoundError("fork service: not linked");
+  serving::ServiceProcessStart start;
+  start.supervisor = descriptors.Take(command.supervisor());
+  start.commands = descriptors.Take(command.commands());
+  UniqueFd lifeline = descriptors.Take(command.lifeline());
+  CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
+  if (cloned.pid == 0) BeService(*service, std::move(start), std::move(lifeline));
+  return ForkedProcess{cloned.pid, std::move(cloned.process)};
+}
+
+void Zygote::BeService(const serving::ServiceDefinition& service,
+                       serving::ServiceProcessStart start, UniqueFd lifeline) {
+  // Above all: nothing may outlive the broker. INVARIANT(no-orphans)
+  const int held = lifeline.get();
+  if (!DieWithLifeline(std::move(lifeline)).ok()) _exit(kStartFailed);
+  // INVARIANT(one-descriptor-one-capability): nothing else is open here, in
+  // particular not the lane on which the zygote obeys.
+  if (!CloseAllBut({start.supervisor, start.commands, FdRef::FromRaw(held)}).ok()) {
+    _exit(kStartFailed);
+  }
+  setsid();
+  NameProcess(service.descriptor != nullptr ? service.descriptor->full_name() : service.name);
+  setrlimit(RLIMIT_NOFILE, &start_.descriptor_limit);
+  // Not exit(): what is registered with atexit() is the application's.
+  _exit(serving::RunServiceProcess(service, std::move(start)));
+}
+
+absl::Status Zygote::PrepareSandbox() {
+  if (!sandbox_.has_value()) sandbox_ = sandbox::WorkerSandbox::Prepare(sandbox::kFloor);
+  return sandbox_->status();
+}
+
+absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
+                                                 CommandDescriptors descriptors) {
+  // INVARIANT(fail-closed): without the floor there are no workers.
+  CB_RETURN_IF_ERROR(PrepareSandbox());
+  sandbox::Start start;
+  const auto place = [&](const v1::Descriptor& field, int number) {
+    if (UniqueFd fd = descriptors.Take(field); fd.valid()) {
+      start.descriptors.push_back({std::move(fd), number});
+    }
+  };
+  place(command.standard_input(), 0);
+  place(command.standard_output(), 1);
+  place(command.standard_error(), 2);
+  int number = kBirthDescriptor;
+  place(command.birth(), number);
+  for (const v1::Descriptor& channel : command.channels()) place(channel, ++number);
+  const v1::WorkerBounds& bounds = command.bounds();
+  start.bounds.cpu_time = FromProto(bounds.cpu_time());
+  start.bounds.memory_bytes = bounds.memory_bytes();
+  start.bounds.descriptors = bounds.descriptors();
+  start.bounds.threads = bounds.processes();
+  start.bounds.file_size_bytes = bounds.file_size_bytes();
+  start.resizes_files = command.resizes_files();
+  start.lifeline = descriptors.Take(command.lifeline());
+  start.report = descriptors.Take(command.report());
+  absl::StatusOr<sandbox::Started> started;
+  if (command.entry() != 0) {
+    const auto enter = start_.enter_worker;
+    const uint64_t entry = command.entry();
+    started = (*sandbox_)->Fork(std::move(start), [=] { return enter(entry); });
+  } else {
+    started = (*sandbox_)->Execute(
+        std::move(start), descriptors.Take(command.program()),
+        {command.arguments().begin(), command.arguments().end()},
+        {command.environment().begin(), command.environment().end()});
+  }
+  if (!started.ok()) return started.status();
+  return ForkedProcess{started->init_pid, std::move(started->init)};
+}
+
+void Zygote::Reap(uint64_t call, const PidFd& process) {
+  const absl::StatusOr<std::optional<ProcessEnd>> end = process.TryWait();
+  if (end.ok() && !end->has_value()) return;
+  v1::ZygoteReport report;
+  v1::ZygoteReport::Ended* ended = report.mutable_ended();
+  if (end.ok()) {
+    ended->set_exit_code((*end)->exit_code);
+    ended->set_signal((*end)->signal);
+    ended->set_user_microseconds(Microseconds((*end)->usage.ru_utime));
+    ended->set_system_microseconds(Microseconds((*end)->usage.ru_stime));
+    ended->set_max_resident_bytes(static_cast<uint64_t>((*end)->usage.ru_maxrss) * 1024);
+  } else {
+    ended->set_exit_code(kStartFailed);
+  }
+  children_.erase(call);
+  Report(call, report);
+}
+
+void Zygote::Report(uint64_t call, const v1::ZygoteReport& report, FdRef descriptor) {
+  const std::string message = report.SerializeAsString();
+  transport::OutgoingPacket packet;
+  packet.header.type = transport::PacketType::kResponse;
+  packet.header.call = call;
+  packet.message = message;
+  if (descriptor.valid()) packet.descriptors = absl::MakeConstSpan(&descriptor, 1);
+  while (true) {
+    const transport::SendResult sent = transport::SendPacket(start_.control, packet);
+    if (sent.status.ok()) return;
+    // The broker is gone; its lifeline is about to end this process as well.
+    if (!sent.would_block) _exit(0);
+    pollfd p = {start_.control.get(), POLLOUT, 0};
+    poll(&p, 1, -1);
+  }
+}
+
+}  // namespace
+
+int RunZygote(ZygoteStart start) {
+  const int held = start.lifeline.get();
+  if (!DieWithLifeline(std::move(start.lifeline)).ok()) return kStartFailed;
+  ResetSignals();
+  NameProcess("zygote");
+  ForbidInspection();
+  if (!CloseAllBut({start.control, FdRef::FromRaw(held)}).ok()) return kStartFailed;
+  // Not destroyed on any path: children of this process go on with its memory.
+  return (new Zygote(std::move(start)))->Run();
+}
+
+}  // namespace capbroker::broker

@@ -1,0 +1,189 @@
+#include "client/broker.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "base/status_macros.h"
+#include "client/broker_link.h"
+#include "client/worker_birth.h"
+#include "transport/call_descriptors.h"
+
+namespace capbroker {
+namespace {
+
+void ToOpenRequest(const Authority& authority, v1::OpenServiceRequest* request) {
+  request->set_service(authority.service);
+  *request->mutable_limits() = authority.limits;
+  if (authority.budget.has_value()) *request->mutable_budget() = *authority.budget;
+  request->set_wire(authority.wire);
+}
+
+void ToProto(absl::Duration duration, google::protobuf::Duration* proto) {
+  proto->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  proto->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+void ToProto(const WorkerBounds& bounds, v1::WorkerBounds* proto) {
+  if (bounds.cpu_time > absl::ZeroDuration()) ToProto(bounds.cpu_time, proto->mutable_cpu_time());
+  if (bounds.wall_time > absl::ZeroDuration()) {
+    ToProto(bounds.wall_time, proto->mutable_wall_time());
+  }
+  proto->set_memory_bytes(bounds.memory);
+  proto->set_descriptors(bounds.descriptors);
+  proto->set_processes(bounds.threads);
+  proto->set_file_size_bytes(bounds.file_size);
+}
+
+absl::Status CheckOptions(const WorkerOptions& options) {
+  if ((options.entry == nullptr) == options.program.empty()) {
+    return absl::InvalidArgumentError("launch worker: either an entry or a program");
+  }
+  if (options.grants.size() > kMaxGrants) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("launch worker: more than ", kMaxGrants, " grants"));
+  }
+  if (options.input.size() > kMaxInput) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("launch worker: input larger than ", kMaxInput, " bytes"));
+  }
+  std::set<absl::string_view> names;
+  for (const Grant& grant : options.grants) {
+    if (grant.name.empty() || grant.name.size() > kMaxGrantName ||
+        !names.insert(grant.name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("launch worker: grant \"", grant.name,
+                       "\": the name is empty, too long or used twice"));
+    }
+    if (std::holds_alternative<std::shared_ptr<Channel>>(grant.source) &&
+        std::get<std::shared_ptr<Channel>>(grant.source) == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("launch worker: grant \"", grant.name, "\": no channel"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AttachProgram(const std::string& path, CallDescriptors& descriptors,
+                           v1::LaunchWorkerRequest& request) {
+  // INVARIANT(object-checked-after-look): what is executed is what was opened here.
+  UniqueFd program(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!program.valid()) return ErrnoToStatus(errno, absl::StrCat("open program ", path));
+  descriptors.Attach(std::move(program), request.mutable_program());
+  return absl::OkStatus();
+}
+
+absl::Status AttachGrants(const std::vector<Grant>& grants, CallDescriptors& descriptors,
+                          v1::LaunchWorkerRequest& request) {
+  for (const Grant& grant : grants) {
+    v1::WorkerGrant* proto = request.add_grants();
+    proto->set_name(grant.name);
+    if (const auto* authority = std::get_if<Authority>(&grant.source)) {
+      ToOpenRequest(*authority, proto->mutable_open());
+      continue;
+    }
+    // INVARIANT(one-holder-per-end): this process keeps nothing of the channel.
+    CB_ASSIGN_OR_RETURN(UniqueFd lane,
+                        std::get<std::shared_ptr<Channel>>(grant.source)->Release());
+    descriptors.Attach(std::move(lane), proto->mutable_channel());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Broker::Broker(std::shared_ptr<BrokerLink> link) : link_(std::move(link)) {}
+Broker::Broker(Broker&&) noexcept = default;
+
+Broker& Broker::operator=(Broker&& other) noexcept {
+  if (link_ != nullptr) link_->End();
+  link_ = std::move(other.link_);
+  return *this;
+}
+
+Broker::~Broker() {
+  if (link_ != nullptr) link_->End();
+}
+
+absl::StatusOr<std::shared_ptr<Channel>> Broker::Open(const Authority& authority) {
+  v1::OpenServiceRequest request;
+  ToOpenRequest(authority, &request);
+  grpc::ClientContext context;
+  CallDescriptors descriptors(&context);
+  v1::OpenServiceResponse response;
+  CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kOpenService, &context, request, &response));
+  CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
+  auto channel = std::make_shared<Channel>(std::move(lane));
+  link_->Remember(channel, response.family());
+  return channel;
+}
+
+absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
+  CB_RETURN_IF_ERROR(CheckOptions(options));
+  grpc::ClientContext context;
+  CallDescriptors descriptors(&context);
+  v1::LaunchWorkerRequest request;
+  if (options.entry != nullptr) {
+    request.set_entry(reinterpret_cast<uintptr_t>(options.entry));
+  } else {
+    CB_RETURN_IF_ERROR(AttachProgram(options.program, descriptors, request));
+    request.add_arguments(options.program);
+  }
+  for (std::string& argument : options.arguments) request.add_arguments(std::move(argument));
+  for (std::string& entry : options.environment) request.add_environment(std::move(entry));
+  ToProto(options.bounds, request.mutable_bounds());
+  request.set_input(std::move(options.input));
+  request.set_resizes_files(options.resizes_files);
+  if (options.standard_input.valid()) {
+    descriptors.Attach(std::move(options.standard_input), request.mutable_standard_input());
+  }
+  if (options.standard_output.valid()) {
+    descriptors.Attach(std::move(options.standard_output), request.mutable_standard_output());
+  }
+  if (options.standard_error.valid()) {
+    descriptors.Attach(std::move(options.standard_error), request.mutable_standard_error());
+  }
+  CB_RETURN_IF_ERROR(AttachGrants(options.grants, descriptors, request));
+  v1::LaunchWorkerResponse response;
+  CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kLaunchWorker, &context, request, &response));
+  return Worker(link_, response.worker(),
+                std::vector<std::string>(response.layers().begin(), response.layers().end()));
+}
+
+absl::StatusOr<int> Broker::Revoke(const Channel& channel) {
+  v1::BrokerRevokeRequest request;
+  request.set_family(link_->FamilyOf(channel));
+  if (request.family() == 0) {
+    return absl::NotFoundError("revoke: this broker's Open() did not give that channel");
+  }
+  grpc::ClientContext context;
+  v1::BrokerRevokeResponse response;
+  CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kRevoke, &context, request, &response));
+  return static_cast<int>(response.channels());
+}
+
+absl::StatusOr<int> Broker::RevokeGrants(const Worker& worker) {
+  v1::BrokerRevokeRequest request;
+  request.set_worker(worker.id());
+  grpc::ClientContext context;
+  v1::BrokerRevokeResponse response;
+  CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kRevoke, &context, request, &response));
+  return static_cast<int>(response.channels());
+}
+
+absl::StatusOr<v1::InspectResponse> Broker::Inspect() {
+  grpc::ClientContext context;
+  v1::InspectResponse response;
+  CB_RETURN_IF_ERROR(
+      link_->Call(BrokerMethod::kInspect, &context, v1::InspectRequest(), &response));
+  return response;
+}
+
+}  // namespace capbroker

@@ -1,0 +1,83 @@
+// The broker, as the application that started it has it.
+//
+//   int main() {
+//     capbroker::Broker broker = capbroker::Broker::StartOrDie();  // before any thread
+//     absl::StatusOr<capbroker::Worker> worker = broker.Launch({
+//         .entry = ShowPage,
+//         .grants = {{"dns", capbroker::ResolveNames({"example.org"})}}});
+//
+// The broker is a child of the application that gives no SIGCHLD and that wait() does not
+// see. It serves this handle alone, and lives as long as it: when the handle is
+// destroyed, or the application dies by whatever cause, the kernel kills the broker, and
+// with it every service process and every worker. INVARIANT(no-orphans)
+//
+// A fork of the application has a copy of the handle, as of any descriptor: the broker then
+// lives until the last copy is gone.
+//
+// Lives in: the application. Thread-safe, but for moves and the destructor.
+#ifndef CLIENT_BROKER_H_
+#define CLIENT_BROKER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "capbroker/v1/broker.pb.h"
+#include "client/grant.h"
+#include "client/worker.h"
+#include "client/worker_options.h"
+#include "transport/channel.h"
+
+namespace capbroker {
+
+class BrokerLink;
+
+class Broker {
+ public:
+  // Forks the broker from this process: first thing in main, before secrets are
+  // loaded. FAILED_PRECONDITION: the process has more than one thread, or gRPC is in use.
+  static absl::StatusOr<Broker> Start();
+  static Broker StartOrDie();
+
+  // Executes a broker program (one whose main calls RunBrokerProgram, broker/broker_program.h)
+  // that links the services: for applications with threads, and for tests. `path`
+  // is not searched for. Not a child of the application afterwards.
+  static absl::StatusOr<Broker> StartProgram(const std::string& path,
+                                             const std::vector<std::string>& arguments = {});
+
+  Broker(Broker&&) noexcept;
+  Broker& operator=(Broker&&) noexcept;
+  // Kills the broker and everything that it started.
+  ~Broker();
+
+  // Opens a service in a process of its own and gives the channel to it.
+  // NOT_FOUND: no such service is linked; INVALID_ARGUMENT: limits or budget are malformed.
+  absl::StatusOr<std::shared_ptr<Channel>> Open(const Authority& authority);
+
+  // Starts a confined worker with the channels of its grants, or nothing.
+  // INVALID_ARGUMENT, NOT_FOUND: a grant, as in Open(), or the options. FAILED_PRECONDITION: a layer
+  // of the confinement cannot be had here. UNAVAILABLE: the zygote died meanwhile; try again.
+  absl::StatusOr<Worker> Launch(WorkerOptions options);
+
+  // Revokes the family of a channel that Open() gave, wherever its clones are now; the
+  // number of channels that were revoked. When it returns no call is admitted any more.
+  // NOT_FOUND: another channel, or the family is gone already.
+  absl::StatusOr<int> Revoke(const Channel& channel);
+  // Revokes all that was opened for the worker.
+  absl::StatusOr<int> RevokeGrants(const Worker& worker);
+
+  // Processes and families that are alive.
+  absl::StatusOr<v1::InspectResponse> Inspect();
+
+ private:
+  friend class BrokerLauncher;  // broker_start.cc
+  explicit Broker(std::shared_ptr<BrokerLink> link);
+  std::shared_ptr<BrokerLink> link_;
+};
+
+}  // namespace capbroker
+
+#endif  // CLIENT_BROKER_H_

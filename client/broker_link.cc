@@ -1,0 +1,86 @@
+#include "client/broker_link.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "transport/grpc_status.h"
+#include "transport/packet.h"
+#include "transport/unary_call.h"
+
+namespace capbroker {
+namespace {
+
+using transport::ClientMethod;
+
+constexpr ClientMethod Method(const char* name, bool request_descriptors,
+                              bool response_descriptors) {
+  return {name, transport::MethodId(name), request_descriptors, response_descriptors};
+}
+// In the order of BrokerMethod.
+constexpr ClientMethod kMethods[] = {
+    Method("/capbroker.v1.Broker/OpenService", false, true),
+    Method("/capbroker.v1.Broker/LaunchWorker", true, false),
+    Method("/capbroker.v1.Broker/WaitWorker", false, false),
+    Method("/capbroker.v1.Broker/KillWorker", false, false),
+    Method("/capbroker.v1.Broker/Revoke", false, false),
+    Method("/capbroker.v1.Broker/Inspect", false, false),
+};
+
+}  // namespace
+
+BrokerLink::BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child)
+    : owner_(getpid()),
+      is_child_(is_child),
+      channel_(std::move(lane)),
+      lifeline_(std::move(lifeline)),
+      process_(std::move(process)) {}
+
+BrokerLink::~BrokerLink() { End(); }
+
+absl::Status BrokerLink::Call(BrokerMethod method, grpc::ClientContext* context,
+                              const google::protobuf::Message& request,
+                              google::protobuf::Message* response) {
+  return FromGrpcStatus(transport::CallUnary(
+      channel_.lane(), kMethods[static_cast<int>(method)], context, request, response));
+}
+
+void BrokerLink::End() {
+  if (!process_.valid()) return;
+  lifeline_.Reset();
+  if (getpid() != owner_) {
+    // A fork's copy: closed without shutting down what the original still uses.
+    (void)channel_.Release();
+  } else {
+    channel_.Close();
+    // Another copy of the lifeline may exist in a fork of this process.
+    (void)process_.Signal(SIGKILL);
+    if (is_child_) {
+      (void)process_.Wait();
+    } else {
+      pollfd p = {process_.fd().get(), POLLIN, 0};
+      while (poll(&p, 1, -1) < 0 && errno == EINTR) {
+      }
+    }
+  }
+  process_ = PidFd();
+}
+
+void BrokerLink::Remember(const std::shared_ptr<Channel>& channel, uint64_t family) {
+  absl::MutexLock lock(&mutex_);
+  absl::erase_if(opened_, [](const auto& entry) { return entry.second.channel.expired(); });
+  opened_[channel.get()] = {channel, family};
+}
+
+uint64_t BrokerLink::FamilyOf(const Channel& channel) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = opened_.find(&channel);
+  if (found == opened_.end()) return 0;
+  // The address may be another channel's by now.
+  return found->second.channel.lock().get() == &channel ? found->second.family : 0;
+}
+
+}  // namespace capbroker

@@ -1,0 +1,69 @@
+// The application's end of a broker: its lane, its life, and what was opened over
+// it. Shared by the Broker handle and the Worker handles.
+//
+// Lives in: the application. Thread-safe.
+#ifndef CLIENT_BROKER_LINK_H_
+#define CLIENT_BROKER_LINK_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/pid_fd.h"
+#include "base/unique_fd.h"
+#include "google/protobuf/message.h"
+#include "transport/call_descriptors.h"
+#include "transport/channel.h"
+
+namespace capbroker {
+
+// The methods of capbroker.v1.Broker.
+enum class BrokerMethod { kOpenService, kLaunchWorker, kWaitWorker, kKillWorker, kRevoke, kInspect };
+
+class BrokerLink {
+ public:
+  // `process` is a child to reap unless it was executed.
+  BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child);
+  ~BrokerLink();
+  BrokerLink(const BrokerLink&) = delete;
+  BrokerLink& operator=(const BrokerLink&) = delete;
+
+  // `context` may carry descriptors, and a deadline.
+  absl::Status Call(BrokerMethod method, grpc::ClientContext* context,
+                    const google::protobuf::Message& request,
+                    google::protobuf::Message* response);
+
+  // Kills the broker and waits until it is dead. In a fork of the application:
+  // gives up this copy alone.
+  void End();
+
+  // Which family was opened for `channel`; 0: none. Forgets those that are gone.
+  void Remember(const std::shared_ptr<Channel>& channel, uint64_t family)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t FamilyOf(const Channel& channel) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Opened {
+    std::weak_ptr<Channel> channel;
+    uint64_t family = 0;
+  };
+
+  const pid_t owner_;
+  const bool is_child_;
+  Channel channel_;
+  UniqueFd lifeline_;
+  PidFd process_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<const Channel*, Opened> opened_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace capbroker
+
+#endif  // CLIENT_BROKER_LINK_H_
