@@ -16,7 +16,7 @@
 #include "base/status_matchers.h"
 #include "capbroker/dns/v1/resolver.capbroker.h"
 #include "capbroker/dns/v1/resolver.dispatch.h"
-#include "services/dns/grants.h"
+#include "services/dns/resolver_limits.h"
 #include "services/dns/resolver_client.h"
 #include "services/dns/resolver_service.h"
 #include "services/dns/testing/dns_server.h"

@@ -1,4 +1,4 @@
-#include "services/dns/grants.h"
+#include "services/dns/resolver_limits.h"
 
 #include <string>
 #include <vector>
