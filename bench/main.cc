@@ -23,6 +23,7 @@
 #include "bench/echo.dispatch.h"
 #include "bench/measure.h"
 #include "bench/peers.h"
+#include "capbroker/file/v1/file_opener.capbroker.h"
 #include "client/broker.h"
 #include "services/file/file_client.h"
 #include "services/file/grants.h"
