@@ -116,7 +116,7 @@ int VisitFile(Grants grants) {
   if (content.ok()) {
     AddFact(report, "size", absl::StrCat(content->size, " bytes"));
     AddFact(report, "SHA-256", content->digest);
-    AddFact(report, "first line", absl::CHexEscape(content->first_line));
+    AddFact(report, "first line", content->first_line);
   } else if (absl::IsNotFound(content.status())) {
     AddFact(report, "file", "none: no such file");
   } else {
