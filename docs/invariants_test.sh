@@ -15,7 +15,7 @@ done
 sed -n 's/^| \([a-z-]*\) | .* | \([^ ]*\) | \([^ ]*\) `\(.*\)` |$/\1 \2 \3 \4/p' docs/invariants.md |
 while read -r id file test name; do
   grep -q "INVARIANT($id)" "$file" || echo "$file does not name INVARIANT($id)"
-  grep -q "$name" "$test" || echo "$test has no test $name (of $id)"
+  grep -qE "TEST(_F|_P)?\\([A-Za-z]+, $name\\)" "$test" || echo "$test has no test $name (of $id)"
 done > "${TEST_TMPDIR:-/tmp}/invariants.out"
 if test -s "${TEST_TMPDIR:-/tmp}/invariants.out"; then cat "${TEST_TMPDIR:-/tmp}/invariants.out"; bad=1; fi
 exit $bad
