@@ -388,9 +388,10 @@ TEST_F(LimitsTest, NarrowRefusesAMeetThatIsTooLarge) {
   testing::v1::EveryKindLimits b;
   a.add_paths("/a/");
   b.add_paths("/b/");
-  for (size_t i = 1; i < kMaxLimitEntries; ++i) {
-    a.add_paths(absl::StrCat("/b/", i));
-    b.add_paths(absl::StrCat("/a/", i));
+  const std::string long_name(4000, 'x');
+  for (int i = 0; i < 600; ++i) {
+    a.add_paths(absl::StrCat("/b/", i, long_name));
+    b.add_paths(absl::StrCat("/a/", i, long_name));
   }
   const auto compiled_a = Limits::Compile(*schema_, a).value();
   const auto compiled_b = Limits::Compile(*schema_, b).value();

@@ -78,7 +78,7 @@ DnsQuery::DnsQuery(std::string name, RecordType type, std::shared_ptr<const Reso
     finished_ = true;
     return;
   }
-  const std::string query = MakeDnsQuery(id, name_, type_, conf_->edns ? kEdnsBytes : 0);
+  const std::string query = MakeDnsQuery(id, name_, type_, kEdnsBytes);
   ares_send(channel_, reinterpret_cast<const unsigned char*>(query.data()),
             static_cast<int>(query.size()), &OnAnswer, this);
 }
@@ -92,8 +92,7 @@ DnsQuery::~DnsQuery() {
 bool DnsQuery::OpenChannel() {
   // Everything is said, so that c-ares reads no file and no variable by itself.
   ares_options options = {};
-  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  if (conf_->edns) options.flags |= ARES_FLAG_EDNS;
+  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS;
   if (conf_->tcp_only) options.flags |= ARES_FLAG_USEVC;
   options.timeout = static_cast<int>(absl::ToInt64Milliseconds(conf_->timeout));
   options.tries = conf_->attempts;

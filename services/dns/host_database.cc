@@ -122,7 +122,11 @@ HostDatabase::HostDatabase(HostDatabaseOptions options)
   for (const SourceRule& rule : *rules_.Get()) FindSource(rule.source);
 }
 
-HostDatabase::~HostDatabase() = default;
+HostDatabase::~HostDatabase() {
+  // The threads of modules may ask name servers, and the thread of name servers
+  // modules, so the ones stop while the others are still there.
+  module_threads_.Stop();
+}
 
 void HostDatabase::Ask(HostQuestion question, std::stop_token stop, Done done) {
   if (!question.address.has_value() && IsLocalhost(question.name.text)) {

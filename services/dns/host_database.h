@@ -72,9 +72,9 @@ class HostDatabase {
   const std::unique_ptr<HostSource> files_;
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, std::unique_ptr<ModuleSource>> modules_ ABSL_GUARDED_BY(mutex_);
-  // Last, so that their threads end before anything else is gone.
-  DnsSource dns_;
   ModuleThreads module_threads_;
+  // Last, so that its thread ends before anything that it may use is gone.
+  DnsSource dns_;
 };
 
 }  // namespace capbroker::dns

@@ -57,8 +57,10 @@ std::vector<std::string> HostsFile::NamesOf(const IpAddress& address) const {
     const std::vector<std::string>& all = lines_[index].names;
     names.push_back(all.front());
     aliases.insert(aliases.end(), all.begin() + 1, all.end());
+    if (names.size() >= kMaxNamesOfAddress) break;
   }
   names.insert(names.end(), aliases.begin(), aliases.end());
+  names.resize(std::min(names.size(), kMaxNamesOfAddress));
   return names;
 }
 

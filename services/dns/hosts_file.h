@@ -14,6 +14,8 @@
 
 namespace capbroker::dns {
 
+inline constexpr size_t kMaxNamesOfAddress = 256;
+
 class HostsFile {
  public:
   // Lines that are malformed are left out.
@@ -27,7 +29,8 @@ class HostsFile {
   // its lines; none when there is no line.
   Entry Find(absl::string_view name, bool v4, bool v6) const;
 
-  // The names of `address`, canonical ones first.
+  // The names of `address`, canonical ones first; at most kMaxNamesOfAddress. Lists
+  // of blocked hosts have one address for a hundred thousand.
   std::vector<std::string> NamesOf(const IpAddress& address) const;
 
  private:

@@ -35,6 +35,7 @@ class ModuleThreads::Pool : public std::enable_shared_from_this<Pool> {
  public:
   bool Add(std::shared_ptr<Job> job) {
     absl::MutexLock lock(&mutex_);
+    if (stopped_) return false;
     Forget();
     if (!has_clock_) has_clock_ = StartThread([](Pool& pool) { pool.WatchClock(); });
     if (idle_ <= static_cast<int>(waiting_.size()) && threads_ < kModuleThreads &&
@@ -140,7 +141,9 @@ class ModuleThreads::Pool : public std::enable_shared_from_this<Pool> {
 
 ModuleThreads::ModuleThreads() : pool_(std::make_shared<Pool>()) {}
 
-ModuleThreads::~ModuleThreads() { pool_->Stop(); }
+ModuleThreads::~ModuleThreads() { Stop(); }
+
+void ModuleThreads::Stop() { pool_->Stop(); }
 
 bool ModuleThreads::Run(std::function<HostAnswer()> work, absl::Time give_up, std::stop_token stop,
                         HostSource::Done done) {

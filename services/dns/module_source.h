@@ -27,10 +27,13 @@ class ModuleThreads {
   ModuleThreads(const ModuleThreads&) = delete;
   ModuleThreads& operator=(const ModuleThreads&) = delete;
 
+  // Waits for calls of `done` that are under way; afterwards there are none.
+  void Stop();
+
   // Calls `work` on a thread, and `done` with what it gives. `done` is called with
   // kTryAgain instead when `give_up` comes first, while it waits or while it works;
-  // not once a stop was requested, nor after this object is gone. False when no
-  // thread can be had: then `done` is not called.
+  // not once a stop was requested, nor after Stop(). False when no
+  // thread can be had, or after Stop(): then `done` is not called.
   bool Run(std::function<HostAnswer()> work, absl::Time give_up, std::stop_token stop,
            HostSource::Done done);
 

@@ -195,6 +195,7 @@ TEST_F(ModuleLookupTest, BlockedModuleDelaysNobodyElse) {
 TEST_F(ModuleLookupTest, EndsLookupWhoseModuleBlocksAfterItsTime) {
   timeout_ = absl::Milliseconds(200);
   Write("nsswitch.conf", "hosts: cbtest\n");
+  database();  // before there are threads
   const absl::Time start = absl::Now();
   std::vector<std::thread> threads;
   // Those beyond the number of threads never get one.

@@ -154,7 +154,8 @@ void NameServers::PollExchanges() {
       wait = std::min(wait, query->Patience());
     }
   }
-  if (poll(polls.data(), polls.size(), PollTimeout(wait)) < 0) return;
+  // On an error nothing is ready, and the queries end by their time-outs.
+  poll(polls.data(), polls.size(), PollTimeout(wait));
   if (polls[0].revents != 0) {
     eventfd_t count;
     eventfd_read(wake_.get(), &count);

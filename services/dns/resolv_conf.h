@@ -34,7 +34,6 @@ struct ResolvConf {
   int attempts = 2;
   bool rotate = false;  // spread queries over the servers
   bool tcp_only = false;
-  bool edns = true;
   bool no_aaaa = false;  // ask for no IPv6 addresses
 
   // The keywords and options of glibc that mean something here; what is unknown or

@@ -28,6 +28,8 @@ namespace {
 
 using LimitsPtr = std::shared_ptr<const authority::Limits>;
 
+// Fit into a response, however long they are.
+constexpr int kMaxNames = 128;
 // How much of a peer's text an error message repeats.
 constexpr size_t kQuotedBytes = 64;
 
@@ -112,6 +114,7 @@ grpc::Status FillResponse(const HostAnswer& answer, const serving::Call& call,
     if (!call.limits()->names("names").Matches(name)) continue;
     const auto& names = response->names();
     if (std::find(names.begin(), names.end(), name) == names.end()) response->add_names(name);
+    if (response->names_size() == kMaxNames) break;
   }
   if (response->names().empty()) return call.Refuse("names");
   response->set_ttl_seconds(answer.ttl_seconds);

@@ -231,6 +231,18 @@ TEST_F(ResolverServiceTest, PrefersTheHostsFileAndReadsItAgainWhenItChanges) {
   EXPECT_THAT(Addresses(response), ElementsAre("192.0.2.1"));
 }
 
+TEST_F(ResolverServiceTest, GivesEachAddressOnceAndBoundsTheirNumber) {
+  std::string hosts = "192.0.2.1 a.test\n192.0.2.1 a.test alias.test\n";
+  for (int i = 0; i < 300; ++i) {
+    absl::StrAppend(&hosts, "10.0.", i / 200, ".", i % 200, " many.test\n");
+  }
+  Write("hosts", hosts);
+  ASSERT_OK_AND_ASSIGN(v1::ResolveResponse response, Resolve("a.test"));
+  EXPECT_THAT(Addresses(response), ElementsAre("192.0.2.1"));
+  ASSERT_OK_AND_ASSIGN(response, Resolve("many.test"));
+  EXPECT_THAT(Addresses(response), SizeIs(256));
+}
+
 TEST_F(ResolverServiceTest, HonoursTheOrderAndTheActionsOfNsswitch) {
   DnsServer& server = Serve({"host-record=a.test,192.0.2.1"});
   Write("hosts", "192.0.2.55 a.test\n");
@@ -326,6 +338,18 @@ TEST_F(ResolverServiceTest, LeavesOutNamesOutsideTheLimits) {
   EXPECT_THAT(response.names(), ElementsAre("a.test"));
   EXPECT_THAT(ReverseResolve("192.0.2.2", limits),
               StatusIs(absl::StatusCode::kPermissionDenied, "names"));
+}
+
+TEST_F(ResolverServiceTest, BoundsTheNamesOfAnswerBySizeOfResponse) {
+  std::string hosts;
+  for (int i = 0; i < 300; ++i) {
+    const std::string label(60, 'a');
+    absl::StrAppend(&hosts, "192.0.2.1 n", i, ".", label, ".", label, ".", label, ".test\n");
+  }
+  Write("hosts", hosts);
+  ASSERT_OK_AND_ASSIGN(const v1::ReverseResolveResponse response, ReverseResolve("192.0.2.1"));
+  EXPECT_THAT(response.names(), SizeIs(128));
+  EXPECT_LT(response.ByteSizeLong(), 65536u);
 }
 
 TEST_F(ResolverServiceTest, DoesNotPassOnNamesThatAreNone) {

@@ -41,6 +41,13 @@ TEST(HostsFileTest, NamesOfAddressAreCanonicalFirst) {
   EXPECT_THAT(hosts.NamesOf(*IpAddress::Parse("192.0.2.9")), IsEmpty());
 }
 
+TEST(HostsFileTest, BoundsTheNamesOfAddress) {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) absl::StrAppend(&text, "0.0.0.0 ad", i, ".test x", i, "\n");
+  EXPECT_THAT(HostsFile::Parse(text).NamesOf(*IpAddress::Parse("0.0.0.0")),
+              SizeIs(kMaxNamesOfAddress));
+}
+
 TEST(ResolvConfTest, ReadsServersSearchDomainsAndOptions) {
   const ResolvConf conf = ResolvConf::Parse(
       "; comment\nnameserver 192.0.2.1\nnameserver fe80::1%2\nnameserver [127.0.0.1]:5353\n"
