@@ -46,12 +46,20 @@ absl::Status Shed(BrokerStart& start) {
 
 // INVARIANT(fork-before-threads): one thread, so that a zygote can be forked at any
 // time; gRPC's callback classes are called by the lane server, without gRPC's core.
-constexpr serving::LaneServerOptions kOneThread = {
+constexpr serving::LaneServerOptions kForApplication = {
     .max_threads = 1,
     .grow = false,
-    // The application is trusted, and waits for each of its workers with a call.
+    // It waits for each of its workers with a call.
     .max_calls_in_flight = 1 << 16,
     .max_running = 1 << 16,
+};
+// TRUST(worker): a service process may have been taken over, and each buffer that it asks
+// for is a descriptor here.
+constexpr serving::LaneServerOptions kForServices = {
+    .max_threads = 1,
+    .grow = false,
+    .max_calls_in_flight = 32,
+    .max_bytes_in_flight = 8u << 20,
 };
 
 absl::Status Serve(BrokerStart start) {
@@ -60,23 +68,24 @@ absl::Status Serve(BrokerStart start) {
   const rlimit before = RaiseDescriptorLimit();
   // Nothing here is ever destroyed: the process ends by _exit() or SIGKILL.
   CB_ASSIGN_OR_RETURN(std::unique_ptr<serving::EventLoop> loop, serving::EventLoop::Create());
-  serving::LaneServer server(loop.get(), kOneThread);
+  serving::LaneServer application(loop.get(), kForApplication);
+  serving::LaneServer services(loop.get(), kForServices);
   const auto enter_worker = start.enter_worker;
   ZygoteKeeper zygote(loop.get(), [=](UniqueFd control, UniqueFd lifeline) {
     return RunZygote({std::move(control), std::move(lifeline), enter_worker, before});
   });
   CB_RETURN_IF_ERROR(zygote.Start());
-  const BrokerParts parts = {loop.get(), &server, &zygote};
+  const BrokerParts parts = {loop.get(), &services, &zygote};
   Families families(parts);
   Launcher launcher(parts, &families, enter_worker != nullptr);
   const std::unique_ptr<serving::Dispatch> service =
       MakeBrokerService(&families, &launcher, &zygote);
   const absl::StatusOr<std::shared_ptr<serving::ServedLane>> lane =
-      server.Serve(std::move(start.application),
-                   serving::MethodTable::Build({service.get()}, nullptr), nullptr,
-                   [] { _exit(0); });
+      application.Serve(std::move(start.application),
+                        serving::MethodTable::Build({service.get()}, nullptr), nullptr,
+                        [] { _exit(0); });
   if (!lane.ok()) return lane.status();
-  server.Run();
+  application.Run();
   _exit(0);
 }
 

@@ -145,38 +145,37 @@ std::vector<uint64_t> Family::Revoke() {
   return revoked;
 }
 
-std::vector<Family::Installation> Family::Install(bool successor, FdRef usage_memory) const {
-  std::vector<Installation> batches(1);
+Family::Installation Family::Install(uint64_t after, uint64_t last, bool successor,
+                                     FdRef usage_memory) const {
+  Installation batch;
   size_t size = 0;
-  for (const auto& [id, record] : channels_) {
+  for (auto next = channels_.upper_bound(after); next != channels_.end() && next->first <= last;
+       ++next) {
+    const auto& [id, record] = *next;
     v1::ChannelRecord channel;
     channel.set_channel(id);
     channel.set_parent(record.parent);
     *channel.mutable_limits() = ToAny(*record.limits);
     channel.set_revoked(record.revoked);
-    if (batches.back().descriptors.size() == kBatchChannels ||
-        (size > 0 && size + channel.ByteSizeLong() > kBatchSize)) {
-      batches.emplace_back();
-      size = 0;
-    }
     size += channel.ByteSizeLong();
-    Installation& batch = batches.back();
+    if (batch.descriptors.size() == kBatchChannels ||
+        (!batch.descriptors.empty() && size > kBatchSize)) {
+      batch.request.set_more(true);
+      break;
+    }
+    batch.last = id;
     batch.descriptors.push_back(record.service_end);
     channel.mutable_service_end()->set_slot(static_cast<uint32_t>(batch.descriptors.size()));
     *batch.request.add_channels() = std::move(channel);
   }
-  for (Installation& batch : batches) {
-    if (!budget_.type_url().empty()) *batch.request.mutable_budget() = budget_;
-    batch.request.set_wire(wire_);
-    batch.request.set_successor(successor);
-    batch.request.set_more(&batch != &batches.back());
-  }
+  if (!budget_.type_url().empty()) *batch.request.mutable_budget() = budget_;
+  batch.request.set_wire(wire_);
+  batch.request.set_successor(successor);
   if (usage_memory.valid()) {
-    Installation& first = batches.front();
-    first.descriptors.push_back(usage_memory);
-    first.request.mutable_usage()->set_slot(static_cast<uint32_t>(first.descriptors.size()));
+    batch.descriptors.push_back(usage_memory);
+    batch.request.mutable_usage()->set_slot(static_cast<uint32_t>(batch.descriptors.size()));
   }
-  return batches;
+  return batch;
 }
 
 }  // namespace capbroker::broker

@@ -78,13 +78,16 @@ class Family {
   void RecordUsage(v1::BudgetUsage usage) { usage_ = std::move(usage); }
 
   // What installs the family in a process: channels in batches that fit into a
-  // packet, each with the descriptors that it names, in order. `usage_memory` is the
-  // sealed usage, if there is any; its descriptor comes last in the first batch.
+  // packet, each with the descriptors that it names, in order.
   struct Installation {
-    v1::InstallRequest request;
+    v1::InstallRequest request;  // `more` if another batch follows
     std::vector<FdRef> descriptors;
+    uint64_t last = 0;  // channel of the batch
   };
-  std::vector<Installation> Install(bool successor, FdRef usage_memory) const;
+  // The channels after `after`, up to `last`: what was registered since is known to
+  // the process that did. `usage_memory` is the sealed usage, if the batch is to have it.
+  Installation Install(uint64_t after, uint64_t last, bool successor, FdRef usage_memory) const;
+  uint64_t last_channel() const { return next_channel_ - 1; }
   const std::optional<v1::BudgetUsage>& usage() const { return usage_; }
 
  private:

@@ -132,8 +132,7 @@ TEST_F(FamilyTest, GivesNothingOfARevokedChannel) {
               StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),
               StatusIs(absl::StatusCode::kPermissionDenied));
-  const std::vector<Family::Installation> batches = family_->Install(true, FdRef());
-  EXPECT_TRUE(batches[0].request.channels(0).revoked());
+  EXPECT_TRUE(family_->Install(0, 1, true, FdRef()).request.channels(0).revoked());
 }
 
 // INVARIANT(empty-grants-nothing)
@@ -148,24 +147,30 @@ TEST_F(FamilyTest, InstallsInBatchesThatFitIntoAPacket) {
     ASSERT_OK(family_->RegisterClone(1, nullptr, SomeEnd()));
   }
   const UniqueFd usage = SomeEnd();
-  const std::vector<Family::Installation> batches = family_->Install(true, usage);
-  int channels = 0;
-  for (const Family::Installation& batch : batches) {
-    channels += batch.request.channels_size();
+  std::vector<uint64_t> installed;
+  bool more = true;
+  for (uint64_t after = 0; more;) {
+    const bool first = after == 0;
+    const Family::Installation batch =
+        family_->Install(after, 140, true, first ? FdRef(usage) : FdRef());
     EXPECT_LE(batch.request.ByteSizeLong(), 64u * 1024);
     EXPECT_LE(batch.descriptors.size(), 33u);
     EXPECT_TRUE(batch.request.successor());
     EXPECT_TRUE(batch.request.has_budget());
-    EXPECT_EQ(batch.request.more(), &batch != &batches.back());
-    EXPECT_EQ(batch.request.has_usage(), &batch == &batches.front());
+    EXPECT_EQ(batch.request.has_usage(), first);
+    if (first) {
+      EXPECT_EQ(batch.descriptors.at(batch.request.usage().slot() - 1).get(), usage.get());
+    }
     for (const v1::ChannelRecord& channel : batch.request.channels()) {
       EXPECT_EQ(batch.descriptors.at(channel.service_end().slot() - 1).get(),
                 family_->channels().at(channel.channel()).service_end.get());
+      installed.push_back(channel.channel());
     }
+    more = batch.request.more();
+    after = batch.last;
   }
-  EXPECT_EQ(channels, 151);
-  EXPECT_EQ(batches.front().descriptors.at(batches.front().request.usage().slot() - 1).get(),
-            usage.get());
+  ASSERT_EQ(installed.size(), 140u) << "not those that were registered later";
+  for (size_t i = 0; i < installed.size(); ++i) EXPECT_EQ(installed[i], i + 1);
 }
 
 TEST_F(FamilyTest, RefusesLimitsTooLargeToInstall) {

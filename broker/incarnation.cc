@@ -114,16 +114,26 @@ absl::Status Incarnation::Command(UniqueFd lane) {
 
 absl::Status Incarnation::Install(const Family& family, bool successor) {
   CB_ASSIGN_OR_RETURN(const UniqueFd usage, SealUsage(family));
-  for (const Family::Installation& batch : family.Install(successor, usage)) {
-    Call(kInstall, batch.request, batch.descriptors, 0,
-         [weak = weak_from_this()](const absl::Status& status) {
-           // One that does not take its family serves nobody.
-           if (const auto self = weak.lock(); self != nullptr && !status.ok()) {
-             self->KillUnlessItEnds();
-           }
-         });
-  }
+  InstallAfter(family, 0, family.last_channel(), successor, usage);
   return absl::OkStatus();
+}
+
+// One batch, and when it has been taken the next: the socket has room for one.
+void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t last,
+                               bool successor, FdRef usage) {
+  const Family::Installation batch = family.Install(after, last, successor, usage);
+  const bool more = batch.request.more();
+  Call(kInstall, batch.request, batch.descriptors, 0,
+       [weak = weak_from_this(), &family, more, from = batch.last, last,
+        successor](const absl::Status& status) {
+         const auto self = weak.lock();
+         // Without its lanes the process is at its end, and the family may be.
+         if (self == nullptr || self->commands_ == nullptr) return;
+         // One that does not take its family serves nobody.
+         if (!status.ok()) return self->KillUnlessItEnds();
+         self->installed_ = !more;
+         if (more) self->InstallAfter(family, from, last, successor, FdRef());
+       });
 }
 
 void Incarnation::Call(uint64_t method, const google::protobuf::Message& request,

@@ -28,7 +28,7 @@ namespace capbroker::broker {
 // What the broker gives to everything that starts processes.
 struct BrokerParts {
   serving::EventLoop* loop = nullptr;
-  serving::LaneServer* server = nullptr;
+  serving::LaneServer* server = nullptr;  // for the lanes of service processes
   ZygoteKeeper* zygote = nullptr;
 };
 
@@ -50,6 +50,10 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
 
   pid_t pid() const { return process_.pid; }
 
+  // Whether the process was given the whole family: only then its end by itself is
+  // the family's.
+  bool installed() const { return installed_; }
+
   // Ends `channels` there. `done` is given an error if the process did not confirm it
   // in time.
   void Revoke(const std::vector<uint64_t>& channels, std::function<void(absl::Status)> done);
@@ -65,6 +69,8 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   absl::Status ServeSupervisor(UniqueFd lane, Family* family);
   absl::Status Command(UniqueFd lane);
   absl::Status Install(const Family& family, bool successor);
+  void InstallAfter(const Family& family, uint64_t after, uint64_t last, bool successor,
+                    FdRef usage);
   void Call(uint64_t method, const google::protobuf::Message& request,
             const std::vector<FdRef>& descriptors, int64_t deadline_ns,
             std::function<void(absl::Status)> done);
@@ -80,6 +86,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   std::unique_ptr<transport::LaneClient> commands_;
   uint64_t commands_watch_ = 0;
   uint64_t timer_ = 0;
+  bool installed_ = false;
 };
 
 }  // namespace capbroker::broker

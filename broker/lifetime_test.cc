@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <fstream>
 #include <random>
 #include <string>
 #include <utility>
@@ -32,6 +33,33 @@ int SleepLong(Grants) {
 }
 
 int Quit(Grants) { return 5; }
+
+// Whether the heap that this worker was born with has the bytes of its input, each
+// changed so that the input itself is not found.
+constexpr char kMask = 0x55;
+char* heap_start = nullptr;
+
+// Where the heap begins, which no worker can see.
+char* FindHeap() {
+  std::ifstream maps("/proc/self/maps");
+  std::string line;
+  while (std::getline(maps, line)) {
+    if (line.find("[heap]") == std::string::npos) continue;
+    return reinterpret_cast<char*>(std::stoull(line, nullptr, 16));
+  }
+  return nullptr;
+}
+
+int SearchHeap(Grants grants) {
+  const std::string& masked = grants.input();
+  const char* const end = static_cast<char*>(sbrk(0)) - masked.size();
+  for (const char* at = heap_start; at < end; ++at) {
+    size_t same = 0;
+    while (same < masked.size() && at[same] == (masked[same] ^ kMask)) ++same;
+    if (same == masked.size()) return 1;
+  }
+  return 0;
+}
 
 // An application that does all that a broker can do for it, again and again.
 [[noreturn]] void BeBusyApplication() {
@@ -158,6 +186,45 @@ TEST_F(TreeTest, KilledZygoteIsReplacedAndItsChildrenGoOn) {
     }
     return true;
   }));
+}
+
+TEST_F(TreeTest, WorkersOfAReplacedZygoteKnowNothingOfTheBroker) {
+  // Another broker, which knows where to look.
+  broker_.reset();
+  heap_start = FindHeap();
+  ASSERT_NE(heap_start, nullptr);
+  SetUp();
+  const std::string secret = "granted-" + std::to_string(std::random_device()());
+  std::string masked = secret;
+  for (char& c : masked) c = static_cast<char>(c ^ kMask);
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> channel, broker_->Open(Probe({secret})));
+  const auto search = [&] {
+    absl::StatusOr<Worker> worker = absl::UnavailableError("not tried");
+    // A zygote that was killed may not be dead yet.
+    EXPECT_TRUE(Eventually([&] {
+      worker = broker_->Launch({.entry = SearchHeap, .input = masked});
+      return !absl::IsUnavailable(worker.status());
+    }));
+    EXPECT_OK(worker);
+    return worker.ok() ? worker->Wait().exit_code() : -1;
+  };
+  EXPECT_EQ(search(), 0);
+  for (int i = 0; i < 2; ++i) {
+    const int zygote = Tree().zygote_process();
+    kill(zygote, SIGKILL);
+    ASSERT_TRUE(Eventually([&] {
+      const int now = Tree().zygote_process();
+      return now != zygote && !ChildrenOf(now).empty();
+    }));
+    EXPECT_EQ(search(), 0) << "replaced " << i + 1;
+  }
+  // The search does find what is there: without a spare the broker itself forks.
+  const int zygote = Tree().zygote_process();
+  kill(zygote, SIGSTOP);
+  for (const int spare : ChildrenOf(zygote)) kill(spare, SIGKILL);
+  kill(zygote, SIGKILL);
+  ASSERT_TRUE(Eventually([&] { return Tree().zygote_process() != zygote; }));
+  EXPECT_EQ(search(), 1);
 }
 
 TEST_F(TreeTest, ZygoteThatIsKilledAgainAndAgainComesBackWhenItIsNeeded) {

@@ -50,8 +50,9 @@ void ServedFamily::OnForked(const absl::Status& status) {
 }
 
 void ServedFamily::OnEnded(const ProcessEnd& end) {
+  const bool finished =
+      end.signal == 0 && end.exit_code == 0 && incarnation_ != nullptr && incarnation_->installed();
   incarnation_.reset();
-  const bool finished = end.signal == 0 && end.exit_code == 0;
   if (ending_ || finished || family_->channels().empty()) return End();
   Log(absl::StrCat("service ", family_->service().name, " ",
                    end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)

@@ -69,6 +69,8 @@ class Zygote {
                                      CommandDescriptors descriptors);
   absl::StatusOr<ForkedProcess> ForkService(const v1::ForkService& command,
                                             CommandDescriptors descriptors);
+  absl::StatusOr<ForkedProcess> ForkSpare(const v1::ForkSpare& command,
+                                          CommandDescriptors descriptors);
   [[noreturn]] void BeService(const serving::ServiceDefinition& service,
                               serving::ServiceProcessStart start, UniqueFd lifeline);
   absl::StatusOr<ForkedProcess> ForkWorker(const v1::ForkWorker& command,
@@ -79,7 +81,9 @@ class Zygote {
 
   ZygoteStart start_;
   transport::ReceiveBuffer buffer_;
-  // Nothing until the first idle moment or worker: services start without it.
+  // Nothing until the first worker, or the first idle moment after a command: services
+  // start without it, and a spare sleeps without it.
+  bool commanded_ = false;
   std::optional<absl::StatusOr<sandbox::WorkerSandbox>> sandbox_;
   std::map<uint64_t, PidFd> children_;  // by the call that asked for them
 };
@@ -91,7 +95,7 @@ int Zygote::Run() {
     for (const auto& [call, process] : children_) {
       polled.push_back({process.fd().get(), POLLIN, 0});
     }
-    const int ready = poll(polled.data(), polled.size(), sandbox_.has_value() ? -1 : 0);
+    const int ready = poll(polled.data(), polled.size(), commanded_ && !sandbox_.has_value() ? 0 : -1);
     if (ready == 0) (void)PrepareSandbox();
     if (ready <= 0) continue;
     // Ends first: the order of `children_` is that of `polled` until then.
@@ -112,6 +116,7 @@ bool Zygote::ReceiveCommands() {
                                  transport::Blocking::kDontWait);
     if (!packet.ok()) return false;
     if (!packet->has_value()) return true;
+    commanded_ = true;
     const uint64_t call = (*packet)->view.header.call;
     v1::ZygoteCommand command;
     absl::StatusOr<ForkedProcess> forked = absl::InternalError("zygote: malformed command");
@@ -140,9 +145,22 @@ absl::StatusOr<ForkedProcess> Zygote::Obey(const v1::ZygoteCommand& command,
       return ForkService(command.fork_service(), std::move(descriptors));
     case v1::ZygoteCommand::kForkWorker:
       return ForkWorker(command.fork_worker(), std::move(descriptors));
+    case v1::ZygoteCommand::kForkSpare:
+      return ForkSpare(command.fork_spare(), std::move(descriptors));
     default:
       return absl::InternalError("zygote: unknown command");
   }
+}
+
+absl::StatusOr<ForkedProcess> Zygote::ForkSpare(const v1::ForkSpare& command,
+                                                CommandDescriptors descriptors) {
+  ZygoteStart spare = {.control = descriptors.Take(command.control()),
+                       .lifeline = descriptors.Take(command.lifeline()),
+                       .enter_worker = start_.enter_worker,
+                       .descriptor_limit = start_.descriptor_limit};
+  CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
+  if (cloned.pid == 0) _exit(RunZygote(std::move(spare)));
+  return ForkedProcess{cloned.pid, std::move(cloned.process)};
 }
 
 absl::StatusOr<ForkedProcess> Zygote::ForkService(const v1::ForkService& command,

@@ -6,7 +6,9 @@
 // another (capbroker/v1/zygote.proto), reaps its children, and reports their ends.
 //
 // Why the broker does not fork by itself: a forked worker shares the memory of
-// whoever forks it, and the broker's has the records of all families.
+// whoever forks it, and the broker's has the records of all families. For the same
+// reason a zygote's first act is to fork a spare, which sleeps until the zygote has died
+// (docs/design/processes.md).
 //
 // Lives in: the zygote. Caller: the broker alone.
 #ifndef BROKER_ZYGOTE_H_

@@ -23,6 +23,9 @@
 namespace capbroker::broker {
 namespace {
 
+// How long a zygote may take to fork: it needs a millisecond.
+constexpr absl::Duration kObedienceTime = absl::Seconds(10);
+
 timeval FromMicroseconds(uint64_t microseconds) {
   return {static_cast<time_t>(microseconds / 1'000'000),
           static_cast<suseconds_t>(microseconds % 1'000'000)};
@@ -38,6 +41,12 @@ ProcessEnd ToProcessEnd(const v1::ZygoteReport::Ended& ended) {
   return end;
 }
 
+// POLLIN: it has ended. POLLHUP: and was reaped.
+int Events(const PidFd& process) {
+  pollfd p = {process.fd().get(), POLLIN, 0};
+  return poll(&p, 1, 0) > 0 ? p.revents : 0;
+}
+
 // Of a process whose end nobody can tell any more.
 ProcessEnd UnknownEnd() {
   ProcessEnd end;
@@ -51,6 +60,7 @@ ZygoteKeeper::ZygoteKeeper(serving::EventLoop* loop, RunFunction run)
     : loop_(loop), run_(std::move(run)) {}
 
 ZygoteKeeper::~ZygoteKeeper() {
+  if (watchdog_ != 0) loop_->Cancel(watchdog_);
   if (control_watch_ != 0) loop_->Remove(control_watch_, control_);
   if (child_signals_watch_ != 0) loop_->Remove(child_signals_watch_, child_signals_);
 }
@@ -73,19 +83,66 @@ absl::Status ZygoteKeeper::Start() {
   return StartZygote();
 }
 
-absl::Status ZygoteKeeper::StartZygote() {
+absl::StatusOr<ZygoteKeeper::Lines> ZygoteKeeper::MakeLines() {
   CB_ASSIGN_OR_RETURN(transport::LanePair lane,
                       transport::MakeLane(transport::ClientDescriptors::kAccepted));
   CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
+  return Lines{std::move(lane.client), std::move(line.kept), std::move(lane.service),
+               std::move(line.held)};
+}
+
+// The spare if there is one: its memory knows of nothing.
+absl::Status ZygoteKeeper::TakeOver() {
+  Spare spare = std::exchange(spare_, Spare{.generation = spare_.generation});
+  if (spare.child.pid != 0 && (Events(spare.child.process) & POLLIN) == 0) {
+    return Activate(std::move(spare.child), std::move(spare.control), std::move(spare.lifeline));
+  }
+  Log("zygote and spare are gone: workers now share the broker's own memory");
+  return StartZygote();
+}
+
+absl::Status ZygoteKeeper::StartZygote() {
+  CB_ASSIGN_OR_RETURN(Lines lines, MakeLines());
   CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
-  if (cloned.pid == 0) _exit(run_(std::move(lane.service), std::move(line.held)));
-  zygote_ = {cloned.pid, std::move(cloned.process)};
-  lifeline_ = std::move(line.kept);
-  control_ = std::move(lane.client);
+  if (cloned.pid == 0) _exit(run_(std::move(lines.control_end), std::move(lines.lifeline_end)));
+  return Activate({cloned.pid, std::move(cloned.process)}, std::move(lines.control),
+                  std::move(lines.lifeline));
+}
+
+absl::Status ZygoteKeeper::Activate(ChildProcess zygote, UniqueFd control, UniqueFd lifeline) {
+  zygote_ = std::move(zygote);
+  lifeline_ = std::move(lifeline);
+  control_ = std::move(control);
   CB_ASSIGN_OR_RETURN(control_watch_,
                       loop_->Add(control_, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
                                  [this](uint32_t events) { OnControl(events); }));
+  // First of all, while it knows of nothing.
+  RequestSpare();
   return absl::OkStatus();
+}
+
+void ZygoteKeeper::RequestSpare() {
+  absl::StatusOr<Lines> lines = MakeLines();
+  if (!lines.ok()) return Log(absl::StrCat("no spare zygote: ", lines.status().message()));
+  const uint64_t generation = spare_.generation + 1;
+  spare_ = {generation, {}, std::move(lines->control), std::move(lines->lifeline)};
+  v1::ZygoteCommand command;
+  command.mutable_fork_spare()->mutable_control()->set_slot(1);
+  command.mutable_fork_spare()->mutable_lifeline()->set_slot(2);
+  std::vector<UniqueFd> descriptors;
+  descriptors.push_back(std::move(lines->control_end));
+  descriptors.push_back(std::move(lines->lifeline_end));
+  const auto lost = [this, generation] {
+    if (spare_.generation == generation) spare_ = {.generation = generation};
+  };
+  // A spare that dies is not replaced: by now the zygote knows too much.
+  Fork(
+      command, std::move(descriptors),
+      [this, generation, lost](absl::StatusOr<ChildProcess> forked) {
+        if (!forked.ok()) return lost();
+        if (spare_.generation == generation) spare_.child = *std::move(forked);
+      },
+      [lost](const ProcessEnd&) { lost(); });
 }
 
 void ZygoteKeeper::Fork(const v1::ZygoteCommand& command, std::vector<UniqueFd> descriptors,
@@ -94,25 +151,50 @@ void ZygoteKeeper::Fork(const v1::ZygoteCommand& command, std::vector<UniqueFd> 
   Request& request = requests_[call];
   request.forked = std::move(forked);
   request.ended = std::move(ended);
+  request.deadline = absl::Now() + kObedienceTime;
+  if (watchdog_ == 0) ArmWatchdog(request.deadline);
   Queued queued = {call, command.SerializeAsString(), std::move(descriptors)};
   if (queued.message.size() > transport::kMaxInlineMessage) {
-    loop_->Post([this, call] {
-      v1::ZygoteReport report;
-      report.mutable_failed()->set_code(static_cast<int>(absl::StatusCode::kResourceExhausted));
-      report.mutable_failed()->set_message("arguments and environment larger than 64 KiB");
-      Deliver(call, report, {});
-    });
+    FailLater(call, absl::ResourceExhaustedError("arguments and environment larger than 64 KiB"));
     return;
   }
   queue_.push_back(std::move(queued));
   if (zygote_.pid == 0) {
     // It crashed too often to be replaced at once: now it is needed.
-    if (const absl::Status started = StartZygote(); !started.ok()) {
-      loop_->Post([this, started] { FailUnanswered(started); });
+    if (const absl::Status started = TakeOver(); !started.ok()) {
+      queue_.clear();
+      loop_->Post([unanswered = TakeUnanswered(), started] {
+        for (const Forked& told : unanswered) told(started);
+      });
       return;
     }
   }
   Flush();
+}
+
+void ZygoteKeeper::FailLater(uint64_t call, const absl::Status& why) {
+  loop_->Post([this, call, why] {
+    v1::ZygoteReport report;
+    report.mutable_failed()->set_code(static_cast<int>(why.code()));
+    report.mutable_failed()->set_message(std::string(why.message()));
+    Deliver(call, report, {});
+  });
+}
+
+// INVARIANT(no-hang): a zygote that is stopped or hangs answers nobody.
+void ZygoteKeeper::ArmWatchdog(absl::Time when) {
+  watchdog_ = loop_->RunAt(when, [this] {
+    watchdog_ = 0;
+    absl::Time next = absl::InfiniteFuture();
+    for (const auto& [call, request] : requests_) {
+      if (request.forked != nullptr) next = std::min(next, request.deadline);
+    }
+    if (next == absl::InfiniteFuture()) return;
+    if (next > absl::Now()) return ArmWatchdog(next);
+    Log("the zygote does not answer: killed");
+    if (zygote_.pid != 0) (void)zygote_.process.Signal(SIGKILL);
+    ArmWatchdog(absl::Now() + kObedienceTime);
+  });
 }
 
 void ZygoteKeeper::Flush() {
@@ -125,8 +207,12 @@ void ZygoteKeeper::Flush() {
     const std::vector<FdRef> descriptors(next.descriptors.begin(), next.descriptors.end());
     packet.descriptors = descriptors;
     const transport::SendResult sent = transport::SendPacket(control_, packet);
-    // A zygote that is gone is found by OnControl().
-    if (!sent.status.ok()) return;
+    if (sent.would_block) return;
+    if (!sent.status.ok()) {
+      // A zygote that is gone is found by OnControl(); anything else is this command's.
+      if (absl::IsUnavailable(sent.status)) return;
+      FailLater(next.call, sent.status);
+    }
     queue_.pop_front();
   }
 }
@@ -196,19 +282,19 @@ void ZygoteKeeper::OnDeath() {
   lifeline_.Reset();  // Kills one that has only closed its control lane.
   const absl::StatusOr<ProcessEnd> end = zygote_.process.Wait();
   Log(absl::StrCat("the zygote died of signal ", end.ok() ? end->signal : 0));
-  zygote_ = ChildProcess();
+  ForgetChild(std::exchange(zygote_, ChildProcess()).pid);
   queue_.clear();
   AdoptChildren();
   const absl::Status unavailable = absl::UnavailableError("the zygote died; try again");
-  const bool start_again = crashes_.Count(absl::Now());
-  const absl::Status started = start_again ? StartZygote() : unavailable;
+  const std::vector<Forked> unanswered = TakeUnanswered();
+  const absl::Status started = crashes_.Count(absl::Now()) ? TakeOver() : unavailable;
   if (!started.ok()) Log(absl::StrCat("no new zygote for now: ", started.message()));
   // Last, because those that are told may ask for new processes.
-  FailUnanswered(unavailable);
+  for (const Forked& told : unanswered) told(unavailable);
   ReapOrphans();
 }
 
-void ZygoteKeeper::FailUnanswered(const absl::Status& why) {
+std::vector<ZygoteKeeper::Forked> ZygoteKeeper::TakeUnanswered() {
   std::vector<Forked> unanswered;
   for (auto request = requests_.begin(); request != requests_.end();) {
     if (request->second.forked == nullptr) {
@@ -218,7 +304,12 @@ void ZygoteKeeper::FailUnanswered(const absl::Status& why) {
     unanswered.push_back(std::move(request->second.forked));
     request = requests_.erase(request);
   }
-  for (const Forked& forked : unanswered) forked(why);
+  return unanswered;
+}
+
+// Of a zygote that began as another's child.
+void ZygoteKeeper::ForgetChild(pid_t pid) {
+  std::erase_if(requests_, [pid](const auto& request) { return request.second.pid == pid; });
 }
 
 void ZygoteKeeper::AdoptChildren() {
@@ -226,9 +317,8 @@ void ZygoteKeeper::AdoptChildren() {
   for (auto& [call, request] : requests_) {
     if (request.pid == 0) continue;
     request.orphan = true;
-    pollfd p = {request.process.fd().get(), POLLIN, 0};
     // Reaped by the zygote, which did not come to report it.
-    if (poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0) untold.push_back(call);
+    if ((Events(request.process) & POLLHUP) != 0) untold.push_back(call);
   }
   for (const uint64_t call : untold) End(call, UnknownEnd());
 }

@@ -5,7 +5,9 @@
 // When a zygote dies
 // - what it was asked for and had not reported fails with UNAVAILABLE, and is not
 //   tried again: it may have been done;
-// - its children become the broker's, which is their subreaper, and go on.
+// - its children become the broker's, which is their subreaper, and go on;
+// - its spare takes over. A zygote that does not answer for ten seconds is killed.  The broker forks a zygote itself only at the start, and when
+//   both are gone.
 //
 // Lives in: the broker, on its one thread.
 #ifndef BROKER_ZYGOTE_KEEPER_H_
@@ -23,6 +25,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
 #include "broker/crash_rate.h"
@@ -67,6 +70,7 @@ class ZygoteKeeper {
   struct Request {
     Forked forked;  // null once it was called
     Ended ended;
+    absl::Time deadline;  // for `forked`
     pid_t pid = 0;
     PidFd process;
     bool orphan = false;  // its zygote is dead: the broker reaps it
@@ -77,14 +81,35 @@ class ZygoteKeeper {
     std::vector<UniqueFd> descriptors;
   };
 
+  // The sockets that lead to a zygote.
+  struct Lines {
+    UniqueFd control;   // kept here
+    UniqueFd lifeline;  // kept here
+    UniqueFd control_end;
+    UniqueFd lifeline_end;
+  };
+  struct Spare {
+    uint64_t generation = 0;
+    ChildProcess child = {};  // pid 0: not forked yet
+    UniqueFd control = UniqueFd();
+    UniqueFd lifeline = UniqueFd();
+  };
+
+  static absl::StatusOr<Lines> MakeLines();
+  absl::Status TakeOver();
   absl::Status StartZygote();
+  absl::Status Activate(ChildProcess zygote, UniqueFd control, UniqueFd lifeline);
+  void RequestSpare();
+  void FailLater(uint64_t call, const absl::Status& why);
+  void ArmWatchdog(absl::Time when);
   void OnControl(uint32_t events);
   bool Receive();
   void Flush();
   void Deliver(uint64_t call, const v1::ZygoteReport& report, std::vector<UniqueFd> descriptors);
   void OnDeath();
-  void FailUnanswered(const absl::Status& why);
+  std::vector<Forked> TakeUnanswered();
   void AdoptChildren();
+  void ForgetChild(pid_t pid);
   void ReapOrphans();
   void End(uint64_t call, const ProcessEnd& end);
 
@@ -94,9 +119,11 @@ class ZygoteKeeper {
   UniqueFd lifeline_;
   UniqueFd control_;
   uint64_t control_watch_ = 0;
+  Spare spare_;
   UniqueFd child_signals_;
   uint64_t child_signals_watch_ = 0;
   CrashRate crashes_;
+  uint64_t watchdog_ = 0;
   uint64_t next_call_ = 1;
   std::map<uint64_t, Request> requests_;
   std::deque<Queued> queue_;

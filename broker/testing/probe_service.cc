@@ -20,7 +20,7 @@ grpc::Status ProbeService::Say(grpc::ServerContext*, const v1::SayRequest* reque
 
 grpc::Status ProbeService::Die(grpc::ServerContext*, const v1::DieRequest* request,
                                v1::DieResponse*) {
-  if (request->signal() != 0) kill(getpid(), request->signal());
+  if (request->signal() != 0) raise(request->signal());
   if (request->exit_code() != 0) _exit(request->exit_code());
   return grpc::Status::OK;
 }
