@@ -1,0 +1,45 @@
+#!/bin/sh
+# The arrows between the folders: what each may include, and nothing else. Tests may
+# include more, and what two processes must agree on may be shared upwards (named below).
+set -eu
+cd "$(dirname "$(readlink -f "$1")")"
+bad=0
+
+# folder: the folders that its files may include.
+check() {
+  folder=$1
+  allowed=$2
+  found=$(git ls-files "$folder" | grep -E '\.(cc|h)$' | grep -vE '_(test|benchmark)\.cc$|/testing/|_fixture\.(cc|h)$|fake_call\.h$' |
+    xargs grep -HoE '^#include "(authority|base|broker|client|examples|sandbox|serving|services|tests|tools|transport)/[^"]*"' |
+    grep -vE "#include \"($allowed)/" | grep -vE "$3" || true)
+  if test -n "$found"; then
+    echo "$folder may include $allowed only:"
+    echo "$found"
+    bad=1
+  fi
+}
+
+none='^$'
+check base 'base' "$none"
+check transport 'transport|base' "$none"
+check authority 'authority|base' "$none"
+check sandbox 'sandbox|base' "$none"
+check client 'client|transport|authority|base' "$none"
+check serving 'serving|transport|authority|base' "$none"
+# The birth message of a worker and the broker's start are formats of both sides.
+check broker 'broker|serving|sandbox|transport|authority|base' '"client/(worker_birth|broker_main)\.h"'
+check services/dns 'services/dns|serving|client|transport|authority|base' '"services/service\.h"'
+check services/file 'services/file|serving|client|transport|authority|base' '"services/service\.h"'
+check services/group 'services/group|serving|client|transport|authority|base' '"services/service\.h"'
+check examples 'examples|client|services|transport|base' "$none"
+
+# Neither gRPC nor protobuf below transport/.
+if git ls-files base sandbox | grep -E '\.(cc|h)$' | xargs grep -lE '#include [<"](grpc|google/protobuf|capbroker/)'; then
+  echo "base/ and sandbox/ know neither gRPC nor protobuf"
+  bad=1
+fi
+if git ls-files authority | grep -E '\.(cc|h)$' | xargs grep -lE '#include [<"]grpc'; then
+  echo "authority/ knows no gRPC"
+  bad=1
+fi
+exit $bad
