@@ -65,7 +65,8 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   void Abandon();
 
  private:
-  Incarnation(const BrokerParts& parts, Events events) : parts_(parts), events_(std::move(events)) {}
+  Incarnation(const BrokerParts& parts, Events events)
+      : parts_(parts), events_(std::move(events)) {}
   absl::Status ServeSupervisor(UniqueFd lane, Family* family);
   absl::Status Command(UniqueFd lane);
   absl::Status Install(const Family& family, bool successor);

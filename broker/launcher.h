@@ -43,8 +43,8 @@ class Launcher {
   absl::Status Launch(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
                       Launched launched);
 
-  // Calls `ended` when the worker has ended, also within this call. NOT_FOUND: no such worker, or it was
-  // forgotten.
+  // Calls `ended` when the worker has ended, also within this call. NOT_FOUND: no such
+  // worker, or it was forgotten.
   absl::Status Wait(uint64_t worker, Ended ended);
 
   // Kills it, unless `detach`; with `forget`, drops the record when it has ended.

@@ -95,7 +95,8 @@ TEST_F(WorkerTest, CallsWhatItWasGrantedAndNothingElse) {
 
 TEST_F(WorkerTest, ExitsWithWhatItsEntryReturns) {
   for (const int code : {0, 1, 17, 255}) {
-    const WorkerEnd end = Run({.entry = ReturnInput, .input = std::string(1, static_cast<char>(code))});
+    const std::string input(1, static_cast<char>(code));
+    const WorkerEnd end = Run({.entry = ReturnInput, .input = input});
     EXPECT_EQ(end.exit_code(), static_cast<unsigned char>(code));
     EXPECT_EQ(end.signal(), 0);
     EXPECT_EQ(end.reason(), "");

@@ -95,7 +95,8 @@ int Zygote::Run() {
     for (const auto& [call, process] : children_) {
       polled.push_back({process.fd().get(), POLLIN, 0});
     }
-    const int ready = poll(polled.data(), polled.size(), commanded_ && !sandbox_.has_value() ? 0 : -1);
+    const bool has_to_prepare = commanded_ && !sandbox_.has_value();
+    const int ready = poll(polled.data(), polled.size(), has_to_prepare ? 0 : -1);
     if (ready == 0) (void)PrepareSandbox();
     if (ready <= 0) continue;
     // Ends first: the order of `children_` is that of `polled` until then.

@@ -6,8 +6,9 @@
 // - what it was asked for and had not reported fails with UNAVAILABLE, and is not
 //   tried again: it may have been done;
 // - its children become the broker's, which is their subreaper, and go on;
-// - its spare takes over. A zygote that does not answer for ten seconds is killed.  The broker forks a zygote itself only at the start, and when
+// - its spare takes over. The broker forks a zygote itself only at the start, and when
 //   both are gone.
+// A zygote that does not answer for ten seconds is killed.
 //
 // Lives in: the broker, on its one thread.
 #ifndef BROKER_ZYGOTE_KEEPER_H_

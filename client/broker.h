@@ -58,8 +58,10 @@ class Broker {
   absl::StatusOr<std::shared_ptr<Channel>> Open(const Authority& authority);
 
   // Starts a confined worker with the channels of its grants, or nothing.
-  // INVALID_ARGUMENT, NOT_FOUND: a grant, as in Open(), or the options. FAILED_PRECONDITION: a layer
-  // of the confinement cannot be had here. UNAVAILABLE: the zygote died meanwhile; try again.
+  // A channel among the grants is given away even if the launch fails.
+  // INVALID_ARGUMENT, NOT_FOUND: a grant, as in Open(), or the options. FAILED_PRECONDITION:
+  // a layer of the confinement cannot be had here. UNAVAILABLE: the zygote died
+  // meanwhile; try again.
   absl::StatusOr<Worker> Launch(WorkerOptions options);
 
   // Revokes the family of a channel that Open() gave, wherever its clones are now; the

@@ -25,7 +25,14 @@
 namespace capbroker {
 
 // The methods of capbroker.v1.Broker.
-enum class BrokerMethod { kOpenService, kLaunchWorker, kWaitWorker, kKillWorker, kRevoke, kInspect };
+enum class BrokerMethod {
+  kOpenService,
+  kLaunchWorker,
+  kWaitWorker,
+  kKillWorker,
+  kRevoke,
+  kInspect,
+};
 
 class BrokerLink {
  public:
