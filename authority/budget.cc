@@ -125,18 +125,13 @@ class Budget::Family {
       : schema_(schema), clock_(std::move(clock)) {}
 
   const ServiceSchema& schema() const { return schema_; }
-  // Never goes back, whatever the clock does. With the lock held.
-  absl::Duration Now() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    now_ = std::max(now_, clock_());
-    return now_;
-  }
+  absl::Duration Now() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return clock_(); }
   absl::Mutex& mutex() ABSL_LOCK_RETURNED(mutex_) { return mutex_; }
 
  private:
   const ServiceSchema& schema_;
   const BudgetClock clock_;
   absl::Mutex mutex_;
-  absl::Duration now_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
 };
 
 CloneCharge& CloneCharge::operator=(CloneCharge&& other) noexcept {
@@ -162,8 +157,8 @@ const ServiceSchema& Budget::schema() const { return family_->schema(); }
 absl::StatusOr<std::vector<Budget::Account>> Budget::MakeAccounts(const ServiceSchema& schema,
                                                                   const Message& budget) {
   if (schema.budget_type() == nullptr || budget.GetDescriptor() != schema.budget_type()) {
-    return absl::InvalidArgumentError(absl::StrCat("budget of ", schema.name(), ": a ",
-                                                   budget.GetTypeName(), " is given"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("budget of ", schema.name(), ": a ", budget.GetTypeName(), " is given"));
   }
   const Reflection& reflection = *budget.GetReflection();
   if (!reflection.GetUnknownFields(budget).empty()) {
@@ -322,8 +317,8 @@ BudgetUsage Budget::Snapshot() const {
     field.name = account.name;
     const uint64_t step = std::max<uint64_t>(1, account.limit / kSnapshotSteps);
     // Ahead of what is used, never beyond the limit, and never back.
-    field.used = std::max(account.recorded,
-                          std::min(account.limit, SaturatingAdd(account.used, step)));
+    field.used =
+        std::max(account.recorded, std::min(account.limit, SaturatingAdd(account.used, step)));
     field.values.assign(account.values.begin(), account.values.end());
   }
   return usage;
@@ -351,9 +346,9 @@ bool Budget::snapshot_due() const {
 absl::Status Budget::Restore(const BudgetUsage& usage) {
   absl::MutexLock lock(&family_->mutex());
   for (const BudgetUsage::Field& field : usage.fields) {
-    const bool known = std::any_of(
-        accounts_.begin(), accounts_.end(),
-        [&field](const Account& account) { return account.name == field.name; });
+    const bool known =
+        std::any_of(accounts_.begin(), accounts_.end(),
+                    [&field](const Account& account) { return account.name == field.name; });
     if (!known) {
       return absl::InvalidArgumentError(
           absl::StrCat("budget of ", schema().name(), ": no field ", field.name));

@@ -137,8 +137,8 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   Budget(std::shared_ptr<Family> family, std::shared_ptr<Budget> parent,
          std::vector<Account> accounts);
-  static absl::StatusOr<std::vector<Account>> MakeAccounts(
-      const ServiceSchema& schema, const google::protobuf::Message& budget);
+  static absl::StatusOr<std::vector<Account>> MakeAccounts(const ServiceSchema& schema,
+                                                           const google::protobuf::Message& budget);
   static void AddMissingRules(std::vector<Account>& accounts);
   void CollectDistinct(const MethodSchema& method, const google::protobuf::Message& request,
                        Charge& charge) const;

@@ -27,8 +27,8 @@ using testing::v1::ShapedRequest;
 class BudgetTest : public ::testing::Test {
  protected:
   BudgetTest()
-      : schema_(ServiceSchema::Compile(*PlainRequest::descriptor()->file()->FindServiceByName(
-                                           "EveryKind"))
+      : schema_(ServiceSchema::Compile(
+                    *PlainRequest::descriptor()->file()->FindServiceByName("EveryKind"))
                     .value()) {}
 
   static EveryKindBudget Message(absl::string_view text) {
@@ -63,9 +63,10 @@ class BudgetTest : public ::testing::Test {
   absl::Duration now_ = absl::Hours(1);
 };
 
-constexpr absl::string_view kAmple = "calls_per_minute: 1000 distinct_names: 1000 "
-                                     "distinct_ranges: 1000 response_bytes: 1000000 clones: 1000 "
-                                     "descriptors: 1000 ";
+constexpr absl::string_view kAmple =
+    "calls_per_minute: 1000 distinct_names: 1000 "
+    "distinct_ranges: 1000 response_bytes: 1000000 clones: 1000 "
+    "descriptors: 1000 ";
 
 // empty-grants-nothing
 TEST_F(BudgetTest, AnUnsetFieldIsNothingToUseUp) {
@@ -144,8 +145,8 @@ TEST_F(BudgetTest, MessagesOfAStreamChargeTheirValues) {
   const MethodSchema& method = Method("Streamed");
   EXPECT_EQ(Answer(budget->ChargeStream(method)), "");
   NamedRequest request;
-  for (const auto& [name, answer] :
-       {std::pair("a", ""), std::pair("b", ""), std::pair("a", ""), std::pair("c", "distinct_names")}) {
+  for (const auto& [name, answer] : {std::pair("a", ""), std::pair("b", ""), std::pair("a", ""),
+                                     std::pair("c", "distinct_names")}) {
     request.set_name(name);
     EXPECT_EQ(Answer(budget->ChargeStreamed(method, request)), answer) << name;
   }

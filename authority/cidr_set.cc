@@ -88,8 +88,8 @@ std::string Address::ToText() const {
 absl::StatusOr<CidrSet> CidrSet::Make(const std::vector<std::string>& ranges) {
   CidrSet set;
   for (const std::string& range : ranges) {
-    const absl::Status malformed = absl::InvalidArgumentError(absl::StrCat(
-        "\"", absl::CHexEscape(range.substr(0, 64)), "\" is not an address range"));
+    const absl::Status malformed = absl::InvalidArgumentError(
+        absl::StrCat("\"", absl::CHexEscape(range.substr(0, 64)), "\" is not an address range"));
     const absl::string_view text = range;
     const size_t slash = text.find('/');
     const std::optional<Address> address = Address::FromText(text.substr(0, slash));
@@ -137,9 +137,9 @@ CidrSet::Ranges CidrSet::Canonical(Ranges ranges) {
 }
 
 bool CidrSet::Contains(const Ranges& ranges, absl::uint128 bits) {
-  const auto after = std::upper_bound(
-      ranges.begin(), ranges.end(), bits,
-      [](absl::uint128 value, const Range& range) { return value < range.first; });
+  const auto after =
+      std::upper_bound(ranges.begin(), ranges.end(), bits,
+                       [](absl::uint128 value, const Range& range) { return value < range.first; });
   return after != ranges.begin() && bits <= std::prev(after)->last;
 }
 
@@ -167,8 +167,7 @@ std::vector<std::string> CidrSet::Entries() const {
         int host_bits = std::min(TrailingZeros(first), width);
         while ((first | HostMask(host_bits)) > range.last) --host_bits;
         const std::string address = Address{.v4 = v4, .bits = first}.ToText();
-        entries.push_back(host_bits == 0 ? address
-                                         : absl::StrCat(address, "/", width - host_bits));
+        entries.push_back(host_bits == 0 ? address : absl::StrCat(address, "/", width - host_bits));
         const absl::uint128 last = first | HostMask(host_bits);
         if (last == range.last) break;
         first = last + 1;

@@ -111,9 +111,9 @@ TEST(CidrSetTest, HasOneCanonicalForm) {
 }
 
 TEST(CidrSetTest, MeetIsWhatBothAllow) {
-  EXPECT_THAT(Meet(Ranges({"10.0.0.0/8", "::/0"}), Ranges({"10.1.0.0/16", "192.0.2.1", "::1"}))
-                  .Entries(),
-              ElementsAre("10.1.0.0/16", "::1"));
+  EXPECT_THAT(
+      Meet(Ranges({"10.0.0.0/8", "::/0"}), Ranges({"10.1.0.0/16", "192.0.2.1", "::1"})).Entries(),
+      ElementsAre("10.1.0.0/16", "::1"));
   EXPECT_THAT(Meet(Ranges({"10.0.0.0/24"}), Ranges({"10.0.1.0/24"})).Entries(), IsEmpty());
   EXPECT_THAT(Meet(Ranges({"0.0.0.0/0"}), Ranges({"::/0"})).Entries(), IsEmpty());
 }

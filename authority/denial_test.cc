@@ -10,8 +10,8 @@ namespace capbroker::authority {
 namespace {
 
 using ::capbroker::testing::StatusIs;
-using ::testing::Not;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(DenialTest, SaysWhatWasRefusedAndByWhat) {
   const absl::Status status =
@@ -43,8 +43,7 @@ TEST(DenialTest, EscapesAndCutsThePeersText) {
 }
 
 TEST(DenialTest, TheDenialTravelsInTheStatus) {
-  const absl::Status status =
-      ToStatus(MakeRefusal(v1::Denial::TOO_LONG, "name", "Resolve", "x"));
+  const absl::Status status = ToStatus(MakeRefusal(v1::Denial::TOO_LONG, "name", "Resolve", "x"));
   const std::optional<v1::Denial> denial = DenialOf(status);
   ASSERT_TRUE(denial.has_value());
   EXPECT_EQ(denial->reason(), v1::Denial::TOO_LONG);

@@ -35,8 +35,7 @@ absl::Status CheckRights(const FieldDescriptor& field) {
 }
 
 // `seen` makes recursive types (of responses) end.
-absl::StatusOr<bool> Search(const Descriptor& type,
-                            absl::flat_hash_set<const Descriptor*>& seen) {
+absl::StatusOr<bool> Search(const Descriptor& type, absl::flat_hash_set<const Descriptor*>& seen) {
   bool found = false;
   if (!seen.insert(&type).second) return found;
   for (int i = 0; i < type.field_count(); ++i) {

@@ -95,10 +95,10 @@ bool SetAllows(const TextSet& set, const RequestValue& value) {
   if (value.type == ValueType::kText) return set.Contains(value.text);
   // A number bounded by text is compared as it is written.
   char digits[24];
-  const auto end = value.type == ValueType::kUnsigned
-                       ? std::to_chars(digits, digits + sizeof(digits),
-                                       static_cast<uint64_t>(value.number))
-                       : std::to_chars(digits, digits + sizeof(digits), value.number);
+  const auto end =
+      value.type == ValueType::kUnsigned
+          ? std::to_chars(digits, digits + sizeof(digits), static_cast<uint64_t>(value.number))
+          : std::to_chars(digits, digits + sizeof(digits), value.number);
   return set.Contains(absl::string_view(digits, end.ptr - digits));
 }
 

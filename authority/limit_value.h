@@ -22,7 +22,7 @@
 
 namespace capbroker::authority {
 
-inline constexpr size_t kMaxLimitEntries = 100'000;   // of one field
+inline constexpr size_t kMaxLimitEntries = 100'000;  // of one field
 inline constexpr size_t kMaxLimitEntryBytes = 4096;
 
 class LimitValue {
@@ -47,8 +47,7 @@ class LimitValue {
   }
 
  private:
-  using Variant =
-      std::variant<TextSet, IntegerSet, NamePatterns, PathSet, CidrSet, Maximum, Flags>;
+  using Variant = std::variant<TextSet, IntegerSet, NamePatterns, PathSet, CidrSet, Maximum, Flags>;
   explicit LimitValue(Variant value) : value_(std::move(value)) {}
 
   Variant value_;

@@ -40,7 +40,8 @@ class RequestCheck {
     }
     for (const FieldPlan& field : plan.fields) {
       if (field.presence && !reflection.HasField(message, field.field)) continue;
-      if (!AllowsField(field, message, reflection)) [[unlikely]] return false;
+      if (!AllowsField(field, message, reflection)) [[unlikely]]
+        return false;
     }
     return true;
   }
@@ -59,14 +60,12 @@ class RequestCheck {
       return Refuse(v1::Denial::TOO_LONG, field.field->name());
     }
     if (field.nested != nullptr) {
-      return ForEachMessage(field, message, reflection, [&](const Message& nested) {
-        return Allows(*field.nested, nested);
-      });
+      return ForEachMessage(field, message, reflection,
+                            [&](const Message& nested) { return Allows(*field.nested, nested); });
     }
     if (field.limit < 0 && field.repeated) return true;  // only its length was bounded
-    return ForEachValue(field, message, reflection, scratch_, [&](const RequestValue& value) {
-      return AllowsValue(field, value);
-    });
+    return ForEachValue(field, message, reflection, scratch_,
+                        [&](const RequestValue& value) { return AllowsValue(field, value); });
   }
 
   bool AllowsValue(const FieldPlan& field, const RequestValue& value) {
@@ -74,7 +73,8 @@ class RequestCheck {
       return Refuse(v1::Denial::TOO_LONG, field.field->name());
     }
     // INVARIANT(name-checked-before-look): before any handler sees the request.
-    if (field.limit < 0 || limits_[field.limit].Allows(value)) [[likely]] return true;
+    if (field.limit < 0 || limits_[field.limit].Allows(value)) [[likely]]
+      return true;
     limit_ = field.limit;
     value_ = DescribeValue(*field.field, value);
     return Refuse(v1::Denial::NOT_IN_LIMITS, "");
@@ -134,8 +134,8 @@ absl::StatusOr<std::shared_ptr<const Limits>> Limits::Compile(const ServiceSchem
   }
   const Reflection& reflection = *limits.GetReflection();
   if (!reflection.GetUnknownFields(limits).empty()) {
-    return WrongLimits(
-        schema, absl::StrCat("unknown field ", reflection.GetUnknownFields(limits).field(0).number()));
+    return WrongLimits(schema, absl::StrCat("unknown field ",
+                                            reflection.GetUnknownFields(limits).field(0).number()));
   }
   if (limits.ByteSizeLong() > kMaxLimitsBytes) {
     return WrongLimits(schema, absl::StrCat("larger than ", kMaxLimitsBytes, " bytes"));
@@ -214,7 +214,8 @@ std::optional<Refusal> Limits::Check(const MethodSchema& method, const Message& 
     return RefuseMethod(method);
   }
   RequestCheck check(values_);
-  if (check.Allows(method.plan(), request)) [[likely]] return std::nullopt;
+  if (check.Allows(method.plan(), request)) [[likely]]
+    return std::nullopt;
   return check.TakeRefusal(*schema_, method);
 }
 

@@ -25,9 +25,7 @@ __attribute__((noinline)) void* operator new(size_t size) {
   return memory;
 }
 __attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
-  std::free(memory);
-}
+__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace capbroker::authority {
 namespace {
@@ -49,16 +47,19 @@ int64_t AllocationsOfCheck(const char* method, const std::string& limits_text,
 
 TEST(LimitsAllocationTest, AllowingEveryKindAllocatesNothing) {
   const std::string long_name(60, 'a');
-  EXPECT_EQ(AllocationsOfCheck<testing::v1::PlainRequest>(
-                "Plain",
-                "colors: COLOR_RED words: 'a word of 16 byt' blobs: '*' numbers: -1 ids: 7"
-                "  id_texts: '-9' names: '*.EXAMPLE.org' paths: '/srv/' ranges: '10.0.0.0/8'"
-                "  ranges: '2001:db8::/32' size: 100 level: 5 flags: 6",
-                "color: COLOR_RED word: 'a word of 16 byt' blob: 'b' number: -1 id: 7 id_text: -9"
-                "  name: '" + long_name + "." + long_name + ".example.ORG.'"
-                "  path: '/srv/a/long/path/that/has/no/place/in/a/short/string'"
-                "  address: '2001:db8::1' packed_address: '\\n\\000\\000\\001' size: 1 level: 1"),
-            0);
+  EXPECT_EQ(
+      AllocationsOfCheck<testing::v1::PlainRequest>(
+          "Plain",
+          "colors: COLOR_RED words: 'a word of 16 byt' blobs: '*' numbers: -1 ids: 7"
+          "  id_texts: '-9' names: '*.EXAMPLE.org' paths: '/srv/' ranges: '10.0.0.0/8'"
+          "  ranges: '2001:db8::/32' size: 100 level: 5 flags: 6",
+          "color: COLOR_RED word: 'a word of 16 byt' blob: 'b' number: -1 id: 7 id_text: -9"
+          "  name: '" +
+              long_name + "." + long_name +
+              ".example.ORG.'"
+              "  path: '/srv/a/long/path/that/has/no/place/in/a/short/string'"
+              "  address: '2001:db8::1' packed_address: '\\n\\000\\000\\001' size: 1 level: 1"),
+      0);
 }
 
 TEST(LimitsAllocationTest, AllowingNestedAndRepeatedFieldsAllocatesNothing) {

@@ -21,8 +21,7 @@ using testing::v1::PlainRequest;
 
 const ServiceSchema& Schema() {
   static const ServiceSchema* const schema =
-      ServiceSchema::Compile(
-          *PlainRequest::descriptor()->file()->FindServiceByName("EveryKind"))
+      ServiceSchema::Compile(*PlainRequest::descriptor()->file()->FindServiceByName("EveryKind"))
           .value()
           .release();
   return *schema;
@@ -78,15 +77,14 @@ void BM_EveryKind(benchmark::State& state) {
 BENCHMARK(BM_EveryKind);
 
 void BM_Resolve(benchmark::State& state) {
-  const auto schema = ServiceSchema::Compile(*dns::v1::ResolveRequest::descriptor()
-                                                  ->file()
-                                                  ->FindServiceByName("Resolver"))
-                          .value();
-  const auto limits =
-      Limits::CompileText(*schema,
-                          "names: '*.example.org' families: [ADDRESS_FAMILY_INET, "
-                          "ADDRESS_FAMILY_INET6] directions: DIRECTION_FORWARD")
+  const auto schema =
+      ServiceSchema::Compile(
+          *dns::v1::ResolveRequest::descriptor()->file()->FindServiceByName("Resolver"))
           .value();
+  const auto limits = Limits::CompileText(*schema,
+                                          "names: '*.example.org' families: [ADDRESS_FAMILY_INET, "
+                                          "ADDRESS_FAMILY_INET6] directions: DIRECTION_FORWARD")
+                          .value();
   dns::v1::ResolveRequest request;
   request.set_name("www.example.org");
   request.add_families(dns::v1::ADDRESS_FAMILY_INET);

@@ -62,8 +62,8 @@ constexpr absl::string_view kPlainRequest = R"pb(
 class LimitsTest : public ::testing::Test {
  protected:
   LimitsTest()
-      : schema_(ServiceSchema::Compile(*PlainRequest::descriptor()->file()->FindServiceByName(
-                                           "EveryKind"))
+      : schema_(ServiceSchema::Compile(
+                    *PlainRequest::descriptor()->file()->FindServiceByName("EveryKind"))
                     .value()) {}
 
   std::shared_ptr<const Limits> Make(absl::string_view text) const {
@@ -135,8 +135,8 @@ TEST_F(LimitsTest, AnUnsetLimitAllowsNothing) {
     auto limits = Parse<testing::v1::EveryKindLimits>(kPlainLimits);
     limits.GetReflection()->ClearField(&limits, type->field(i));
     const auto compiled = Limits::Compile(*schema_, limits).value();
-    const std::string reason = type->field(i)->name() == "colors" ? "METHOD_NOT_ALLOWED "
-                                                                  : "NOT_IN_LIMITS ";
+    const std::string reason =
+        type->field(i)->name() == "colors" ? "METHOD_NOT_ALLOWED " : "NOT_IN_LIMITS ";
     EXPECT_EQ(Answer(*compiled, "Plain", request), reason + type->field(i)->name());
   }
 }
@@ -224,8 +224,7 @@ TEST_F(LimitsTest, KeysAndValuesOfMapsAreChecked) {
             "NOT_IN_LIMITS words");
   EXPECT_EQ(Shaped("words: 'w' names: 'a'", "targets_by_word { key: 'w' value { name: 'b' } }"),
             "NOT_IN_LIMITS names");
-  EXPECT_EQ(Shaped("words: 'w' names: 'a'", "targets_by_word { key: 'w' }"),
-            "NOT_IN_LIMITS names");
+  EXPECT_EQ(Shaped("words: 'w' names: 'a'", "targets_by_word { key: 'w' }"), "NOT_IN_LIMITS names");
   EXPECT_EQ(Shaped("", "colors_by_number { key: 1 value: 1 }"), "allowed");
 }
 
@@ -358,9 +357,10 @@ TEST_F(LimitsTest, LimitsAreBounded) {
 }
 
 TEST_F(LimitsTest, TheMessageIsInCanonicalForm) {
-  const auto limits = Make("colors: [COLOR_BLUE, COLOR_RED, COLOR_RED] names: '*.A.b' names: 'x.a.B'"
-                           "paths: '/a/b' paths: '/a/' ranges: '10.0.0.0/9' ranges: '10.128.0.0/9'"
-                           "words: 'b' words: 'a' size: 3 flags: 5 numbers: [3, -3]");
+  const auto limits = Make(
+      "colors: [COLOR_BLUE, COLOR_RED, COLOR_RED] names: '*.A.b' names: 'x.a.B'"
+      "paths: '/a/b' paths: '/a/' ranges: '10.0.0.0/9' ranges: '10.128.0.0/9'"
+      "words: 'b' words: 'a' size: 3 flags: 5 numbers: [3, -3]");
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
       *limits->message(),
       Parse<testing::v1::EveryKindLimits>(
@@ -407,8 +407,9 @@ TEST_F(LimitsTest, WithoutEffectNamesWhatWasAskedForInVain) {
                                   "ranges: '10.128.0.0/9'"),
                             *in_force),
               IsEmpty());
-  EXPECT_THAT(WithoutEffect(*Make("words: '*' names: 'a' size: 6 flags: 4 ranges: '::1'"), *in_force),
-              ElementsAre("words", "names", "ranges", "size", "flags"));
+  EXPECT_THAT(
+      WithoutEffect(*Make("words: '*' names: 'a' size: 6 flags: 4 ranges: '::1'"), *in_force),
+      ElementsAre("words", "names", "ranges", "size", "flags"));
 }
 
 TEST_F(LimitsTest, HandlersAskByFieldName) {

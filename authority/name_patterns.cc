@@ -103,7 +103,11 @@ absl::StatusOr<NamePatterns> NamePatterns::Make(const std::vector<std::string>& 
 
 void NamePatterns::Insert(absl::string_view name, Grant grant) {
   entries_[name] |= grant;
-  if (grant == kBelow) depths_.set(CountLabels(name));
+  if (grant == kBelow) {
+    depths_.set(CountLabels(name));
+  } else {
+    some_itself_ = true;
+  }
 }
 
 bool NamePatterns::Matches(absl::string_view name) const {
@@ -115,8 +119,9 @@ bool NamePatterns::Covers(absl::string_view name, Grant grant) const {
   if (everything_) return true;
   // All below a name are covered by the same pattern, and by those of its ancestors;
   // the name itself by its own entry, and by those of its ancestors.
-  if (auto entry = entries_.find(name); entry != entries_.end() && (entry->second & grant) != 0) {
-    return true;
+  if (grant == kBelow || some_itself_) {
+    const auto entry = entries_.find(name);
+    if (entry != entries_.end() && (entry->second & grant) != 0) return true;
   }
   if (depths_.none()) return false;
   size_t labels = 0;

@@ -56,6 +56,7 @@ class NamePatterns {
   void DropCovered();
 
   bool everything_ = false;
+  bool some_itself_ = false;  // whether any entry has kItself
   // By normalized name, without "*.": what is granted, a set of Grant.
   KeyedTextMap<uint8_t> entries_;
   // Numbers of labels that names with kBelow have: which suffixes to look up.

@@ -34,7 +34,8 @@ std::vector<std::string> NotNames() {
           "a/b",
           "a\\.b",
           "a\nb",
-          "b\xc3\xbc" "cher.de",
+          "b\xc3\xbc"
+          "cher.de",
           std::string("evil.com\0.example.org", 21),
           std::string(64, 'a'),
           std::string(64, 'a') + ".example.org",

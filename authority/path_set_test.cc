@@ -17,9 +17,24 @@ using ::testing::IsEmpty;
 PathSet Paths(const std::vector<std::string>& paths) { return PathSet::Make(paths).value(); }
 
 std::vector<std::string> NotNormal() {
-  return {"",       "a",      "a/b",     "./a",   "//",     "//a",     "/a//b", "/.",
-          "/..",    "/a/.",   "/a/..",   "/a/./b", "/a/../b", "/../etc", "/./a",
-          std::string("/a\0", 3), std::string("/a\0/b", 5), "/" + std::string(4095, 'a')};
+  return {"",
+          "a",
+          "a/b",
+          "./a",
+          "//",
+          "//a",
+          "/a//b",
+          "/.",
+          "/..",
+          "/a/.",
+          "/a/..",
+          "/a/./b",
+          "/a/../b",
+          "/../etc",
+          "/./a",
+          std::string("/a\0", 3),
+          std::string("/a\0/b", 5),
+          "/" + std::string(4095, 'a')};
 }
 
 TEST(PathSetTest, EmptyAllowsNothing) {

@@ -57,7 +57,8 @@ bool ForEachMessage(const FieldPlan& field, const google::protobuf::Message& mes
 }
 
 // For people: text as it is, an address in its usual form, an enum by name.
-std::string DescribeValue(const google::protobuf::FieldDescriptor& field, const RequestValue& value);
+std::string DescribeValue(const google::protobuf::FieldDescriptor& field,
+                          const RequestValue& value);
 
 // The form in which two spellings of the same value under a limit of `kind` are
 // equal: "Example.ORG." and "example.org" for NAME_PATTERNS.

@@ -33,8 +33,7 @@ const MethodSchema* ServiceSchema::FindMethod(absl::string_view name) const {
 }
 
 std::unique_ptr<Message> ServiceSchema::NewMessage(const Descriptor* type) const {
-  const bool generated =
-      type->file()->pool() == google::protobuf::DescriptorPool::generated_pool();
+  const bool generated = type->file()->pool() == google::protobuf::DescriptorPool::generated_pool();
   MessageFactory* const factory =
       generated ? MessageFactory::generated_factory() : dynamic_factory_.get();
   return std::unique_ptr<Message>(factory->GetPrototype(type)->New());

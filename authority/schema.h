@@ -34,9 +34,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "capbroker/v1/authority.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
-#include "capbroker/v1/authority.pb.h"
 
 namespace capbroker::authority {
 
@@ -98,8 +98,8 @@ struct MessagePlan {
 // A value that must be in a SET of the limits.
 struct Need {
   int limit = -1;
-  std::string text;     // string and bytes
-  int64_t number = 0;   // enum and integer
+  std::string text;    // string and bytes
+  int64_t number = 0;  // enum and integer
 };
 
 // One method of a service: its place in the dispatch table and its checks.

@@ -126,8 +126,7 @@ absl::StatusOr<std::unique_ptr<const ServiceSchema>> SchemaCompiler::Compile() {
 
 absl::Status SchemaCompiler::CompileMessageTypes() {
   const v1::ServiceAuthority& authority = service_.options().GetExtension(v1::authority);
-  const auto find = [this](const std::string& name,
-                           const Descriptor*& type) -> absl::Status {
+  const auto find = [this](const std::string& name, const Descriptor*& type) -> absl::Status {
     if (name.empty()) return absl::OkStatus();
     type = service_.file()->pool()->FindMessageTypeByName(name);
     if (type == nullptr) {
@@ -161,8 +160,8 @@ absl::Status SchemaCompiler::CompileLimits() {
       return Fault(field.full_name(), "must be neither optional nor in a oneof");
     }
     if (!FitsKind(field, kind)) {
-      return Fault(field.full_name(), absl::StrCat("its type cannot be of the kind ",
-                                                   v1::LimitKind_Name(kind)));
+      return Fault(field.full_name(),
+                   absl::StrCat("its type cannot be of the kind ", v1::LimitKind_Name(kind)));
     }
     schema_->limit_fields_.push_back({.field = &field, .kind = kind});
   }
@@ -191,8 +190,8 @@ absl::Status SchemaCompiler::CompileMethods() {
     bool limited = !method.needs_.empty();
     for (const FieldPlan& field : method.plan_->fields) {
       // A stream of requests may have none.
-      limited = limited || (!descriptor.client_streaming() &&
-                            AlwaysChecked(field, schema_->limit_fields_));
+      limited = limited ||
+                (!descriptor.client_streaming() && AlwaysChecked(field, schema_->limit_fields_));
     }
     // INVARIANT(empty-grants-nothing): unless the method says so, empty limits refuse it.
     if (!limited && !method.unlimited_) {
@@ -202,7 +201,8 @@ absl::Status SchemaCompiler::CompileMethods() {
     }
 
     CB_ASSIGN_OR_RETURN(method.request_descriptors_, CarriesDescriptors(*descriptor.input_type()));
-    CB_ASSIGN_OR_RETURN(method.response_descriptors_, CarriesDescriptors(*descriptor.output_type()));
+    CB_ASSIGN_OR_RETURN(method.response_descriptors_,
+                        CarriesDescriptors(*descriptor.output_type()));
     if (method.streaming() && (method.request_descriptors_ || method.response_descriptors_)) {
       return Fault(descriptor.full_name(), "is streaming, and its messages carry descriptors");
     }
@@ -307,8 +307,8 @@ absl::Status SchemaCompiler::PlanBound(const FieldDescriptor& field, const std::
                                        FieldPlan& plan) {
   plan.limit = schema_->FindLimit(bounded_by);
   if (plan.limit < 0) {
-    return Fault(field.full_name(),
-                 absl::StrCat("is bounded_by \"", bounded_by, "\", which is no field of the limits"));
+    return Fault(field.full_name(), absl::StrCat("is bounded_by \"", bounded_by,
+                                                 "\", which is no field of the limits"));
   }
   const LimitField& limit = schema_->limit_fields_[plan.limit];
   plan.type = MatchTypes(limit, field);
@@ -378,8 +378,8 @@ absl::Status SchemaCompiler::CompileBudgetField(const FieldDescriptor& field) {
                    absl::StrCat("is of \"", rule.of(), "\", which bounds no request field"));
     }
     if (rule.default_value() > kMaxDistinctValues) {
-      return Fault(field.full_name(), absl::StrCat("its default value is more than ",
-                                                   kMaxDistinctValues));
+      return Fault(field.full_name(),
+                   absl::StrCat("its default value is more than ", kMaxDistinctValues));
     }
   } else if (!rule.of().empty()) {
     return Fault(field.full_name(), "only DISTINCT_VALUES are \"of\" something");
@@ -398,8 +398,8 @@ absl::Status SchemaCompiler::CompileBudgetField(const FieldDescriptor& field) {
 void SchemaCompiler::MarkDecimalSets() {
   for (size_t i = 0; i < bounds_.size(); ++i) {
     LimitField& limit = schema_->limit_fields_[i];
-    limit.decimal = limit.kind == v1::SET && IsText(*limit.field) && bounds_[i].integers &&
-                    !bounds_[i].text;
+    limit.decimal =
+        limit.kind == v1::SET && IsText(*limit.field) && bounds_[i].integers && !bounds_[i].text;
   }
 }
 

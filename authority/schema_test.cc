@@ -35,8 +35,7 @@ class ProtoText : public google::protobuf::compiler::SourceTree {
 
   google::protobuf::io::ZeroCopyInputStream* Open(const std::string& filename) override {
     if (filename != "test.proto") return nullptr;
-    return new google::protobuf::io::ArrayInputStream(text_.data(),
-                                                      static_cast<int>(text_.size()));
+    return new google::protobuf::io::ArrayInputStream(text_.data(), static_cast<int>(text_.size()));
   }
 
  private:
@@ -47,8 +46,8 @@ class ProtoText : public google::protobuf::compiler::SourceTree {
 // Limits fields of each kind and a method are there already.
 class SchemaFaultTest : public ::testing::Test {
  protected:
-  absl::Status Compile(absl::string_view text, absl::string_view authority =
-                                                   R"(limits: "t.Limits" budget: "t.Budget")") {
+  absl::Status Compile(absl::string_view text,
+                       absl::string_view authority = R"(limits: "t.Limits" budget: "t.Budget")") {
     tree_ = std::make_unique<ProtoText>(absl::StrCat(R"(
         syntax = "proto3";
         package t;
@@ -65,8 +64,8 @@ class SchemaFaultTest : public ::testing::Test {
         tree_.get(), nullptr);
     linked_ = std::make_unique<google::protobuf::DescriptorPoolDatabase>(
         *google::protobuf::DescriptorPool::generated_pool());
-    merged_ = std::make_unique<google::protobuf::MergedDescriptorDatabase>(sources_.get(),
-                                                                           linked_.get());
+    merged_ =
+        std::make_unique<google::protobuf::MergedDescriptorDatabase>(sources_.get(), linked_.get());
     pool_ = std::make_unique<google::protobuf::DescriptorPool>(merged_.get());
     const google::protobuf::FileDescriptor* file = pool_->FindFileByName("test.proto");
     if (file == nullptr) return absl::InternalError("the test's proto does not compile");
@@ -150,8 +149,8 @@ class SchemaFaultTest : public ::testing::Test {
   std::unique_ptr<google::protobuf::DescriptorPool> pool_;
 };
 
-#define EXPECT_FAULT(status, name, what)                                  \
-  EXPECT_THAT((status), StatusIs(absl::StatusCode::kInvalidArgument,      \
+#define EXPECT_FAULT(status, name, what)                             \
+  EXPECT_THAT((status), StatusIs(absl::StatusCode::kInvalidArgument, \
                                  AllOf(HasSubstr(absl::StrCat(name, ": ")), HasSubstr(what))))
 
 TEST_F(SchemaFaultTest, TheGoodParts) {
@@ -162,7 +161,8 @@ TEST_F(SchemaFaultTest, TheGoodParts) {
 }
 
 TEST_F(SchemaFaultTest, RequestFieldThatNobodyBounded) {
-  EXPECT_FAULT(CompileRequest("uint32 forgotten = 1;"), "t.Request.forgotten", "neither bounded_by");
+  EXPECT_FAULT(CompileRequest("uint32 forgotten = 1;"), "t.Request.forgotten",
+               "neither bounded_by");
   EXPECT_FAULT(CompileRequest("bool forgotten = 1;"), "t.Request.forgotten", "neither bounded_by");
   EXPECT_FAULT(CompileRequest("Inner forgotten = 1;", "message Inner {}"), "t.Request.forgotten",
                "neither bounded_by");
@@ -173,11 +173,12 @@ TEST_F(SchemaFaultTest, RequestFieldThatNobodyBounded) {
 }
 
 TEST_F(SchemaFaultTest, RequestFieldThatNobodyBoundedDeepInside) {
-  constexpr absl::string_view kInner = "message Inner { Deep deep = 1 [(capbroker.v1.unbounded) = "
-                                       "\"bounded inside\"]; } message Deep { uint32 forgotten = 1; }";
-  EXPECT_FAULT(CompileRequest("Inner inner = 1 [(capbroker.v1.unbounded) = \"bounded inside\"];",
-                              kInner),
-               "t.Deep.forgotten", "neither bounded_by");
+  constexpr absl::string_view kInner =
+      "message Inner { Deep deep = 1 [(capbroker.v1.unbounded) = "
+      "\"bounded inside\"]; } message Deep { uint32 forgotten = 1; }";
+  EXPECT_FAULT(
+      CompileRequest("Inner inner = 1 [(capbroker.v1.unbounded) = \"bounded inside\"];", kInner),
+      "t.Deep.forgotten", "neither bounded_by");
   EXPECT_FAULT(CompileRequest("map<uint32, Inner> inner = 1 [(capbroker.v1.unbounded) = "
                               "\"bounded inside\", (capbroker.v1.max_length) = 1];",
                               kInner),
@@ -197,17 +198,17 @@ TEST_F(SchemaFaultTest, BothBoundedAndUnbounded) {
 
 TEST_F(SchemaFaultTest, BoundedByNoLimitsField) {
   for (const char* limit : {"nothing", "", "t.Limits.size", "Size"}) {
-    EXPECT_FAULT(CompileRequest(absl::StrCat("uint32 f = 1 [(capbroker.v1.bounded_by) = \"", limit,
-                                             "\"];")),
-                 "t.Request.f", "no field of the limits");
+    EXPECT_FAULT(
+        CompileRequest(absl::StrCat("uint32 f = 1 [(capbroker.v1.bounded_by) = \"", limit, "\"];")),
+        "t.Request.f", "no field of the limits");
   }
 }
 
 TEST_F(SchemaFaultTest, BoundedByALimitOfAnotherType) {
   const auto bounded = [](absl::string_view type, absl::string_view limit) {
-    return absl::StrCat(type, " f = 1 [(capbroker.v1.bounded_by) = \"", limit, "\"",
-                        type == "string" || type == "bytes" ? ", (capbroker.v1.max_length) = 9" : "",
-                        "];");
+    return absl::StrCat(
+        type, " f = 1 [(capbroker.v1.bounded_by) = \"", limit, "\"",
+        type == "string" || type == "bytes" ? ", (capbroker.v1.max_length) = 9" : "", "];");
   };
   EXPECT_OK(CompileRequest(bounded("Color", "colors")));
   EXPECT_OK(CompileRequest(bounded("bytes", "words")));
@@ -247,31 +248,38 @@ TEST_F(SchemaFaultTest, TextOrRepeatedWithoutALength) {
 TEST_F(SchemaFaultTest, RecursiveRequest) {
   EXPECT_FAULT(CompileRequest("Request again = 1 [(capbroker.v1.unbounded) = \"why\"];"),
                "t.Request", "recursive");
-  EXPECT_FAULT(CompileRequest("A a = 1 [(capbroker.v1.unbounded) = \"why\"];",
-                              "message A { B b = 1 [(capbroker.v1.unbounded) = \"why\"]; }"
-                              "message B { map<uint32, A> a = 1 [(capbroker.v1.unbounded) = \"why\", "
-                              "(capbroker.v1.max_length) = 1]; }"),
-               "t.A", "recursive");
+  EXPECT_FAULT(
+      CompileRequest("A a = 1 [(capbroker.v1.unbounded) = \"why\"];",
+                     "message A { B b = 1 [(capbroker.v1.unbounded) = \"why\"]; }"
+                     "message B { map<uint32, A> a = 1 [(capbroker.v1.unbounded) = \"why\", "
+                     "(capbroker.v1.max_length) = 1]; }"),
+      "t.A", "recursive");
   EXPECT_FAULT(CompileRequest("google.protobuf.Struct s = 1 [(capbroker.v1.unbounded) = \"why\"];"),
                "google.protobuf.Struct", "recursive");
   // The same type twice is no recursion.
-  EXPECT_OK(CompileRequest("google.protobuf.Any a = 1 [(capbroker.v1.unbounded) = \"why\"];"
-                           "google.protobuf.Any b = 2 [(capbroker.v1.unbounded) = \"why\"];"));
+  EXPECT_OK(
+      CompileRequest("google.protobuf.Any a = 1 [(capbroker.v1.unbounded) = \"why\"];"
+                     "google.protobuf.Any b = 2 [(capbroker.v1.unbounded) = \"why\"];"));
 }
 
 TEST_F(SchemaFaultTest, DescriptorWithoutRights) {
-  EXPECT_OK(CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {kinds: PIPE}];"));
+  EXPECT_OK(
+      CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {kinds: PIPE}];"));
   EXPECT_FAULT(CompileRequest("capbroker.v1.Descriptor f = 1;"), "t.Request.f", "without");
-  EXPECT_FAULT(CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.unbounded) = \"why\"];"),
-               "t.Request.f", "without");
-  EXPECT_FAULT(CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.bounded_by) = \"words\", "
-                              "(capbroker.v1.rights) = {kinds: PIPE}];"),
-               "t.Request.f", "cannot be bounded by");
-  EXPECT_FAULT(CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {access: READ}];"),
-               "t.Request.f", "no kind");
-  EXPECT_FAULT(CompileRequest(
-                   "capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {kinds: KIND_UNSPECIFIED}];"),
-               "t.Request.f", "unknown kind");
+  EXPECT_FAULT(
+      CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.unbounded) = \"why\"];"),
+      "t.Request.f", "without");
+  EXPECT_FAULT(
+      CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.bounded_by) = \"words\", "
+                     "(capbroker.v1.rights) = {kinds: PIPE}];"),
+      "t.Request.f", "cannot be bounded by");
+  EXPECT_FAULT(
+      CompileRequest("capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {access: READ}];"),
+      "t.Request.f", "no kind");
+  EXPECT_FAULT(
+      CompileRequest(
+          "capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {kinds: KIND_UNSPECIFIED}];"),
+      "t.Request.f", "unknown kind");
   EXPECT_FAULT(CompileRequest("uint32 f = 1 [(capbroker.v1.unbounded) = \"why\", "
                               "(capbroker.v1.rights) = {kinds: PIPE}];"),
                "t.Request.f", "no descriptor");
@@ -298,7 +306,8 @@ TEST_F(SchemaFaultTest, NeedsThatNameNothing) {
   EXPECT_OK(CompileMethods(needs(R"(field: "words" value: "x")")));
   EXPECT_FAULT(CompileMethods(needs(R"(field: "color" value: "COLOR_RED")")), "t.S.M", "no SET");
   EXPECT_FAULT(CompileMethods(needs(R"(field: "names" value: "a.b")")), "t.S.M", "no SET");
-  EXPECT_FAULT(CompileMethods(needs(R"(field: "colors" value: "COLOR_PINK")")), "t.S.M", "no value");
+  EXPECT_FAULT(CompileMethods(needs(R"(field: "colors" value: "COLOR_PINK")")), "t.S.M",
+               "no value");
   EXPECT_FAULT(CompileMethods(needs(R"(field: "colors" value: "COLOR_UNSPECIFIED")")), "t.S.M",
                "no value");
   EXPECT_FAULT(CompileMethods(needs(R"(field: "words" value: "*")")), "t.S.M", "no value");
@@ -309,7 +318,8 @@ TEST_F(SchemaFaultTest, MethodThatEmptyLimitsWouldAllow) {
   for (const char* types : {"Nothing", "Skippable", "stream Named"}) {
     EXPECT_FAULT(CompileMethods(absl::StrCat("rpc M(", types, ") returns (Nothing);")), "t.S.M",
                  "empty limits would allow it");
-    EXPECT_OK(CompileMethods(absl::StrCat("rpc M(", types, ") returns (Nothing) { option "
+    EXPECT_OK(CompileMethods(absl::StrCat("rpc M(", types,
+                                          ") returns (Nothing) { option "
                                           "(capbroker.v1.unlimited) = \"why\"; }")));
   }
   EXPECT_OK(CompileMethods("rpc M(Named) returns (Nothing);"));
@@ -344,8 +354,8 @@ TEST_F(SchemaFaultTest, LimitsFieldOfATypeThatItsKindCannotHave) {
 }
 
 TEST_F(SchemaFaultTest, LimitsFieldWithPresence) {
-  EXPECT_FAULT(CompileLimits("optional uint32 f = 1 [(capbroker.v1.limit) = MAXIMUM];"), "t.Limits.f",
-               "neither optional nor in a oneof");
+  EXPECT_FAULT(CompileLimits("optional uint32 f = 1 [(capbroker.v1.limit) = MAXIMUM];"),
+               "t.Limits.f", "neither optional nor in a oneof");
   EXPECT_FAULT(CompileLimits("oneof o { uint32 f = 1 [(capbroker.v1.limit) = MAXIMUM]; }"),
                "t.Limits.f", "neither optional nor in a oneof");
 }
@@ -385,8 +395,8 @@ TEST_F(SchemaFaultTest, MessagesThatAreNotThere) {
 }
 
 TEST_F(SchemaFaultTest, WithoutLimitsOnlyUnlimitedMethods) {
-  EXPECT_OK(Compile("rpc M(Nothing) returns (Nothing) { option (capbroker.v1.unlimited) = \"why\"; } }",
-                    ""));
+  EXPECT_OK(Compile(
+      "rpc M(Nothing) returns (Nothing) { option (capbroker.v1.unlimited) = \"why\"; } }", ""));
   EXPECT_FAULT(Compile("rpc M(Nothing) returns (Nothing); }", ""), "t.S.M", "empty limits");
 }
 

@@ -17,7 +17,8 @@ namespace capbroker::authority {
 
 class SlidingMinute {
  public:
-  // What was added in the minute before `now`. `now` must not go back.
+  // What was added in the minute before `now`. A `now` before the last one is taken
+  // for that one: a clock that goes back gives nothing back.
   uint64_t Sum(absl::Duration now);
   void Add(absl::Duration now, uint64_t count);
 

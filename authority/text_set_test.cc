@@ -52,8 +52,7 @@ TEST(TextSetTest, MeetIsTheIntersection) {
 TEST(TextSetTest, DecimalNumbersAreWrittenInOneWay) {
   EXPECT_OK(TextSet::MakeDecimal({"0", "1000", "-1", "*"}));
   for (const char* text : {"", "007", "+1", "-", "-0", "1 ", "0x10", "1e3", "00"}) {
-    EXPECT_THAT(TextSet::MakeDecimal({text}), StatusIs(absl::StatusCode::kInvalidArgument))
-        << text;
+    EXPECT_THAT(TextSet::MakeDecimal({text}), StatusIs(absl::StatusCode::kInvalidArgument)) << text;
   }
 }
 

@@ -90,11 +90,11 @@ Rank RankOf(const Destination& destination) {
   const int scope = ScopeOf(address);
   if (!destination.source.has_value()) return {true, true, true, -policy.precedence, scope, 0};
   const Bytes source = AsV6(*destination.source);
-  // Beyond the subnet's prefix equal bits mean nothing; among IPv4 addresses they
-  // never do, and would defeat the balancing of load by the order of answers.
+  // Beyond the subnet's prefix equal bits mean nothing. This leaves out IPv4, which is
+  // below ::ffff:0:0/96: there the rule would defeat the balancing of load by the order
+  // of answers.
   constexpr int kSubnetBits = 64;
-  const int common =
-      destination.address.is_v4() ? 0 : std::min(CommonPrefixBits(address, source), kSubnetBits);
+  const int common = std::min(CommonPrefixBits(address, source), kSubnetBits);
   return {false,
           ScopeOf(source) != scope,
           PolicyOf(source).label != policy.label,

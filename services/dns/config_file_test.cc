@@ -46,6 +46,14 @@ TEST_F(ConfigFileTest, ReadsFileThatDoesNotChangeOnce) {
   EXPECT_EQ(parsed_, 1);
 }
 
+// File systems that count time coarsely give two changes of a moment the same stamp.
+TEST_F(ConfigFileTest, DoesNotTrustTheStampOfFileThatHasJustChanged) {
+  Write("text");
+  EXPECT_FALSE(ReadConfigFile(path_)->settled);
+  absl::SleepFor(absl::Milliseconds(100));
+  EXPECT_TRUE(ReadConfigFile(path_)->settled);
+}
+
 TEST_F(ConfigFileTest, KeepsWhatItReadWhenTheFileCannotBeReadAnyMore) {
   Write("text");
   EXPECT_EQ(*file_.Get(), "text");

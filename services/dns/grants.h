@@ -16,8 +16,7 @@ namespace capbroker {
 
 // To find the addresses of these names: patterns as in NAME_PATTERNS of
 // capbroker/v1/authority.proto.
-Authority ResolveNames(const std::vector<std::string>& names,
-                       const dns::NameLimits& options = {});
+Authority ResolveNames(const std::vector<std::string>& names, const dns::NameLimits& options = {});
 
 // Within limits of one's own.
 Authority Resolve(const dns::v1::ResolverLimits& limits);

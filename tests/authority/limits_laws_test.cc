@@ -37,7 +37,7 @@ using ::google::protobuf::ServiceDescriptor;
 using LimitsPtr = std::shared_ptr<const Limits>;
 
 // Of each law and service; fortyfold for laws about requests, which cost less.
-constexpr int kDefaultCases = 300;
+constexpr int kDefaultCases = 500;
 constexpr int kRequests = 40;
 
 const ServiceDescriptor* Service(const google::protobuf::Descriptor* request, const char* name) {
@@ -195,9 +195,7 @@ TEST_P(LimitsLawsTest, MeetIsInCanonicalForm) {
 TEST_P(LimitsLawsTest, NothingIsTheBottom) {
   const LimitsPtr nothing = Limits::Nothing(*schema_);
   EXPECT_EQ(Bytes(nothing), "");
-  HoldsForLimits(1, [&](const Case& c) {
-    return Equal(Meet(*nothing, *Compile(c, 0)), nothing);
-  });
+  HoldsForLimits(1, [&](const Case& c) { return Equal(Meet(*nothing, *Compile(c, 0)), nothing); });
 }
 
 TEST_P(LimitsLawsTest, WithoutEffectIsEmptyExactlyForWhatIsBelow) {

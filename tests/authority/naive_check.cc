@@ -124,8 +124,9 @@ bool RangeMatches(const std::string& range, const std::string& value, bool packe
   return bits.substr(0, prefix) == wanted.substr(0, prefix);
 }
 
-bool EntryAllows(capbroker::v1::LimitKind kind, const std::string& entry, const FieldDescriptor& limit,
-                 const std::string& value, const FieldDescriptor& field) {
+bool EntryAllows(capbroker::v1::LimitKind kind, const std::string& entry,
+                 const FieldDescriptor& limit, const std::string& value,
+                 const FieldDescriptor& field) {
   int64_t number = 0;
   uint64_t bits = 0;
   uint64_t allowed = 0;
@@ -154,7 +155,8 @@ bool ValueAllowed(const Message& limits, const std::string& bounded_by, const st
                   const FieldDescriptor& field) {
   const FieldDescriptor& limit = *limits.GetDescriptor()->FindFieldByName(bounded_by);
   for (const std::string& entry : Texts(limits, limit)) {
-    if (EntryAllows(limit.options().GetExtension(capbroker::v1::limit), entry, limit, value, field)) {
+    if (EntryAllows(limit.options().GetExtension(capbroker::v1::limit), entry, limit, value,
+                    field)) {
       return true;
     }
   }
@@ -213,7 +215,8 @@ bool NeedMet(const Message& limits, const capbroker::v1::Requirement& need) {
 
 bool NaivelyAllows(const Message& limits, const google::protobuf::MethodDescriptor& method,
                    const Message& request) {
-  for (const capbroker::v1::Requirement& need : method.options().GetRepeatedExtension(capbroker::v1::needs)) {
+  for (const capbroker::v1::Requirement& need :
+       method.options().GetRepeatedExtension(capbroker::v1::needs)) {
     if (!NeedMet(limits, need)) return false;
   }
   return MessageAllowed(limits, request, "");

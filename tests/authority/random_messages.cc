@@ -109,9 +109,11 @@ void RandomMessages::FillLimit(const FieldDescriptor& field, Message& limits) {
     }
   }
   // All of it, in words.
-  if (generous && kind == capbroker::v1::NAME_PATTERNS) reflection.AddString(&limits, &field, "*.a");
+  if (generous && kind == capbroker::v1::NAME_PATTERNS)
+    reflection.AddString(&limits, &field, "*.a");
   if (generous && kind == capbroker::v1::PATHS) reflection.AddString(&limits, &field, "/a/");
-  if (generous && kind == capbroker::v1::CIDRS) reflection.AddString(&limits, &field, "10.0.0.0/28");
+  if (generous && kind == capbroker::v1::CIDRS)
+    reflection.AddString(&limits, &field, "10.0.0.0/28");
 }
 
 int64_t RandomMessages::Integer() {
@@ -169,7 +171,8 @@ std::string RandomMessages::LimitText(const FieldDescriptor& limit, capbroker::v
   }
 }
 
-std::string RandomMessages::RequestText(const FieldDescriptor& field, capbroker::v1::LimitKind kind) {
+std::string RandomMessages::RequestText(const FieldDescriptor& field,
+                                        capbroker::v1::LimitKind kind) {
   switch (kind) {
     case capbroker::v1::NAME_PATTERNS:
       if (OneIn(20)) {
@@ -180,7 +183,7 @@ std::string RandomMessages::RequestText(const FieldDescriptor& field, capbroker:
       return Name();
     case capbroker::v1::PATHS:
       if (OneIn(20)) {
-        constexpr absl::string_view kOdd[] = {"",     "/",       "a",     "/a/",
+        constexpr absl::string_view kOdd[] = {"",      "/",       "a",      "/a/",
                                               "/a//b", "/a/../b", "/a/./a", "/a/.."};
         return std::string(kOdd[Below(std::size(kOdd))]);
       }
@@ -191,7 +194,8 @@ std::string RandomMessages::RequestText(const FieldDescriptor& field, capbroker:
         std::string packed("\x0a\0\0\0", 4);
         packed[3] = static_cast<char>(last);
         if (OneIn(4)) packed = std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) + packed;
-        if (OneIn(4)) packed = std::string("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0", 15) + packed[3];
+        if (OneIn(4))
+          packed = std::string("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0", 15) + packed[3];
         if (OneIn(20)) packed.pop_back();
         return packed;
       }
@@ -210,8 +214,7 @@ const FieldDescriptor* RandomMessages::LimitOf(const FieldDescriptor& field) con
   return name.empty() ? nullptr : limits_type_->FindFieldByName(name);
 }
 
-std::unique_ptr<Message> RandomMessages::Request(
-    const google::protobuf::MethodDescriptor& method) {
+std::unique_ptr<Message> RandomMessages::Request(const google::protobuf::MethodDescriptor& method) {
   std::unique_ptr<Message> request = New(method.input_type());
   FillRequest(*request);
   return request;
@@ -273,7 +276,8 @@ void RandomMessages::FillScalar(const FieldDescriptor& field, const FieldDescrip
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_ENUM: {
       const auto* type = field.enum_type();
-      const int chosen = OneIn(30) ? 99 : type->value(static_cast<int>(Below(type->value_count())))->number();
+      const int chosen =
+          OneIn(30) ? 99 : type->value(static_cast<int>(Below(type->value_count())))->number();
       return repeated ? reflection.AddEnumValue(&message, &field, chosen)
                       : reflection.SetEnumValue(&message, &field, chosen);
     }

@@ -45,7 +45,8 @@ class RandomMessages {
   void FillLimit(const google::protobuf::FieldDescriptor& field, google::protobuf::Message& limits);
   void FillRequest(google::protobuf::Message& request);
   void FillField(const google::protobuf::FieldDescriptor& field,
-                 const google::protobuf::FieldDescriptor* limit, google::protobuf::Message& message);
+                 const google::protobuf::FieldDescriptor* limit,
+                 google::protobuf::Message& message);
   void AddMapEntry(const google::protobuf::FieldDescriptor& field,
                    const google::protobuf::FieldDescriptor* limit,
                    google::protobuf::Message& message);
@@ -56,8 +57,10 @@ class RandomMessages {
   const google::protobuf::FieldDescriptor* LimitOf(
       const google::protobuf::FieldDescriptor& field) const;
 
-  std::string LimitText(const google::protobuf::FieldDescriptor& limit, capbroker::v1::LimitKind kind);
-  std::string RequestText(const google::protobuf::FieldDescriptor& field, capbroker::v1::LimitKind kind);
+  std::string LimitText(const google::protobuf::FieldDescriptor& limit,
+                        capbroker::v1::LimitKind kind);
+  std::string RequestText(const google::protobuf::FieldDescriptor& field,
+                          capbroker::v1::LimitKind kind);
   int64_t Integer();
   std::string Name();
   std::string Path();
