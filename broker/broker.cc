@@ -80,10 +80,9 @@ absl::Status Serve(BrokerStart start) {
   Launcher launcher(parts, &families, enter_worker != nullptr);
   const std::unique_ptr<serving::Dispatch> service =
       MakeBrokerService(&families, &launcher, &zygote);
-  const absl::StatusOr<std::shared_ptr<serving::ServedLane>> lane =
-      application.Serve(std::move(start.application),
-                        serving::MethodTable::Build({service.get()}, nullptr), nullptr,
-                        [] { _exit(0); });
+  const absl::StatusOr<std::shared_ptr<serving::ServedLane>> lane = application.Serve(
+      std::move(start.application), serving::MethodTable::Build({service.get()}, nullptr), nullptr,
+      [] { _exit(0); });
   if (!lane.ok()) return lane.status();
   application.Run();
   _exit(0);

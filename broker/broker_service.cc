@@ -28,8 +28,8 @@ class BrokerService final : public v1::Broker::CallbackService {
                        v1::OpenServiceResponse* response) override {
     const LateAnswer answer(response);
     Reactor* const reactor = answer.reactor();
-    absl::StatusOr<Families::Opened> opened = families_.Open(
-        *request, [answer](const absl::Status& forked) { answer.Finish(forked); });
+    absl::StatusOr<Families::Opened> opened =
+        families_.Open(*request, [answer](const absl::Status& forked) { answer.Finish(forked); });
     if (!opened.ok()) {
       answer.Finish(opened.status());
       return reactor;

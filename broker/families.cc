@@ -42,8 +42,8 @@ absl::StatusOr<Families::Opened> Families::Open(const v1::OpenServiceRequest& re
       id, *service, *schema, request.limits(), request.has_budget() ? &request.budget() : nullptr,
       request.wire(), std::move(lane.service));
   if (!family.ok()) {
-    return absl::Status(family.status().code(), absl::StrCat("open \"", request.service(), "\": ",
-                                                             family.status().message()));
+    return absl::Status(family.status().code(), absl::StrCat("open \"", request.service(),
+                                                             "\": ", family.status().message()));
   }
   ++next_family_;
   auto served = std::make_unique<ServedFamily>(parts_, *std::move(family),

@@ -24,9 +24,7 @@ absl::Status CheckSize(const Limits& limits) {
       absl::StrCat("limits larger than ", kMaxLimitsSize, " bytes"));
 }
 
-Any ToAny(const Limits& limits) {
-  return limits.message() == nullptr ? Any() : limits.ToAny();
-}
+Any ToAny(const Limits& limits) { return limits.message() == nullptr ? Any() : limits.ToAny(); }
 
 // The budget that is in force, as an account and as a message.
 struct CheckedBudget {
@@ -105,7 +103,7 @@ absl::StatusOr<std::shared_ptr<const Limits>> Family::MeetWith(const ChannelReco
 }
 
 absl::StatusOr<Any> Family::CommitLimits(uint64_t channel, const Any& limits) {
-  CB_ASSIGN_OR_RETURN(ChannelRecord* record, Find(channel));
+  CB_ASSIGN_OR_RETURN(ChannelRecord * record, Find(channel));
   CB_ASSIGN_OR_RETURN(record->limits, MeetWith(*record, limits));
   return ToAny(*record->limits);
 }

@@ -49,10 +49,12 @@ class Family {
  public:
   // With one channel, whose number is 1. INVALID_ARGUMENT: limits or budget are
   // malformed, or of another service.
-  static absl::StatusOr<std::unique_ptr<Family>> Create(
-      uint64_t id, const serving::ServiceDefinition& service,
-      const authority::ServiceSchema& schema, const google::protobuf::Any& limits,
-      const google::protobuf::Any* budget, bool wire, UniqueFd service_end);
+  static absl::StatusOr<std::unique_ptr<Family>> Create(uint64_t id,
+                                                        const serving::ServiceDefinition& service,
+                                                        const authority::ServiceSchema& schema,
+                                                        const google::protobuf::Any& limits,
+                                                        const google::protobuf::Any* budget,
+                                                        bool wire, UniqueFd service_end);
 
   uint64_t id() const { return id_; }
   const serving::ServiceDefinition& service() const { return service_; }
@@ -102,8 +104,8 @@ class Family {
   const serving::ServiceDefinition& service_;
   const authority::ServiceSchema& schema_;
   bool wire_ = false;
-  google::protobuf::Any budget_;                 // as installed; empty: the service has none
-  std::shared_ptr<authority::Budget> clones_;    // charged for clones alone
+  google::protobuf::Any budget_;               // as installed; empty: the service has none
+  std::shared_ptr<authority::Budget> clones_;  // charged for clones alone
   std::optional<v1::BudgetUsage> usage_;
   uint64_t next_channel_ = 1;
   std::map<uint64_t, ChannelRecord> channels_;

@@ -120,8 +120,7 @@ TEST_F(FamilyTest, BoundsClonesWhateverTheBudget) {
 
 TEST_F(FamilyTest, KnowsOnlyItsOwnChannels) {
   EXPECT_THAT(family_->CommitLimits(2, Words({"a"})), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(family_->RegisterClone(0, nullptr, SomeEnd()),
-              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(family_->RegisterClone(0, nullptr, SomeEnd()), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(family_->Forget(7), StatusIs(absl::StatusCode::kNotFound));
 }
 
@@ -178,9 +177,8 @@ TEST_F(FamilyTest, RefusesLimitsTooLargeToInstall) {
   for (int i = 0; i < 900; ++i) limits.add_words(std::to_string(i) + std::string(90, 'x'));
   Any any;
   any.PackFrom(limits);
-  EXPECT_THAT(
-      Family::Create(1, service_, *schema_, any, nullptr, false, SomeEnd()).status(),
-      StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(Family::Create(1, service_, *schema_, any, nullptr, false, SomeEnd()).status(),
+              StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 }  // namespace

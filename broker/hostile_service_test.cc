@@ -79,8 +79,7 @@ void RunAttack(Attack attack, int lane) {
   const absl::Time stop = absl::Now() + kAttackTime;
   const auto send_packet = [&](PacketType type, uint64_t call, absl::string_view message = {},
                                absl::Span<const FdRef> descriptors = {}) {
-    (void)transport::SendPacket(FdRef::FromRaw(lane),
-                                MakePacket(type, call, message, descriptors));
+    (void)transport::SendPacket(FdRef::FromRaw(lane), MakePacket(type, call, message, descriptors));
   };
   for (uint64_t i = 1; absl::Now() < stop; ++i) {
     switch (attack) {
@@ -135,9 +134,8 @@ TEST_P(HostileServiceTest, HarmsNeitherTheBrokerNorOtherFamilies) {
   ASSERT_OK_AND_ASSIGN(Broker broker, Broker::Start());
   ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> good, broker.Open(Probe({"a"})));
   ASSERT_OK_AND_ASSIGN(const int process, ProbeClient(good).Say("a"));
-  ASSERT_OK_AND_ASSIGN(
-      const std::shared_ptr<Channel> hostile,
-      broker.Open(Serve<HostileService>(testing::v1::ProbeLimits())));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> hostile,
+                       broker.Open(Serve<HostileService>(testing::v1::ProbeLimits())));
   ASSERT_OK_AND_ASSIGN(const v1::InspectResponse before, broker.Inspect());
   absl::Status attacked;
   std::thread caller([&] { attacked = ProbeClient(hostile).Sleep(GetParam()); });
@@ -160,8 +158,8 @@ TEST_P(HostileServiceTest, HarmsNeitherTheBrokerNorOtherFamilies) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attacks, HostileServiceTest,
-                         ::testing::Values(kGarbage, kClones, kBuffers, kCancels,
-                                           kRefusedCalls, kStrayAnswers, kEpochs));
+                         ::testing::Values(kGarbage, kClones, kBuffers, kCancels, kRefusedCalls,
+                                           kStrayAnswers, kEpochs));
 
 }  // namespace
 }  // namespace capbroker

@@ -104,11 +104,11 @@ absl::Status Incarnation::ServeSupervisor(UniqueFd lane, Family* family) {
 absl::Status Incarnation::Command(UniqueFd lane) {
   commands_ = std::make_unique<transport::LaneClient>(std::move(lane), 64 * 1024);
   commands_->UseExternalPump();
-  CB_ASSIGN_OR_RETURN(commands_watch_,
-                      parts_.loop->Add(commands_->fd(), EPOLLIN | EPOLLRDHUP,
-                                       [weak = weak_from_this()](uint32_t) {
-                                         if (const auto self = weak.lock()) self->Pump();
-                                       }));
+  CB_ASSIGN_OR_RETURN(commands_watch_, parts_.loop->Add(commands_->fd(), EPOLLIN | EPOLLRDHUP,
+                                                        [weak = weak_from_this()](uint32_t) {
+                                                          if (const auto self = weak.lock())
+                                                            self->Pump();
+                                                        }));
   return absl::OkStatus();
 }
 
@@ -119,8 +119,8 @@ absl::Status Incarnation::Install(const Family& family, bool successor) {
 }
 
 // One batch, and when it has been taken the next: the socket has room for one.
-void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t last,
-                               bool successor, FdRef usage) {
+void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t last, bool successor,
+                               FdRef usage) {
   const Family::Installation batch = family.Install(after, last, successor, usage);
   const bool more = batch.request.more();
   Call(kInstall, batch.request, batch.descriptors, 0,
@@ -149,10 +149,12 @@ void Incarnation::Call(uint64_t method, const google::protobuf::Message& request
                                  .message_size = size,
                                  .serialize = serialize,
                                  .descriptors = descriptors};
-  commands_->StartCall(call, [] { return false; }, [done = std::move(done)](transport::Reply& r) {
-    done(r.status == 0 ? absl::OkStatus()
-                       : absl::Status(static_cast<absl::StatusCode>(r.status), r.error));
-  });
+  commands_->StartCall(
+      call, [] { return false; },
+      [done = std::move(done)](transport::Reply& r) {
+        done(r.status == 0 ? absl::OkStatus()
+                           : absl::Status(static_cast<absl::StatusCode>(r.status), r.error));
+      });
   // A call that could not be sent is only completed by the next pump.
   parts_.loop->Post([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->Pump();

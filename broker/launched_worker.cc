@@ -147,9 +147,8 @@ void LaunchedWorker::OnReport(const sandbox::Report& report) {
   switch (report.kind) {
     case sandbox::Report::Kind::kStartFailed:
       // INVARIANT(fail-closed)
-      FailStart(absl::FailedPreconditionError(absl::StrCat("launch worker: ",
-                                                           sandbox::StepName(report.step), ": ",
-                                                           strerror(report.error_number))));
+      FailStart(absl::FailedPreconditionError(absl::StrCat(
+          "launch worker: ", sandbox::StepName(report.step), ": ", strerror(report.error_number))));
       return;
     case sandbox::Report::Kind::kStarted:
       if (events_.started == nullptr || start_failure_.has_value()) return;

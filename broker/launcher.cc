@@ -63,8 +63,8 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
   absl::StatusOr<std::shared_ptr<LaunchedWorker>> worker = LaunchedWorker::Start(
       parts_, std::move(preparation.command), std::move(preparation.descriptors),
       {.started =
-           [this, id, launched = std::move(launched)](
-               absl::StatusOr<std::vector<std::string>> layers) {
+           [this, id,
+            launched = std::move(launched)](absl::StatusOr<std::vector<std::string>> layers) {
              OnStarted(id, std::move(layers), launched);
            },
        .ended = [this, id](const v1::WaitWorkerResponse& end) { OnEnded(id, end); }});

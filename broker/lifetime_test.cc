@@ -3,8 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <memory>
 #include <fstream>
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -147,9 +147,8 @@ TEST_F(TreeTest, KilledBrokerIsToldOfEverywhere) {
   EXPECT_NE(end.reason(), "");
   EXPECT_THAT(broker_->Inspect(), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(broker_->Open(Probe({"a"})), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_TRUE(Eventually([&] {
-    return absl::IsUnavailable(ProbeClient(channel).Say("a").status());
-  }));
+  EXPECT_TRUE(
+      Eventually([&] { return absl::IsUnavailable(ProbeClient(channel).Say("a").status()); }));
   broker_.reset();
   EXPECT_TRUE(AllDescendantsEnd(absl::Seconds(10)));
 }

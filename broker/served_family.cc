@@ -28,10 +28,10 @@ void ServedFamily::Start(std::function<void(absl::Status)> forked) {
 }
 
 absl::Status ServedFamily::StartProcess(bool successor) {
-  absl::StatusOr<std::shared_ptr<Incarnation>> started = Incarnation::Start(
-      parts_, family_.get(), successor,
-      {.forked = [this](const absl::Status& status) { OnForked(status); },
-       .ended = [this](const ProcessEnd& end) { OnEnded(end); }});
+  absl::StatusOr<std::shared_ptr<Incarnation>> started =
+      Incarnation::Start(parts_, family_.get(), successor,
+                         {.forked = [this](const absl::Status& status) { OnForked(status); },
+                          .ended = [this](const ProcessEnd& end) { OnEnded(end); }});
   if (started.ok()) incarnation_ = *std::move(started);
   return started.status();
 }

@@ -26,6 +26,11 @@ using testing::StatusIs;
 
 std::atomic<int> signals_seen{0};
 
+int WaitLong(Grants) {
+  sleep(1000);
+  return 0;
+}
+
 // Runs `body` in a child; its result is the exit code.
 template <typename Body>
 int InChild(Body body) {
@@ -158,15 +163,19 @@ TEST(BrokerStartTest, GivesServicesAFreshProcess) {
 
 TEST(BrokerStartTest, LivesUntilTheLastCopyOfItsHandleIsGone) {
   ASSERT_OK_AND_ASSIGN(Broker broker, Broker::Start());
+  ASSERT_OK_AND_ASSIGN(Worker worker, broker.Launch({.entry = WaitLong}));
   ASSERT_OK_AND_ASSIGN(const v1::InspectResponse tree, broker.Inspect());
-  // A fork of the application that gives its copy up takes nothing from the original.
+  // A fork of the application that gives its copies up takes nothing from the original.
   EXPECT_EQ(InChild([&] {
+              if (!absl::IsFailedPrecondition(broker.Inspect().status())) return 1;
+              { const Worker copy = std::move(worker); }
               { const Broker copy = std::move(broker); }
               return 0;
             }),
             0);
   EXPECT_FALSE(IsGone(tree.broker_process()));
-  EXPECT_OK(broker.Inspect());
+  ASSERT_OK_AND_ASSIGN(const v1::InspectResponse after, broker.Inspect());
+  EXPECT_EQ(after.workers_size(), 1);
 }
 
 TEST(BrokerStartTest, FailsWithNotFoundForAServiceThatIsNotLinked) {

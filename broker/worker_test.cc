@@ -125,10 +125,10 @@ TEST_F(WorkerTest, TellsTheSystemCallThatItWasKilledFor) {
 
 TEST_F(WorkerTest, HasItsGrantsAndStandardStreamsOpenAndNothingElse) {
   // 0 to 2 and two channels; the birth message is closed when it was read.
-  EXPECT_EQ(Run({.entry = CountDescriptors,
-                 .grants = {{"one", Probe({"a"})}, {"two", Probe({"a"})}}})
-                .exit_code(),
-            52);
+  EXPECT_EQ(
+      Run({.entry = CountDescriptors, .grants = {{"one", Probe({"a"})}, {"two", Probe({"a"})}}})
+          .exit_code(),
+      52);
 }
 
 TEST_F(WorkerTest, WritesToTheStandardOutputThatItWasGiven) {
@@ -143,8 +143,7 @@ TEST_F(WorkerTest, WritesToTheStandardOutputThatItWasGiven) {
 }
 
 TEST_F(WorkerTest, IsKilledAtItsBoundOfWallTime) {
-  const WorkerEnd end =
-      Run({.entry = SleepLong, .bounds = {.wall_time = absl::Milliseconds(100)}});
+  const WorkerEnd end = Run({.entry = SleepLong, .bounds = {.wall_time = absl::Milliseconds(100)}});
   EXPECT_EQ(end.signal(), SIGKILL);
   EXPECT_EQ(end.reason(), "wall_time");
 }
@@ -230,8 +229,7 @@ TEST_F(WorkerTest, NeedsOptionsThatMakeSense) {
   EXPECT_THAT(broker_->Launch({}), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(broker_->Launch({.entry = Abort, .program = "/bin/true"}),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(broker_->Launch({.entry = Abort,
-                               .grants = {{"a", Probe({})}, {"a", Probe({})}}}),
+  EXPECT_THAT(broker_->Launch({.entry = Abort, .grants = {{"a", Probe({})}, {"a", Probe({})}}}),
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(broker_->Launch({.program = "/no/such/program"}),
               StatusIs(absl::StatusCode::kNotFound));
@@ -240,8 +238,8 @@ TEST_F(WorkerTest, NeedsOptionsThatMakeSense) {
 TEST_F(WorkerTest, FiftyAtOnceCall) {
   std::vector<Worker> workers;
   for (int i = 0; i < 50; ++i) {
-    absl::StatusOr<Worker> worker = broker_->Launch(
-        {.entry = SayInput, .grants = {{"probe", Probe({"a"})}}, .input = "a"});
+    absl::StatusOr<Worker> worker =
+        broker_->Launch({.entry = SayInput, .grants = {{"probe", Probe({"a"})}}, .input = "a"});
     ASSERT_OK(worker) << i;
     workers.push_back(*std::move(worker));
   }

@@ -230,10 +230,9 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
     const uint64_t entry = command.entry();
     started = (*sandbox_)->Fork(std::move(start), [=] { return enter(entry); });
   } else {
-    started = (*sandbox_)->Execute(
-        std::move(start), descriptors.Take(command.program()),
-        {command.arguments().begin(), command.arguments().end()},
-        {command.environment().begin(), command.environment().end()});
+    started = (*sandbox_)->Execute(std::move(start), descriptors.Take(command.program()),
+                                   {command.arguments().begin(), command.arguments().end()},
+                                   {command.environment().begin(), command.environment().end()});
   }
   if (!started.ok()) return started.status();
   return ForkedProcess{started->init_pid, std::move(started->init)};

@@ -113,9 +113,8 @@ absl::Status ZygoteKeeper::Activate(ChildProcess zygote, UniqueFd control, Uniqu
   zygote_ = std::move(zygote);
   lifeline_ = std::move(lifeline);
   control_ = std::move(control);
-  CB_ASSIGN_OR_RETURN(control_watch_,
-                      loop_->Add(control_, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
-                                 [this](uint32_t events) { OnControl(events); }));
+  CB_ASSIGN_OR_RETURN(control_watch_, loop_->Add(control_, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+                                                 [this](uint32_t events) { OnControl(events); }));
   // First of all, while it knows of nothing.
   RequestSpare();
   return absl::OkStatus();
@@ -229,9 +228,8 @@ void ZygoteKeeper::OnControl(uint32_t events) {
 // False: the zygote is gone, and everything that it had reported was received.
 bool ZygoteKeeper::Receive() {
   while (true) {
-    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
-        transport::ReceivePacket(control_, buffer_, transport::PacketDirection::kToClient,
-                                 transport::Blocking::kDontWait);
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
+        control_, buffer_, transport::PacketDirection::kToClient, transport::Blocking::kDontWait);
     if (!packet.ok()) return false;
     if (!packet->has_value()) return true;
     v1::ZygoteReport report;

@@ -58,9 +58,8 @@ absl::Status CheckOptions(const WorkerOptions& options) {
   for (const Grant& grant : options.grants) {
     if (grant.name.empty() || grant.name.size() > kMaxGrantName ||
         !names.insert(grant.name).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("launch worker: grant \"", grant.name,
-                       "\": the name is empty, too long or used twice"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "launch worker: grant \"", grant.name, "\": the name is empty, too long or used twice"));
     }
     if (std::holds_alternative<std::shared_ptr<Channel>>(grant.source) &&
         std::get<std::shared_ptr<Channel>>(grant.source) == nullptr) {
@@ -90,8 +89,7 @@ absl::Status AttachGrants(const std::vector<Grant>& grants, CallDescriptors& des
       continue;
     }
     // INVARIANT(one-holder-per-end): this process keeps nothing of the channel.
-    CB_ASSIGN_OR_RETURN(UniqueFd lane,
-                        std::get<std::shared_ptr<Channel>>(grant.source)->Release());
+    CB_ASSIGN_OR_RETURN(UniqueFd lane, std::get<std::shared_ptr<Channel>>(grant.source)->Release());
     descriptors.Attach(std::move(lane), proto->mutable_channel());
   }
   return absl::OkStatus();

@@ -12,7 +12,7 @@
 // with it every service process and every worker. INVARIANT(no-orphans)
 //
 // A fork of the application has a copy of the handle, as of any descriptor: the broker then
-// lives until the last copy is gone.
+// lives until the last copy is gone. Only the process that started it can use it.
 //
 // Lives in: the application. Thread-safe, but for moves and the destructor.
 #ifndef CLIENT_BROKER_H_

@@ -44,8 +44,13 @@ BrokerLink::~BrokerLink() { End(); }
 absl::Status BrokerLink::Call(BrokerMethod method, grpc::ClientContext* context,
                               const google::protobuf::Message& request,
                               google::protobuf::Message* response) {
-  return FromGrpcStatus(transport::CallUnary(
-      channel_.lane(), kMethods[static_cast<int>(method)], context, request, response));
+  // INVARIANT(one-holder-per-end): a fork has a copy of the lane's end.
+  if (getpid() != owner_) {
+    return absl::FailedPreconditionError(
+        "call broker: this process is a fork of the application that started it");
+  }
+  return FromGrpcStatus(transport::CallUnary(channel_.lane(), kMethods[static_cast<int>(method)],
+                                             context, request, response));
 }
 
 void BrokerLink::End() {

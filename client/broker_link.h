@@ -44,8 +44,7 @@ class BrokerLink {
 
   // `context` may carry descriptors, and a deadline.
   absl::Status Call(BrokerMethod method, grpc::ClientContext* context,
-                    const google::protobuf::Message& request,
-                    google::protobuf::Message* response);
+                    const google::protobuf::Message& request, google::protobuf::Message* response);
 
   // Kills the broker and waits until it is dead. In a fork of the application:
   // gives up this copy alone.

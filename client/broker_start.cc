@@ -83,7 +83,7 @@ struct Execution {
   char* const* arguments;
   int lane;
   int lifeline;
-  int failure;  // write end of a pipe
+  int failure;       // write end of a pipe
   int process = -1;  // out: the pidfd of the program
 };
 
@@ -105,8 +105,7 @@ void Execute(const Execution& execution) {
   const int failure = fcntl(execution.failure, F_DUPFD_CLOEXEC, 10);
   if (lane < 0 || lifeline < 0 || failure < 0 || dup2(lane, kProgramLaneDescriptor) < 0 ||
       dup2(lifeline, kProgramLifelineDescriptor) < 0 || dup2(failure, 5) < 0 ||
-      fcntl(5, F_SETFD, FD_CLOEXEC) != 0 ||
-      syscall(SYS_close_range, 6u, ~0u, 0u) != 0) {
+      fcntl(5, F_SETFD, FD_CLOEXEC) != 0 || syscall(SYS_close_range, 6u, ~0u, 0u) != 0) {
     error = errno;
   } else if (DieWithLifeline(UniqueFd(kProgramLifelineDescriptor)).ok()) {
     execve(execution.path, execution.arguments, environ);

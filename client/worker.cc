@@ -34,10 +34,10 @@ struct Worker::State {
 };
 
 std::string WorkerEnd::ToString() const {
-  std::string text =
-      !violation_.empty() ? absl::StrCat("violated its table: ", violation_)
-      : signal_ != 0      ? absl::StrCat("killed by signal ", signal_, " (", strsignal(signal_), ")")
-                          : absl::StrCat("exited with ", exit_code_);
+  std::string text = !violation_.empty() ? absl::StrCat("violated its table: ", violation_)
+                     : signal_ != 0
+                         ? absl::StrCat("killed by signal ", signal_, " (", strsignal(signal_), ")")
+                         : absl::StrCat("exited with ", exit_code_);
   if (!reason_.empty()) absl::StrAppend(&text, ": ", reason_);
   return text;
 }

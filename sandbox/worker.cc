@@ -154,8 +154,11 @@ StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init,
 void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init) {
   UniqueFd listener;
   const StepResult result = Confine(plan, hand_over, init, listener);
-  if (!Tell(hand_over, result, listener) || !result.ok())
+  if (!Tell(hand_over, result, listener)) {
+    Tell(hand_over, FailedWithErrno(Step::kHandOver), FdRef());
     _exit(kFailedStartCode);
+  }
+  if (!result.ok()) _exit(kFailedStartCode);
   // INVARIANT(fail-closed): with the listener the worker could answer for the
   // init.
   if (listener.valid() && close(std::move(listener).Release()) != 0)

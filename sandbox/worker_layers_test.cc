@@ -40,11 +40,9 @@ LayerSet Offered() {
 }
 
 class WithoutEachLayer : public ::testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Layers, WithoutEachLayer,
-                         ::testing::Range(0, kLayerCount),
+INSTANTIATE_TEST_SUITE_P(Layers, WithoutEachLayer, ::testing::Range(0, kLayerCount),
                          [](const auto& info) {
-                           std::string name(
-                               LayerName(static_cast<Layer>(info.param)));
+                           std::string name(LayerName(static_cast<Layer>(info.param)));
                            for (char& c : name) c = c == ' ' ? '_' : c;
                            return name;
                          });
@@ -68,32 +66,26 @@ TEST_P(WithoutEachLayer, StillKillsTheAttackerUnlessTheTableIsOff) {
     ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
     return 99;
   });
-  EXPECT_EQ(story.violation.has_value(),
-            runner.sandbox().in_force().Has(Layer::kViolationReports));
+  EXPECT_EQ(story.violation.has_value(), runner.sandbox().in_force().Has(Layer::kViolationReports));
   EXPECT_EQ(story.signal(), story.violation ? SIGKILL : SIGSYS) << story.text;
 }
 
 TEST(LayerByItself, TheTableNeedsNoOtherLayer) {
-  if (!Offered().HasAll({Layer::kSystemCallTable}))
-    GTEST_SKIP() << Offered().ToString();
+  if (!Offered().HasAll({Layer::kSystemCallTable})) GTEST_SKIP() << Offered().ToString();
   WorkerRunner runner(AllBut({Layer::kSystemCallTable}));
-  const Story story =
-      runner.Run([] { return open("/etc/passwd", O_RDONLY) < 0 ? errno : 0; });
+  const Story story = runner.Run([] { return open("/etc/passwd", O_RDONLY) < 0 ? errno : 0; });
   EXPECT_EQ(story.exit_code(), EACCES) << story.text;
 }
 
 TEST(LayerByItself, TheTableLetsFstatSeeDescriptorsAndNoPaths) {
-  if (!Offered().HasAll({Layer::kSystemCallTable}))
-    GTEST_SKIP() << Offered().ToString();
+  if (!Offered().HasAll({Layer::kSystemCallTable})) GTEST_SKIP() << Offered().ToString();
   WorkerRunner runner(AllBut({Layer::kSystemCallTable}));
   const Story story = runner.Run([] {
     struct stat status;
     if (fstat(kTether, &status) != 0 || !S_ISSOCK(status.st_mode)) return 1;
     errno = 0;
     if (fstat(77, &status) == 0 || errno != EBADF) return 2;
-    if (fstatat(0, "/etc/passwd", &status, AT_EMPTY_PATH) == 0 ||
-        errno != EACCES)
-      return 3;
+    if (fstatat(0, "/etc/passwd", &status, AT_EMPTY_PATH) == 0 || errno != EACCES) return 3;
     if (fstatat(0, "/etc/passwd", &status, 0) == 0 || errno != EACCES) return 4;
     // The answer is the worker's own doing: without it there is no call, not an
     // allowed one.
@@ -107,14 +99,11 @@ TEST(LayerByItself, TheTableLetsFstatSeeDescriptorsAndNoPaths) {
 TEST(LayerByItself, TheEmptyRootHoldsNothing) {
   if (!Offered().HasAll({Layer::kUserNamespace, Layer::kMountNamespace}))
     GTEST_SKIP() << Offered().ToString();
-  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kMountNamespace}),
-                      {});
+  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kMountNamespace}), {});
   const Story story = runner.Run([] {
     char path[8];
-    if (getcwd(path, sizeof path) == nullptr || strcmp(path, "/") != 0)
-      return 1;
-    for (const char* gone :
-         {"/etc", "/proc/self", "/tmp", "/dev/null", "/../etc", "/sys"}) {
+    if (getcwd(path, sizeof path) == nullptr || strcmp(path, "/") != 0) return 1;
+    for (const char* gone : {"/etc", "/proc/self", "/tmp", "/dev/null", "/../etc", "/sys"}) {
       if (open(gone, O_PATH) >= 0 || errno != ENOENT) return 2;
     }
     if (mkdir("/new", 0700) == 0 || errno != EROFS) return 3;
@@ -126,12 +115,10 @@ TEST(LayerByItself, TheEmptyRootHoldsNothing) {
 }
 
 TEST(LayerByItself, LandlockOpensNothing) {
-  if (!Offered().HasAll({Layer::kLandlock}))
-    GTEST_SKIP() << Offered().ToString();
+  if (!Offered().HasAll({Layer::kLandlock})) GTEST_SKIP() << Offered().ToString();
   WorkerRunner runner(AllBut({Layer::kLandlock}), {});
   const Story story = runner.Run([] {
-    for (const char* path :
-         {"/etc/passwd", "/etc", "/dev/null", "/proc/self/status"}) {
+    for (const char* path : {"/etc/passwd", "/etc", "/dev/null", "/proc/self/status"}) {
       if (open(path, O_RDONLY) >= 0 || errno != EACCES) return 1;
     }
     if (mkdir("/tmp/capbroker-landlock", 0700) == 0) return 2;
@@ -141,8 +128,7 @@ TEST(LayerByItself, LandlockOpensNothing) {
 }
 
 TEST(LayerByItself, LandlockReachesNoProcessOutside) {
-  if (!Offered().HasAll({Layer::kLandlock}))
-    GTEST_SKIP() << Offered().ToString();
+  if (!Offered().HasAll({Layer::kLandlock})) GTEST_SKIP() << Offered().ToString();
   if (ProbeHost().landlock_abi < 6) GTEST_SKIP() << "scopes came with ABI 6";
   WorkerRunner runner(AllBut({Layer::kLandlock}), {});
   const pid_t self = getpid();
@@ -156,24 +142,19 @@ TEST(LayerByItself, LandlockReachesNoProcessOutside) {
 }
 
 TEST(LayerByItself, LandlockConnectsToNoAbstractSocketOutside) {
-  if (!Offered().HasAll({Layer::kLandlock}))
-    GTEST_SKIP() << Offered().ToString();
+  if (!Offered().HasAll({Layer::kLandlock})) GTEST_SKIP() << Offered().ToString();
   if (ProbeHost().landlock_abi < 6) GTEST_SKIP() << "scopes came with ABI 6";
   sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
   const std::string text = "capbroker-test-" + std::to_string(getpid());
   memcpy(name.sun_path + 1, text.data(), text.size());
-  const socklen_t size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  const socklen_t size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
   const UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(
-      bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), size), 0);
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), size), 0);
   ASSERT_EQ(listen(listener.get(), 1), 0);
   WorkerRunner runner(AllBut({Layer::kLandlock}), {});
   const Story story = runner.Run([&] {
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    return connect(fd, reinterpret_cast<const sockaddr*>(&name), size) == 0
-               ? 0
-               : errno;
+    return connect(fd, reinterpret_cast<const sockaddr*>(&name), size) == 0 ? 0 : errno;
   });
   EXPECT_EQ(story.exit_code(), EPERM) << story.text;
 }
@@ -181,8 +162,7 @@ TEST(LayerByItself, LandlockConnectsToNoAbstractSocketOutside) {
 TEST(LayerByItself, ThePidNamespaceHasOnlyInitAndWorker) {
   if (!Offered().HasAll({Layer::kUserNamespace, Layer::kPidNamespace}))
     GTEST_SKIP() << Offered().ToString();
-  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kPidNamespace}),
-                      {});
+  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kPidNamespace}), {});
   const Story story = runner.Run([] {
     if (getpid() != 2 || getppid() != 1) return 1;
     for (pid_t pid = 3; pid < 70000; ++pid) {
@@ -198,8 +178,7 @@ TEST(LayerByItself, ThePidNamespaceHasOnlyInitAndWorker) {
 TEST(LayerByItself, TheNetworkNamespaceHasNoWayOut) {
   if (!Offered().HasAll({Layer::kUserNamespace, Layer::kNetworkNamespace}))
     GTEST_SKIP() << Offered().ToString();
-  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kNetworkNamespace}),
-                      {});
+  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kNetworkNamespace}), {});
   const Story story = runner.Run([] {
     const int fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0) return 1;
@@ -210,13 +189,10 @@ TEST(LayerByItself, TheNetworkNamespaceHasNoWayOut) {
     request.ifr_flags |= IFF_UP;
     if (ioctl(fd, SIOCSIFFLAGS, &request) == 0) return 4;
     struct if_nameindex* names = if_nameindex();
-    for (struct if_nameindex* name = names;
-         name != nullptr && name->if_index != 0; ++name) {
+    for (struct if_nameindex* name = names; name != nullptr && name->if_index != 0; ++name) {
       request = {};
       strcpy(request.ifr_name, name->if_name);
-      if (ioctl(fd, SIOCGIFFLAGS, &request) == 0 &&
-          (request.ifr_flags & IFF_UP) != 0)
-        return 5;
+      if (ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0) return 5;
     }
     return 0;
   });
@@ -228,11 +204,9 @@ TEST(LayerByItself, TheIpcNamespaceSharesNoMemory) {
     GTEST_SKIP() << Offered().ToString();
   const int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0666);
   ASSERT_GE(id, 0);
-  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kIpcNamespace}),
-                      {});
-  const Story story = runner.Run([id] {
-    return shmat(id, nullptr, 0) == reinterpret_cast<void*>(-1) ? errno : 0;
-  });
+  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kIpcNamespace}), {});
+  const Story story =
+      runner.Run([id] { return shmat(id, nullptr, 0) == reinterpret_cast<void*>(-1) ? errno : 0; });
   shmctl(id, IPC_RMID, nullptr);
   EXPECT_EQ(story.exit_code(), EINVAL) << story.text;
 }
@@ -240,8 +214,7 @@ TEST(LayerByItself, TheIpcNamespaceSharesNoMemory) {
 TEST(LayerByItself, TheUtsNamespaceHidesTheHostsName) {
   if (!Offered().HasAll({Layer::kUserNamespace, Layer::kUtsNamespace}))
     GTEST_SKIP() << Offered().ToString();
-  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kUtsNamespace}),
-                      {});
+  WorkerRunner runner(AllBut({Layer::kUserNamespace, Layer::kUtsNamespace}), {});
   const Story story = runner.Run([] {
     utsname name;
     return uname(&name) == 0 && strcmp(name.nodename, "worker") == 0 ? 0 : 1;
@@ -250,11 +223,9 @@ TEST(LayerByItself, TheUtsNamespaceHidesTheHostsName) {
 }
 
 TEST(LayerByItself, TheUnprivilegedUidOpensNoFileOfRoots) {
-  if (!Offered().HasAll({Layer::kUnprivilegedUid}))
-    GTEST_SKIP() << Offered().ToString();
-  for (const LayerSet kept :
-       {LayerSet{Layer::kUnprivilegedUid},
-        LayerSet{Layer::kUnprivilegedUid, Layer::kUserNamespace}}) {
+  if (!Offered().HasAll({Layer::kUnprivilegedUid})) GTEST_SKIP() << Offered().ToString();
+  for (const LayerSet kept : {LayerSet{Layer::kUnprivilegedUid},
+                              LayerSet{Layer::kUnprivilegedUid, Layer::kUserNamespace}}) {
     WorkerRunner runner(AllBut(kept), {});
     const Story story = runner.Run([] {
       if (open("/etc/shadow", O_RDONLY) >= 0 || errno != EACCES) return 1;
@@ -269,7 +240,8 @@ TEST(LayerByItself, TheUnprivilegedUidOpensNoFileOfRoots) {
 // Root's uid without capabilities still owns root's files: the reason for the
 // layer above.
 TEST(LayerByItself, CapabilitiesAreGoneInEveryCase) {
-  for (const LayerSet off : {kSwitchable, LayerSet()}) {
+  for (const LayerSet off : {kSwitchable, LayerSet(), LayerSet{Layer::kUnprivilegedUid},
+                             LayerSet{Layer::kUserNamespace, Layer::kUnprivilegedUid}}) {
     WorkerRunner runner(off.Without(LayerSet{Layer::kSystemCallTable}), {});
     const Story story = runner.Run([] {
       for (int capability = 0; capability <= 40; ++capability) {
@@ -278,9 +250,10 @@ TEST(LayerByItself, CapabilitiesAreGoneInEveryCase) {
         if (HasCapability(capability)) return 1;
       }
       if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 2;
+      if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return 3;
       return 0;
     });
-    EXPECT_EQ(story.exit_code(), 0) << story.text;
+    EXPECT_EQ(story.exit_code(), 0) << off.ToString() << "\n" << story.text;
   }
 }
 

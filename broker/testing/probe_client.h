@@ -49,8 +49,7 @@ class ProbeClient {
 
   absl::StatusOr<v1::LookResponse> Look() {
     v1::LookResponse response;
-    const absl::Status status =
-        Call(&v1::Probe::StubInterface::Look, v1::LookRequest(), &response);
+    const absl::Status status = Call(&v1::Probe::StubInterface::Look, v1::LookRequest(), &response);
     if (!status.ok()) return status;
     return response;
   }

@@ -14,8 +14,7 @@ class ProbeService : public v1::Probe::Service {
  public:
   grpc::Status Say(grpc::ServerContext*, const v1::SayRequest* request,
                    v1::SayResponse* response) override;
-  grpc::Status Die(grpc::ServerContext*, const v1::DieRequest* request,
-                   v1::DieResponse*) override;
+  grpc::Status Die(grpc::ServerContext*, const v1::DieRequest* request, v1::DieResponse*) override;
   grpc::Status Sleep(grpc::ServerContext*, const v1::SleepRequest* request,
                      v1::SleepResponse*) override;
   grpc::Status Look(grpc::ServerContext*, const v1::LookRequest*,

@@ -40,8 +40,7 @@ int CasesFromEnvironment(int default_cases) {
 }
 
 RandomMessages::RandomMessages(const google::protobuf::ServiceDescriptor& service, uint64_t seed)
-    : service_(service),
-      limits_type_(service.file()->pool()->FindMessageTypeByName(
+    : limits_type_(service.file()->pool()->FindMessageTypeByName(
           service.options().GetExtension(capbroker::v1::authority).limits())),
       random_(seed) {
   for (int i = 0; i < service.method_count(); ++i) {

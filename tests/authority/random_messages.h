@@ -66,7 +66,6 @@ class RandomMessages {
   std::string Path();
   std::string Word();
 
-  const google::protobuf::ServiceDescriptor& service_;
   const google::protobuf::Descriptor* limits_type_;
   const google::protobuf::FieldDescriptor* focus_ = nullptr;
   std::vector<std::string> needed_words_;
