@@ -2,6 +2,7 @@
 //
 //   --json        one JSON object on standard output, in place of the table
 //   --rounds=N    rounds, in each of which every variant runs (default 11)
+//   --only=A,B    these variants and raw_seqpacket
 //   --quick       few calls: whether it works, not what it measures
 #include <fcntl.h>
 #include <poll.h>
@@ -13,11 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/base/internal/raw_logging.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "bench/echo.capbroker.h"
 #include "bench/echo.dispatch.h"
@@ -32,10 +35,13 @@
 namespace capbroker::bench {
 namespace {
 
+constexpr char kBase[] = "raw_seqpacket";  // what ratios are to
+
 struct Options {
   bool json = false;
   int rounds = 11;
   double scale = 1;
+  std::vector<std::string> only;
 };
 
 template <typename T>
@@ -191,8 +197,8 @@ int Run(const Options& options, Broker& broker, StockGrpc& stock) {
   const auto calls = [&options](int count) {
     return std::max(3, static_cast<int>(count * options.scale));
   };
-  const std::vector<Variant> variants = {
-      {"raw_seqpacket", [&] { raw.Call(); }, calls(1500), {raw.server()}},
+  std::vector<Variant> variants = {
+      {kBase, [&] { raw.Call(); }, calls(1500), {raw.server()}},
       {"stub_unary", [&] { Ping(*stub, request); }, calls(1500), {echo_server}},
       {"grpc_unary", [&] { Ping(*grpc_stub, request); }, calls(500), {stock.server()}},
       {"stream_message",
@@ -223,8 +229,13 @@ int Run(const Options& options, Broker& broker, StockGrpc& stock) {
        [&] { StartWorker(broker, Must(channel->Clone(), "clone")); },
        calls(20)},
   };
+  if (!options.only.empty()) {
+    std::erase_if(variants, [&options](const Variant& variant) {
+      return variant.name != kBase && !absl::c_linear_search(options.only, variant.name);
+    });
+  }
   const std::map<std::string, Figure> figures =
-      Measure(variants, options.rounds, "raw_seqpacket");
+      Measure(variants, options.rounds, kBase);
   unlink(small_file);
   if (options.json) {
     PrintJson(figures, memory);
@@ -250,8 +261,10 @@ int main(int argc, char* argv[]) {
       options.scale = 0.02;
     } else if (absl::ConsumePrefix(&argument, "--rounds=") &&
                absl::SimpleAtoi(argument, &options.rounds) && options.rounds > 0) {
+    } else if (absl::ConsumePrefix(&argument, "--only=")) {
+      options.only = absl::StrSplit(argument, ',');
     } else {
-      std::fprintf(stderr, "usage: bench [--json] [--quick] [--rounds=N]\n");
+      std::fprintf(stderr, "usage: bench [--json] [--quick] [--rounds=N] [--only=NAME,...]\n");
       return 2;
     }
   }

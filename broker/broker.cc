@@ -65,14 +65,14 @@ constexpr serving::LaneServerOptions kForServices = {
 absl::Status Serve(BrokerStart start) {
   CB_RETURN_IF_ERROR(Shed(start));
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  const rlimit before = RaiseDescriptorLimit();
+  const rlimit service_descriptors = RaiseDescriptorLimit();
   // Nothing here is ever destroyed: the process ends by _exit() or SIGKILL.
   CB_ASSIGN_OR_RETURN(std::unique_ptr<serving::EventLoop> loop, serving::EventLoop::Create());
   serving::LaneServer application(loop.get(), kForApplication);
   serving::LaneServer services(loop.get(), kForServices);
   const auto enter_worker = start.enter_worker;
   ZygoteKeeper zygote(loop.get(), [=](UniqueFd control, UniqueFd lifeline) {
-    return RunZygote({std::move(control), std::move(lifeline), enter_worker, before});
+    return RunZygote({std::move(control), std::move(lifeline), enter_worker, service_descriptors});
   });
   CB_RETURN_IF_ERROR(zygote.Start());
   const BrokerParts parts = {loop.get(), &services, &zygote};

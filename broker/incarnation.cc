@@ -104,11 +104,12 @@ absl::Status Incarnation::ServeSupervisor(UniqueFd lane, Family* family) {
 absl::Status Incarnation::Command(UniqueFd lane) {
   commands_ = std::make_unique<transport::LaneClient>(std::move(lane), 64 * 1024);
   commands_->UseExternalPump();
-  CB_ASSIGN_OR_RETURN(commands_watch_, parts_.loop->Add(commands_->fd(), EPOLLIN | EPOLLRDHUP,
-                                                        [weak = weak_from_this()](uint32_t) {
-                                                          if (const auto self = weak.lock())
-                                                            self->Pump();
-                                                        }));
+  const auto pump = [weak = weak_from_this()](uint32_t) {
+    const auto self = weak.lock();
+    return self == nullptr ? serving::Left::kNothing : self->Pump();
+  };
+  CB_ASSIGN_OR_RETURN(commands_watch_,
+                      parts_.loop->Add(commands_->fd(), EPOLLIN | EPOLLRDHUP, pump));
   return absl::OkStatus();
 }
 
@@ -157,14 +158,16 @@ void Incarnation::Call(uint64_t method, const google::protobuf::Message& request
       });
   // A call that could not be sent is only completed by the next pump.
   parts_.loop->Post([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->Pump();
+    if (const auto self = weak.lock()) (void)self->Pump();
   });
 }
 
-void Incarnation::Pump() {
-  if (commands_ == nullptr) return;
+serving::Left Incarnation::Pump() {
+  if (commands_ == nullptr) return serving::Left::kNothing;
   const auto self = shared_from_this();  // a completed call may drop the owner's
-  if (!commands_->Pump().ok()) KillUnlessItEnds();
+  const absl::StatusOr<bool> more = commands_->Pump();
+  if (!more.ok()) KillUnlessItEnds();
+  return more.value_or(false) ? serving::Left::kMaybeMore : serving::Left::kNothing;
 }
 
 void Incarnation::Revoke(const std::vector<uint64_t>& channels,
@@ -179,7 +182,7 @@ void Incarnation::Revoke(const std::vector<uint64_t>& channels,
        transport::MonotonicNowNs() + absl::ToInt64Nanoseconds(kRevocationTime), std::move(done));
   parts_.loop->RunAt(absl::Now() + kRevocationTime + absl::Milliseconds(20),
                      [weak = weak_from_this()] {
-                       if (const auto self = weak.lock()) self->Pump();
+                       if (const auto self = weak.lock()) (void)self->Pump();
                      });
 }
 

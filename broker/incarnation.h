@@ -75,7 +75,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   void Call(uint64_t method, const google::protobuf::Message& request,
             const std::vector<FdRef>& descriptors, int64_t deadline_ns,
             std::function<void(absl::Status)> done);
-  void Pump();
+  serving::Left Pump();
   void KillUnlessItEnds();
   void CloseLanes();
 

@@ -80,12 +80,11 @@ LaunchedWorker::~LaunchedWorker() {
 
 absl::Status LaunchedWorker::WatchReports(UniqueFd reports) {
   reports_ = std::move(reports);
-  CB_ASSIGN_OR_RETURN(reports_watch_, parts_.loop->Add(reports_, EPOLLIN | EPOLLRDHUP,
-                                                       [weak = weak_from_this()](uint32_t) {
-                                                         if (const auto self = weak.lock()) {
-                                                           self->ReadReports();
-                                                         }
-                                                       }));
+  const auto read = [weak = weak_from_this()](uint32_t) {
+    if (const auto self = weak.lock()) self->ReadReports();
+    return serving::Left::kNothing;
+  };
+  CB_ASSIGN_OR_RETURN(reports_watch_, parts_.loop->Add(reports_, EPOLLIN | EPOLLRDHUP, read));
   return absl::OkStatus();
 }
 

@@ -18,6 +18,8 @@
 namespace capbroker::broker {
 namespace {
 
+constexpr rlim_t kMostServiceDescriptors = 8192;
+
 absl::Status CloseRange(unsigned first, unsigned last) {
   if (first > last || syscall(SYS_close_range, first, last, 0u) == 0) return absl::OkStatus();
   return ErrnoToStatus(errno, "close descriptors");
@@ -73,12 +75,12 @@ void NameProcess(absl::string_view name) {
 void ForbidInspection() { prctl(PR_SET_DUMPABLE, 0); }
 
 rlimit RaiseDescriptorLimit() {
-  rlimit before = {};
-  if (getrlimit(RLIMIT_NOFILE, &before) != 0) return before;
-  rlimit raised = before;
-  raised.rlim_cur = raised.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE, &raised);
-  return before;
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {kMostServiceDescriptors, kMostServiceDescriptors};
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t services = std::min(limit.rlim_max / 2, kMostServiceDescriptors);
+  return {services, services};
 }
 
 uint32_t CountDescriptors() {

@@ -32,7 +32,10 @@ void NameProcess(absl::string_view name);
 // same user.
 void ForbidInspection();
 
-// Lets this process have as many descriptors as it may; gives what it was.
+// Lets this process have as many descriptors as it may. Gives the limit for service
+// processes, which is half of it at most: a process sends no descriptor while its user
+// has more of them on their way than its limit (unix(7), ETOOMANYREFS), and so what a
+// hostile service can leave on the way never stops the broker.
 rlimit RaiseDescriptorLimit();
 
 // Descriptors that are open here; 0 if that cannot be seen.

@@ -158,7 +158,7 @@ absl::StatusOr<ForkedProcess> Zygote::ForkSpare(const v1::ForkSpare& command,
   ZygoteStart spare = {.control = descriptors.Take(command.control()),
                        .lifeline = descriptors.Take(command.lifeline()),
                        .enter_worker = start_.enter_worker,
-                       .descriptor_limit = start_.descriptor_limit};
+                       .service_descriptors = start_.service_descriptors};
   CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
   if (cloned.pid == 0) _exit(RunZygote(std::move(spare)));
   return ForkedProcess{cloned.pid, std::move(cloned.process)};
@@ -189,7 +189,7 @@ void Zygote::BeService(const serving::ServiceDefinition& service,
   }
   setsid();
   NameProcess(service.descriptor != nullptr ? service.descriptor->full_name() : service.name);
-  setrlimit(RLIMIT_NOFILE, &start_.descriptor_limit);
+  (void)setrlimit(RLIMIT_NOFILE, &start_.service_descriptors);
   // Not exit(): what is registered with atexit() is the application's.
   _exit(serving::RunServiceProcess(service, std::move(start)));
 }

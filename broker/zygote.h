@@ -26,7 +26,7 @@ struct ZygoteStart {
   UniqueFd control;   // service end of the broker's lane to it
   UniqueFd lifeline;  // held end
   int (*enter_worker)(uint64_t entry) = nullptr;
-  rlimit descriptor_limit = {};  // what service processes get
+  rlimit service_descriptors = {};  // RLIMIT_NOFILE of service processes
 };
 
 // Sheds what the fork gave it and serves until the broker is gone. Never returns

@@ -79,6 +79,7 @@ absl::Status ZygoteKeeper::Start() {
     while (read(child_signals_.get(), &info, sizeof info) > 0) {
     }
     ReapOrphans();
+    return serving::Left::kNothing;
   }));
   return StartZygote();
 }
@@ -114,7 +115,10 @@ absl::Status ZygoteKeeper::Activate(ChildProcess zygote, UniqueFd control, Uniqu
   lifeline_ = std::move(lifeline);
   control_ = std::move(control);
   CB_ASSIGN_OR_RETURN(control_watch_, loop_->Add(control_, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
-                                                 [this](uint32_t events) { OnControl(events); }));
+                                                 [this](uint32_t events) {
+                                                   OnControl(events);
+                                                   return serving::Left::kNothing;
+                                                 }));
   // First of all, while it knows of nothing.
   RequestSpare();
   return absl::OkStatus();

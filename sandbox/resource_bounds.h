@@ -54,6 +54,7 @@ struct ResourceLimit {
 // The descriptor bound that `bounds` mean.
 uint32_t DescriptorBound(const Bounds& bounds);
 
+// All but the descriptor bound.
 std::vector<ResourceLimit> LimitsFor(const Bounds& bounds,
                                      const ImageSize& image);
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio_ext.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -159,6 +160,12 @@ void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init) {
     _exit(kFailedStartCode);
   }
   if (!result.ok()) _exit(kFailedStartCode);
+  // Only now: a process sends no descriptor while its user has more of them on their
+  // way than this limit, and other workers may see to that.
+  if (setrlimit(RLIMIT_NOFILE, &plan.descriptor_limit) != 0) {
+    Tell(hand_over, FailedWithErrno(Step::kResourceBounds), FdRef());
+    _exit(kFailedStartCode);
+  }
   // INVARIANT(fail-closed): with the listener the worker could answer for the
   // init.
   if (listener.valid() && close(std::move(listener).Release()) != 0)

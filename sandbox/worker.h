@@ -35,6 +35,7 @@ struct WorkerPlan {
   LayerSet layers;
   std::vector<Placement> descriptors;
   std::vector<ResourceLimit> limits;
+  rlimit descriptor_limit;  // RLIMIT_NOFILE, which follows the hand-over
   FdRef ruleset;                          // with Layer::kLandlock
   const CompiledFilter* table = nullptr;  // with Layer::kSystemCallTable
 

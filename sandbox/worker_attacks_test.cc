@@ -289,6 +289,12 @@ TEST_F(WorkerAttacksTest, CannotReachOtherProcesses) {
       {"own limits",
        [] {
          const rlimit limit = {1, 1};
+         return TrySystemCall("prlimit64", 0, RLIMIT_FSIZE, &limit, nullptr);
+       },
+       EPERM},
+      {"more descriptors",
+       [] {
+         const rlimit limit = {5000, 5000};
          return TrySystemCall("prlimit64", 0, RLIMIT_NOFILE, &limit, nullptr);
        },
        EPERM},

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -52,8 +53,10 @@ void AddProcessItself(Policy& p, bool executed) {
                  "memory"));
   p.Add(On("prlimit64")
             .When({Arg32(0).Is(0), Arg64(2).Is(0)}, Allow())
+            .When({Arg32(0).Is(0), Arg32(1).Is(RLIMIT_NOFILE)}, Allow())
             .Otherwise(Fail(EPERM))
-            .For("glibc reads its stack limit; nobody raises one"));
+            .For("glibc reads its stack limit; the start lowers the descriptor limit, "
+                 "which nobody can raise without a capability"));
   p.Add(
       On("getrandom").Always(Allow()).For("hash seeds of Abseil, arc4random"));
   p.Add(On("wait4", "waitid").Always(Allow()).For("finds no child: ECHILD"));

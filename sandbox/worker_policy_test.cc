@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -214,6 +215,8 @@ TEST_P(EveryTable, NamesNoProcessButTheWorkerItself) {
   EXPECT_EQ(table_("tkill", {kPid, 6}), Errno(EPERM));
   EXPECT_EQ(table_("prlimit64", {0, 3, 0, 0x1000}), "allow");
   EXPECT_EQ(table_("prlimit64", {0, 3, 0x1000, 0}), Errno(EPERM));
+  EXPECT_EQ(table_("prlimit64", {0, RLIMIT_NOFILE, 0x1000, 0}), "allow");
+  EXPECT_EQ(table_("prlimit64", {1, RLIMIT_NOFILE, 0x1000, 0}), Errno(EPERM));
   EXPECT_EQ(table_("prlimit64", {1, 3, 0, 0x1000}), Errno(EPERM));
 }
 

@@ -183,25 +183,24 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start,
   CB_ASSIGN_OR_RETURN(worker.table, Table(kind, start.resizes_files));
   CB_ASSIGN_OR_RETURN(worker.descriptors,
                       Placements(start, /*close_on_exec=*/forked));
-  Bounds bounds = start.bounds;
+  const Bounds& bounds = start.bounds;
   // Room for what is placed, and below the hard limit that a start cannot
   // exceed.
   rlimit present;
   if (getrlimit(RLIMIT_NOFILE, &present) != 0)
     return ErrnoToStatus(errno, "start worker: limits");
-  uint32_t descriptors = DescriptorBound(bounds);
+  uint64_t descriptors = DescriptorBound(bounds);
   for (const Placement& placement : worker.descriptors) {
-    descriptors =
-        std::max(descriptors, static_cast<uint32_t>(placement.to) + 8);
+    descriptors = std::max(descriptors, static_cast<uint64_t>(placement.to) + 8);
   }
-  bounds.descriptors = static_cast<uint32_t>(
-      std::min<uint64_t>(descriptors, present.rlim_max - 1));
+  descriptors = std::min<uint64_t>(descriptors, present.rlim_max - 1);
+  worker.descriptor_limit = {descriptors, descriptors};
   ImageSize image;
   if (forked) {
     CB_ASSIGN_OR_RETURN(image, ReadImageSize(statm));
   }
   worker.limits = LimitsFor(bounds, image);
-  worker.program_number = static_cast<int>(DescriptorBound(bounds));
+  worker.program_number = static_cast<int>(descriptors);
   return plan;
 }
 

@@ -1,5 +1,6 @@
 #include "serving/event_loop.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,14 +15,21 @@ namespace capbroker::serving {
 namespace {
 
 constexpr uint64_t kWakeId = 0;
+// One time in so many the others are asked first.
+constexpr unsigned kPollsBeforeOthers = 16;
+constexpr uint32_t kEnded = EPOLLHUP | EPOLLRDHUP | EPOLLERR;
+
+// One set of bits for both.
+static_assert(POLLIN == EPOLLIN && POLLHUP == EPOLLHUP && POLLERR == EPOLLERR &&
+              POLLRDHUP == EPOLLRDHUP);
 
 class FunctionWatcher : public Watcher {
  public:
-  explicit FunctionWatcher(std::function<void(uint32_t)> ready) : ready_(std::move(ready)) {}
-  void OnReady(uint32_t events) override { ready_(events); }
+  explicit FunctionWatcher(std::function<Left(uint32_t)> ready) : ready_(std::move(ready)) {}
+  Left OnReady(uint32_t events) override { return ready_(events); }
 
  private:
-  const std::function<void(uint32_t)> ready_;
+  const std::function<Left(uint32_t)> ready_;
 };
 
 }  // namespace
@@ -42,36 +50,41 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
 EventLoop::EventLoop(UniqueFd epoll, UniqueFd wake)
     : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
 
+bool EventLoop::Arm(int operation, uint64_t watch, int fd, uint32_t events) {
+  epoll_event event = {};
+  event.events = events | EPOLLET;
+  event.data.u64 = watch;
+  return epoll_ctl(epoll_.get(), operation, fd, &event) == 0;
+}
+
 absl::StatusOr<uint64_t> EventLoop::Add(FdRef fd, uint32_t events,
                                         std::shared_ptr<Watcher> watcher) {
   uint64_t id;
   {
     absl::MutexLock lock(&mutex_);
     id = next_id_++;
-    watchers_.emplace(id, std::move(watcher));
+    watches_.emplace(id, Watch{std::move(watcher), fd.get(), events});
   }
-  epoll_event event = {};
-  event.events = events | EPOLLET;
-  event.data.u64 = id;
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
+  if (!Arm(EPOLL_CTL_ADD, id, fd.get(), events)) {
     const absl::Status failed = ErrnoToStatus(errno, "watch descriptor");
     absl::MutexLock lock(&mutex_);
-    watchers_.erase(id);
+    watches_.erase(id);
     return failed;
   }
   return id;
 }
 
 absl::StatusOr<uint64_t> EventLoop::Add(FdRef fd, uint32_t events,
-                                        std::function<void(uint32_t)> ready) {
+                                        std::function<Left(uint32_t)> ready) {
   return Add(fd, events, std::make_shared<FunctionWatcher>(std::move(ready)));
 }
 
 absl::Status EventLoop::Modify(uint64_t watch, FdRef fd, uint32_t events) {
-  epoll_event event = {};
-  event.events = events | EPOLLET;
-  event.data.u64 = watch;
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd.get(), &event) != 0) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = watches_.find(watch);
+  if (found == watches_.end()) return absl::NotFoundError("watch descriptor: not watched");
+  found->second.events = events;
+  if (!Arm(EPOLL_CTL_MOD, watch, fd.get(), events)) {
     return ErrnoToStatus(errno, "watch descriptor");
   }
   return absl::OkStatus();
@@ -81,10 +94,11 @@ void EventLoop::Remove(uint64_t watch, FdRef fd) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
   std::shared_ptr<Watcher> removed;
   absl::MutexLock lock(&mutex_);
-  const auto found = watchers_.find(watch);
-  if (found == watchers_.end()) return;
-  removed = std::move(found->second);  // destroyed without the lock
-  watchers_.erase(found);
+  if (recent_.watch == watch) recent_ = Recent();
+  const auto found = watches_.find(watch);
+  if (found == watches_.end()) return;
+  removed = std::move(found->second.watcher);  // destroyed without the lock
+  watches_.erase(found);
 }
 
 uint64_t EventLoop::RunAt(absl::Time when, std::function<void()> function) {
@@ -133,29 +147,88 @@ int EventLoop::TimeoutMs() {
   return static_cast<int>(std::min<int64_t>(absl::ToInt64Milliseconds(left) + 1, 60'000));
 }
 
-void EventLoop::RunOnce() {
-  if (RunDueTimer()) return;
-  const int timeout = TimeoutMs();
+bool EventLoop::WaitForAny(int timeout_ms, Ready& ready) {
   epoll_event event;
-  waiting_.fetch_add(1);
-  const int count = stopped_.load() ? 0 : epoll_wait(epoll_.get(), &event, 1, timeout);
-  waiting_.fetch_sub(1);
-  if (count <= 0) return;
-  if (event.data.u64 == kWakeId) {
-    // A stopped loop keeps the event for the next thread that waits.
-    if (stopped_.load()) return Wake();
-    uint64_t value;
-    (void)!read(wake_.get(), &value, sizeof value);
-    return;
+  if (epoll_wait(epoll_.get(), &event, 1, timeout_ms) <= 0) return false;
+  ready = {event.data.u64, event.events};
+  return true;
+}
+
+// What it left is edge-triggered and would not be told again.
+void EventLoop::ArmRecent() {
+  if (!recent_.more) return;
+  recent_.more = false;
+  const auto found = watches_.find(recent_.watch);
+  if (found == watches_.end()) return;
+  (void)Arm(EPOLL_CTL_MOD, recent_.watch, recent_.fd, found->second.events);
+}
+
+// No descriptor if it is not to be polled by itself.
+EventLoop::Recent EventLoop::RecentToPoll() {
+  absl::MutexLock lock(&mutex_);
+  // Two threads that poll one descriptor would both wake.
+  if (recent_.repeated && waiting_.load() == 1) {
+    ++recent_.polls;
+    return recent_;
   }
+  ArmRecent();
+  return Recent();
+}
+
+bool EventLoop::Wait(int timeout_ms, Ready& ready) {
+  const Recent recent = RecentToPoll();
+  if (recent.fd < 0) return WaitForAny(timeout_ms, ready);
+  if (recent.polls % kPollsBeforeOthers == 0 && WaitForAny(0, ready)) return true;
+  // The descriptor may be closed by now, and its number be another's: at worst
+  // this wakes for nothing.
+  pollfd polled[] = {{recent.fd, POLLIN | POLLRDHUP, 0}, {epoll_.get(), POLLIN, 0}};
+  if (poll(polled, 2, timeout_ms) <= 0) return false;
+  if (polled[0].revents == 0) return WaitForAny(0, ready);
+  ready = {recent.watch, static_cast<uint32_t>(polled[0].revents)};
+  return true;
+}
+
+void EventLoop::Dispatch(const Ready& ready) {
   std::shared_ptr<Watcher> watcher;
   {
     absl::MutexLock lock(&mutex_);
-    const auto found = watchers_.find(event.data.u64);
-    if (found == watchers_.end()) return;
-    watcher = found->second;
+    const auto found = watches_.find(ready.watch);
+    if (found == watches_.end()) return;
+    watcher = found->second.watcher;
+    if ((ready.events & kEnded) != 0) {
+      // It stays ready: polled, it would wake the thread for ever.
+      if (recent_.watch != ready.watch) ArmRecent();
+      recent_ = Recent();
+    } else if (recent_.watch == ready.watch) {
+      recent_.repeated = true;
+      recent_.more = false;
+    } else {
+      ArmRecent();
+      recent_ = {.watch = ready.watch, .fd = found->second.fd};
+    }
   }
-  watcher->OnReady(event.events);
+  if (watcher->OnReady(ready.events) == Left::kNothing) return;
+  absl::MutexLock lock(&mutex_);
+  if (recent_.watch == ready.watch) {
+    recent_.more = true;
+  } else if (const auto found = watches_.find(ready.watch); found != watches_.end()) {
+    (void)Arm(EPOLL_CTL_MOD, ready.watch, found->second.fd, found->second.events);
+  }
+}
+
+void EventLoop::RunOnce() {
+  if (RunDueTimer()) return;
+  const int timeout = TimeoutMs();
+  Ready ready;
+  waiting_.fetch_add(1);
+  const bool any = !stopped_.load() && Wait(timeout, ready);
+  waiting_.fetch_sub(1);
+  if (!any) return;
+  if (ready.watch != kWakeId) return Dispatch(ready);
+  // A stopped loop keeps the event for the next thread that waits.
+  if (stopped_.load()) return Wake();
+  uint64_t value;
+  (void)!read(wake_.get(), &value, sizeof value);
 }
 
 void EventLoop::Wake() {
@@ -168,10 +241,9 @@ void EventLoop::Stop() {
   Wake();
 }
 
-void EventLoop::Run() {
-  while (!stopped_.load()) RunOnce();
+bool EventLoop::HasWork() {
+  pollfd polled = {epoll_.get(), POLLIN, 0};
+  return TimeoutMs() == 0 || poll(&polled, 1, 0) > 0;
 }
-
-int EventLoop::waiting() const { return waiting_.load(); }
 
 }  // namespace capbroker::serving

@@ -1,11 +1,18 @@
-// The event loop of the broker and of service processes: epoll(7), timers, and as
-// many threads as its owner lets call RunOnce().
+// The event loop of the broker and of service processes: epoll(7) and timers.
 //
-// It waits in the kernel and never polls. INVARIANT(nobody-spins-for-a-stranger)
+// It waits in the kernel and never spins. INVARIANT(nobody-spins-for-a-stranger)
 //
-// Lives in: broker, service processes. Add, Remove, Modify and Post may be called
-// from any thread; a watcher is called by one thread for one event, and by
-// several at once for several events.
+// Descriptors take turns: a watcher does a bounded piece of work for each event and
+// says whether there may be more, so that no peer that never stops sending keeps the
+// others from theirs.
+//
+// A thread that waits alone, and whose last events were all of one descriptor, waits for
+// that one with poll(2), beside the epoll descriptor: the kernel then lets it run on the
+// CPU of the thread that wakes it, which epoll(7) does not, and a round trip is so a
+// switch of threads and not the waking of a CPU.
+//
+// Lives in: broker, service processes. Thread-safe. A watcher is called by one thread for
+// one event, and by several at once if several threads call RunOnce().
 #ifndef SERVING_EVENT_LOOP_H_
 #define SERVING_EVENT_LOOP_H_
 
@@ -26,13 +33,19 @@
 
 namespace capbroker::serving {
 
+// What a watcher leaves behind when its turn ends.
+enum class Left {
+  kNothing,    // it has read until there was no more
+  kMaybeMore,  // it is called again, after the others that wait
+};
+
 // Something that waits for a descriptor.
 class Watcher {
  public:
   virtual ~Watcher() = default;
-  // `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, ... Edge-triggered: the watcher reads
-  // until there is no more.
-  virtual void OnReady(uint32_t events) = 0;
+  // `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, ... Edge-triggered. Does not work without
+  // bound on what a peer sends.
+  virtual Left OnReady(uint32_t events) = 0;
 };
 
 class EventLoop {
@@ -44,7 +57,8 @@ class EventLoop {
   // Returns the watch's id.
   absl::StatusOr<uint64_t> Add(FdRef fd, uint32_t events, std::shared_ptr<Watcher> watcher);
   // The same with a function.
-  absl::StatusOr<uint64_t> Add(FdRef fd, uint32_t events, std::function<void(uint32_t)> ready);
+  absl::StatusOr<uint64_t> Add(FdRef fd, uint32_t events, std::function<Left(uint32_t)> ready);
+  // Watches for other events, and for those that stand already.
   absl::Status Modify(uint64_t watch, FdRef fd, uint32_t events);
   // To be called before the descriptor is closed.
   void Remove(uint64_t watch, FdRef fd);
@@ -58,16 +72,39 @@ class EventLoop {
   // Waits for one event, at most until the next timer, and handles it.
   void RunOnce();
 
-  // Makes every Run() return.
-  void Stop();
-  // RunOnce() until Stop().
-  void Run();
+  // Whether RunOnce() would find something to do at once.
+  bool HasWork();
 
-  // Threads that wait in RunOnce() now.
-  int waiting() const;
+  // Ends every RunOnce(), now and later.
+  void Stop();
+  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
 
  private:
+  struct Watch {
+    std::shared_ptr<Watcher> watcher;
+    int fd;
+    uint32_t events;
+  };
+  // The watch whose event was the last.
+  struct Recent {
+    uint64_t watch = 0;
+    int fd = -1;
+    bool repeated = false;  // so was the one before
+    unsigned polls = 0;
+    bool more = false;  // see Left; it was not armed again yet
+  };
+  struct Ready {
+    uint64_t watch;
+    uint32_t events;
+  };
+
   explicit EventLoop(UniqueFd epoll, UniqueFd wake);
+  bool Wait(int timeout_ms, Ready& ready) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool WaitForAny(int timeout_ms, Ready& ready);
+  Recent RecentToPoll() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Dispatch(const Ready& ready) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ArmRecent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Arm(int operation, uint64_t watch, int fd, uint32_t events);
   bool RunDueTimer() ABSL_LOCKS_EXCLUDED(mutex_);
   int TimeoutMs() ABSL_LOCKS_EXCLUDED(mutex_);
   void Wake();
@@ -79,7 +116,8 @@ class EventLoop {
   std::atomic<bool> has_timers_{false};
   absl::Mutex mutex_;
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
-  absl::flat_hash_map<uint64_t, std::shared_ptr<Watcher>> watchers_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, Watch> watches_ ABSL_GUARDED_BY(mutex_);
+  Recent recent_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<absl::Time, uint64_t>, std::function<void()>> timers_
       ABSL_GUARDED_BY(mutex_);
 };

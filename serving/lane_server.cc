@@ -1,7 +1,6 @@
 #include "serving/lane_server.h"
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -16,12 +15,14 @@ constexpr int kMostThreads = 256;
 }  // namespace
 
 LaneServer::LaneServer(EventLoop* loop, LaneServerOptions options)
-    : loop_(loop), options_(options) {}
+    : loop_(loop),
+      options_(options),
+      // One more for each channel, so that none can take the others' threads.
+      threads_(loop, [this] {
+        return options_.grow ? std::min(options_.max_threads + lanes_.load(), kMostThreads) : 1;
+      }) {}
 
-LaneServer::~LaneServer() {
-  absl::MutexLock lock(&mutex_);
-  for (std::thread& thread : threads_) thread.join();
-}
+LaneServer::~LaneServer() = default;
 
 absl::StatusOr<std::shared_ptr<ServedLane>> LaneServer::Serve(
     UniqueFd lane, std::shared_ptr<const MethodTable> methods,
@@ -33,27 +34,6 @@ absl::StatusOr<std::shared_ptr<ServedLane>> LaneServer::Serve(
   return served;
 }
 
-void LaneServer::EnsureWaiter() {
-  if (!options_.grow || loop_->waiting() > 0) return;
-  absl::MutexLock lock(&mutex_);
-  // One more for each channel, so that none can take the others' threads.
-  const int most = std::min(options_.max_threads + lanes_.load(), kMostThreads);
-  if (static_cast<int>(threads_.size()) >= most || loop_->waiting() > 0) return;
-  try {
-    threads_.emplace_back([this] { loop_->Run(); });
-  } catch (const std::system_error&) {
-    // At the process's bound of threads: the handlers that run will come back.
-  }
-}
-
-void LaneServer::Run() {
-  loop_->Run();
-  std::vector<std::thread> threads;
-  {
-    absl::MutexLock lock(&mutex_);
-    threads.swap(threads_);
-  }
-  for (std::thread& thread : threads) thread.join();
-}
+void LaneServer::Run() { threads_.Run(); }
 
 }  // namespace capbroker::serving

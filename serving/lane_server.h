@@ -16,15 +16,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <thread>
-#include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "base/unique_fd.h"
 #include "serving/channel_state.h"
 #include "serving/event_loop.h"
+#include "serving/loop_threads.h"
 #include "serving/method_table.h"
 
 namespace capbroker::serving {
@@ -47,7 +44,7 @@ class LaneServer {
  public:
   // `loop` outlives the server.
   LaneServer(EventLoop* loop, LaneServerOptions options);
-  // After Run() has returned.
+  // After Run() has returned. Waits for the handlers that run.
   ~LaneServer();
 
   // Serves `lane` by the dispatch tables of `methods`; requests are checked
@@ -61,21 +58,16 @@ class LaneServer {
                                                     bool successor = false);
 
   // Runs the loop on this thread, and on others as handlers need them, until the
-  // loop is stopped.
+  // loop is stopped. Handlers may then still run.
   void Run();
 
  private:
   friend class ServedLane;
 
-  // Makes sure that some thread waits for packets while this one runs a handler,
-  // as long as there may be more threads.
-  void EnsureWaiter();
-
   EventLoop* const loop_;
   const LaneServerOptions options_;
   std::atomic<int> lanes_{0};
-  absl::Mutex mutex_;
-  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
+  LoopThreads threads_;
 };
 
 }  // namespace capbroker::serving

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "capbroker/v1/lane.pb.h"
 #include "serving/lane_call.h"
@@ -20,6 +21,9 @@ using transport::PacketHeader;
 using transport::PacketType;
 
 constexpr uint32_t kWatched = EPOLLIN | EPOLLRDHUP;
+// What a peer may send at once before it is another's turn.
+// INVARIANT(nobody-spins-for-a-stranger)
+constexpr int kPacketsInATurn = 16;
 // A larger response is serialised on the heap.
 constexpr size_t kStackMessage = 4096;
 
@@ -109,31 +113,55 @@ void ServedLane::BeginEpoch() {
   for (CallPtr& call : found) Schedule(std::move(call));
 }
 
-void ServedLane::OnReady(uint32_t events) {
+Left ServedLane::OnReady(uint32_t events) {
   if ((events & EPOLLOUT) != 0) Flush();
-  Drain();
+  return Drain();
 }
 
-// Takes all packets that are there, and runs the first call on this thread: only
-// further ones are worth waking another for.
-void ServedLane::Drain() {
+// Whether the call's handler may hold the thread up that reads: it does not wait for
+// anything, or there is no other thread anyhow.
+bool ServedLane::RunsHere(const LaneCall& call) const {
+  return call.method().dispatch->quick() || !server_->options_.grow;
+}
+
+void ServedLane::Rearm() {
+  absl::MutexLock lock(&mutex_);
+  if (closed_ || watch_ == 0) return;
+  const uint32_t room = outbox_.empty() ? 0u : uint32_t{EPOLLOUT};
+  (void)server_->loop_->Modify(watch_, lane_, kWatched | room);
+}
+
+// One turn: up to the first call that runs here, or the packets that are there. Of
+// those the first call runs on this thread: only further ones are worth another's
+// waking.
+Left ServedLane::Drain() {
   CallPtr first;
-  while (true) {
+  int packets = 0;
+  for (; packets < kPacketsInATurn; ++packets) {
     absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
         transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
                                  transport::Blocking::kDontWait);
     // INVARIANT(hostile-bytes-end-the-channel)
-    if (!packet.ok()) return Close();
+    if (!packet.ok()) {
+      Close();
+      return Left::kNothing;
+    }
     if (!packet->has_value()) break;
     CallPtr call = Accept(*std::move(*packet));
     if (call == nullptr) continue;
-    if (first == nullptr) {
-      first = std::move(call);
-    } else {
+    if (first != nullptr) {
       Schedule(std::move(call));
+    } else if (first = std::move(call); RunsHere(*first)) {
+      RunCall(std::move(first));
+      return Left::kMaybeMore;
     }
   }
-  if (first != nullptr) RunCall(std::move(first));
+  const bool more = packets == kPacketsInATurn;
+  if (first == nullptr) return more ? Left::kMaybeMore : Left::kNothing;
+  // Other threads go on with the lane while this one is held up.
+  if (more) Rearm();
+  RunCall(std::move(first));
+  return Left::kNothing;
 }
 
 // TRUST(worker). Gives a call to run, or null.
@@ -262,11 +290,9 @@ void ServedLane::RunCall(CallPtr call) {
   bool run = true;
   {
     absl::MutexLock lock(&mutex_);
-    if (!call->method().dispatch->quick() && server_->options_.grow) {
-      if (running_ >= server_->options_.max_running) {
-        queue_.push_back(call);
-        run = false;
-      }
+    if (!RunsHere(*call) && running_ >= server_->options_.max_running) {
+      queue_.push_back(call);
+      run = false;
     }
     if (run) ++running_;
   }
@@ -277,8 +303,12 @@ void ServedLane::RunCall(CallPtr call) {
 }
 
 void ServedLane::RunNow(LaneCall& call) {
-  if (!call.method().dispatch->quick()) server_->EnsureWaiter();
-  call.Run();
+  if (RunsHere(call)) {
+    call.Run();
+  } else {
+    const LoopThreads::Held held(server_->threads_, server_->loop_->HasWork());
+    call.Run();
+  }
   absl::MutexLock lock(&mutex_);
   --running_;
 }
@@ -347,31 +377,45 @@ void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
 }
 
 // Never blocks: what has no room waits in the outbox, and a full outbox ends the
-// channel of a client that asks and does not read.
+// channel of a client that asks and does not read. What cannot be sent at all fails its
+// call: the kernel refuses descriptors when too many of this user's are on their way.
 void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata,
                           absl::string_view message, std::vector<UniqueFd> descriptors) {
   const absl::InlinedVector<FdRef, 4> refs(descriptors.begin(), descriptors.end());
   bool full = false;
+  absl::Status refused;
   {
     absl::MutexLock lock(&mutex_);
     if (closed_) return;
     if (outbox_.empty()) {
       const transport::SendResult result =
           transport::SendPacket(lane_, {header, metadata, message, refs});
-      if (!result.would_block) return;
+      if (result.status.ok()) return;
+      if (!result.would_block) refused = result.status;
     }
-    Unsent unsent{header, std::string(metadata), std::string(message), std::move(descriptors)};
-    outbox_bytes_ += unsent.size();
-    full = outbox_bytes_ > server_->options_.max_outbox_bytes;
-    outbox_.push_back(std::move(unsent));
-    if (watch_ != 0) {
-      (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
+    if (refused.ok()) {
+      Unsent unsent{header, std::string(metadata), std::string(message), std::move(descriptors)};
+      outbox_bytes_ += unsent.size();
+      full = outbox_bytes_ > server_->options_.max_outbox_bytes;
+      outbox_.push_back(std::move(unsent));
+      if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
     }
   }
+  if (!refused.ok() && !absl::IsUnavailable(refused)) FailUnsent(header.call, refused, refs.empty());
   if (full) Close();
 }
 
+// INVARIANT(no-hang): a caller whose answer cannot be sent learns that.
+void ServedLane::FailUnsent(uint64_t call, const absl::Status& refused, bool bare) {
+  // Without descriptors there is nothing left that could be refused.
+  if (bare) return Close();
+  SendFailure(call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                 absl::StrCat("send answer: ", refused.message())));
+}
+
 void ServedLane::Flush() {
+  std::vector<std::pair<uint64_t, absl::Status>> refused;
+  {
   absl::MutexLock lock(&mutex_);
   while (!outbox_.empty() && !closed_) {
     const Unsent& unsent = outbox_.front();
@@ -380,10 +424,15 @@ void ServedLane::Flush() {
     const transport::SendResult result =
         transport::SendPacket(lane_, {unsent.header, unsent.metadata, unsent.message, refs});
     if (result.would_block) return;
+    if (!result.status.ok() && !absl::IsUnavailable(result.status)) {
+      refused.emplace_back(unsent.header.call, result.status);
+    }
     outbox_bytes_ -= unsent.size();
     outbox_.pop_front();
   }
   if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched);
+  }
+  for (const auto& [call, status] : refused) FailUnsent(call, status, false);
 }
 
 void ServedLane::FailCalls(const absl::Status& status) {

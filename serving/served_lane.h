@@ -52,7 +52,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   FdRef fd() const { return lane_; }
 
   // Watcher:
-  void OnReady(uint32_t events) override;
+  Left OnReady(uint32_t events) override;
 
   // For LaneCall:
   void SendReply(uint64_t call, const grpc::Status& status,
@@ -77,7 +77,9 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
     uint32_t size;
   };
 
-  void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  Left Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool RunsHere(const LaneCall& call) const;
+  void Rearm() ABSL_LOCKS_EXCLUDED(mutex_);
   CallPtr Accept(transport::ReceivedPacket packet) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<CallPtr> Admit(const transport::PacketHeader& header, UniqueFd& bulk)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -93,6 +95,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
                 absl::string_view message, std::vector<UniqueFd> descriptors)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Flush() ABSL_LOCKS_EXCLUDED(mutex_);
+  void FailUnsent(uint64_t call, const absl::Status& refused, bool bare)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   LaneServer* const server_;
   const UniqueFd lane_;

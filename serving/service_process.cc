@@ -92,7 +92,7 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
                                 MethodTable::Build({control.get()}, nullptr), nullptr,
                                 [&loop] { loop->Stop(); })
                          .status());
-  loop->Run();
+  server.Run();
   // Handlers that are still at it end with the process.
   _exit(0);
 }

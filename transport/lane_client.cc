@@ -25,6 +25,8 @@ namespace capbroker::transport {
 namespace {
 
 constexpr int64_t kTickNs = int64_t{kCancelTickMs} * 1'000'000;
+// What a peer may send at once before an owner with an event loop turns to others.
+constexpr int kPacketsInATurn = 16;
 // A larger request is serialised on the heap.
 constexpr size_t kStackMessage = 2048;
 
@@ -57,7 +59,7 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
                  std::function<void(Reply&)> done);
   void Close();
   void JoinCallbackThread();
-  absl::Status Pump();
+  absl::StatusOr<bool> Pump();
   absl::StatusOr<UniqueFd> Release();
   void UseExternalPump() { external_pump_ = true; }
   FdRef fd() const { return lane_; }
@@ -498,9 +500,10 @@ void LaneClient::Core::CallbackThread() {
   }
 }
 
-absl::Status LaneClient::Core::Pump() {
+absl::StatusOr<bool> LaneClient::Core::Pump() {
   absl::MutexLock lock(&mutex_);
-  while (broken_.ok()) {
+  int packets = 0;
+  for (; broken_.ok() && packets < kPacketsInATurn; ++packets) {
     absl::StatusOr<std::optional<ReceivedPacket>> packet =
         ReceivePacket(lane_, received_, PacketDirection::kToClient, Blocking::kDontWait);
     if (!packet.ok()) {
@@ -513,7 +516,8 @@ absl::Status LaneClient::Core::Pump() {
   }
   ExpireAsync();
   RunCompleted();
-  return broken_;
+  if (!broken_.ok()) return broken_;
+  return packets == kPacketsInATurn;
 }
 
 void LaneClient::Core::Close() {
@@ -576,7 +580,7 @@ void LaneClient::StartCall(const LaneRequest& request, std::function<bool()> can
 
 void LaneClient::Close() { core_->Close(); }
 void LaneClient::UseExternalPump() { core_->UseExternalPump(); }
-absl::Status LaneClient::Pump() { return core_->Pump(); }
+absl::StatusOr<bool> LaneClient::Pump() { return core_->Pump(); }
 FdRef LaneClient::fd() const { return core_->fd(); }
 absl::StatusOr<UniqueFd> LaneClient::Release() { return core_->Release(); }
 

@@ -73,10 +73,11 @@ class LaneClient {
   void Close();
 
   // For a single-threaded owner with an event loop (the broker): no callback
-  // thread is made; Pump() receives what is there, completes calls and ends those
-  // that are late. UNAVAILABLE: the peer is gone. Before the first StartCall().
+  // thread is made; Pump() receives a bounded number of packets, completes calls and
+  // ends those that are late. True: there may be more. UNAVAILABLE: the peer is gone.
+  // Before the first StartCall().
   void UseExternalPump();
-  absl::Status Pump();
+  absl::StatusOr<bool> Pump();
 
   FdRef fd() const;
 
