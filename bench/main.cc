@@ -3,6 +3,9 @@
 //   --json        one JSON object on standard output, in place of the table
 //   --rounds=N    rounds, in each of which every variant runs (default 11)
 //   --only=A,B    these variants and raw_seqpacket
+//   --place=P     same (default): caller and services on one CPU, where a round trip is a
+//                 switch of threads; free: where the scheduler puts them, which changes
+//                 from run to run between that and the waking of a sleeping CPU
 //   --quick       few calls: whether it works, not what it measures
 #include <fcntl.h>
 #include <poll.h>
@@ -42,6 +45,7 @@ struct Options {
   int rounds = 11;
   double scale = 1;
   std::vector<std::string> only;
+  bool one_cpu = true;
 };
 
 template <typename T>
@@ -146,8 +150,8 @@ void PrintTable(const std::map<std::string, Figure>& figures,
   std::printf("%-22s %10s %10s %8s %15s %9s\n", "", "p50 us", "p99 us", "ratio", "quartiles",
               "cpu us");
   for (const auto& [name, f] : figures) {
-    std::printf("%-22s %10.2f %10.2f %8.2f %7.2f-%-7.2f %9.2f\n", name.c_str(), f.p50_us,
-                f.p99_us, f.ratio, f.ratio_low, f.ratio_high, f.cpu_us);
+    std::printf("%-22s %10.2f %10.2f %8.2f %7.2f-%-7.2f %9.2f\n", name.c_str(), f.p50_us, f.p99_us,
+                f.ratio, f.ratio_low, f.ratio_high, f.cpu_us);
   }
   for (const auto& [name, kib] : memory) std::printf("%-22s %10ld KiB\n", name.c_str(), kib);
 }
@@ -206,13 +210,15 @@ int Run(const Options& options, Broker& broker, StockGrpc& stock) {
          v1::ChatResponse response;
          ABSL_RAW_CHECK(chat->Write(said) && chat->Read(&response), "stream");
        },
-       calls(500), {echo_server}},
+       calls(500),
+       {echo_server}},
       {"descriptor_by_stub",
        [&] {
          const absl::StatusOr<UniqueFd> opened = files.OpenForReading(path);
          ABSL_RAW_CHECK(opened.ok(), opened.status().ToString().c_str());
        },
-       calls(500), {file_server}},
+       calls(500),
+       {file_server}},
       {"openat",
        [&] {
          const UniqueFd opened(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -225,17 +231,14 @@ int Run(const Options& options, Broker& broker, StockGrpc& stock) {
          Ping(*NewStub<v1::Echo>(opened), request);
        },
        calls(20)},
-      {"worker_start",
-       [&] { StartWorker(broker, Must(channel->Clone(), "clone")); },
-       calls(20)},
+      {"worker_start", [&] { StartWorker(broker, Must(channel->Clone(), "clone")); }, calls(20)},
   };
   if (!options.only.empty()) {
     std::erase_if(variants, [&options](const Variant& variant) {
       return variant.name != kBase && !absl::c_linear_search(options.only, variant.name);
     });
   }
-  const std::map<std::string, Figure> figures =
-      Measure(variants, options.rounds, kBase);
+  const std::map<std::string, Figure> figures = Measure(variants, options.rounds, kBase);
   unlink(small_file);
   if (options.json) {
     PrintJson(figures, memory);
@@ -263,11 +266,16 @@ int main(int argc, char* argv[]) {
                absl::SimpleAtoi(argument, &options.rounds) && options.rounds > 0) {
     } else if (absl::ConsumePrefix(&argument, "--only=")) {
       options.only = absl::StrSplit(argument, ',');
+    } else if (argument == "--place=same" || argument == "--place=free") {
+      options.one_cpu = absl::EndsWith(argument, "same");
     } else {
-      std::fprintf(stderr, "usage: bench [--json] [--quick] [--rounds=N] [--only=NAME,...]\n");
+      std::fprintf(
+          stderr,
+          "usage: bench [--json] [--quick] [--rounds=N] [--only=NAME,...] [--place=same|free]\n");
       return 2;
     }
   }
+  if (options.one_cpu) bench::StayOnThisCpu();
   bench::StockGrpc stock;
   Broker broker = Broker::StartOrDie();
   return bench::Run(options, broker, stock);

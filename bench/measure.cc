@@ -1,6 +1,7 @@
 #include "bench/measure.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -82,6 +83,15 @@ std::map<std::string, Figure> Measure(const std::vector<Variant>& variants, int 
                      Quantile(ratios, 0.75),      Quantile(measured.cpu, 0.5)};
   }
   return figures;
+}
+
+void StayOnThisCpu() {
+  const int cpu = sched_getcpu();
+  if (cpu < 0) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  (void)sched_setaffinity(0, sizeof one, &one);
 }
 
 long PrivateKib(pid_t process) {

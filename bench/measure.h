@@ -39,6 +39,9 @@ struct Figure {
 std::map<std::string, Figure> Measure(const std::vector<Variant>& variants, int rounds,
                                       const std::string& base);
 
+// For this process and those that it will fork.
+void StayOnThisCpu();
+
 // KiB that only this process has: private clean and dirty pages of smaps_rollup.
 long PrivateKib(pid_t process);
 

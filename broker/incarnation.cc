@@ -78,6 +78,9 @@ absl::StatusOr<std::shared_ptr<Incarnation>> Incarnation::Start(const BrokerPart
         if (self->events_.forked) self->events_.forked(forked.status());
       },
       [self](const ProcessEnd& end) {
+        // What it had answered counts; a dead process adds nothing to it.
+        while (self->Pump() == serving::Left::kMaybeMore) {
+        }
         self->CloseLanes();
         if (self->events_.ended) self->events_.ended(end);
       });

@@ -76,7 +76,8 @@ void ForbidInspection() { prctl(PR_SET_DUMPABLE, 0); }
 
 rlimit RaiseDescriptorLimit() {
   rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {kMostServiceDescriptors, kMostServiceDescriptors};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return {kMostServiceDescriptors, kMostServiceDescriptors};
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t services = std::min(limit.rlim_max / 2, kMostServiceDescriptors);

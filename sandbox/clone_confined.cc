@@ -27,21 +27,19 @@ absl::Status CheckSingleThreaded() {
       "only one");
 }
 
-absl::StatusOr<Cloned> CloneConfined(
-    Confinement confinement,
-    absl::FunctionRef<void(const Confinement&)> child) {
+absl::StatusOr<Cloned> CloneConfined(Confinement confinement,
+                                     absl::FunctionRef<void(const Confinement&)> child) {
   UniqueFd read_end, write_end;
   if (MapsFromOutside(confinement)) {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-      return ErrnoToStatus(errno, "start worker: pipe");
+    if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoToStatus(errno, "start worker: pipe");
     read_end.Reset(ends[0]);
     write_end.Reset(ends[1]);
     confinement.maps_written = read_end;
   }
   // The handlers are the application's, and would run in the init.
-  absl::StatusOr<Cloned> cloned = CloneProcess(
-      {.flags = NamespaceFlags(confinement.layers) | CLONE_CLEAR_SIGHAND});
+  absl::StatusOr<Cloned> cloned =
+      CloneProcess({.flags = NamespaceFlags(confinement.layers) | CLONE_CLEAR_SIGHAND});
   if (!cloned.ok()) return cloned;
   if (cloned->pid == 0) {
     write_end.Reset();  // or the end of the zygote would not be an end of file

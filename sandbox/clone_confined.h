@@ -20,8 +20,8 @@ absl::Status CheckSingleThreaded();
 // which must not return. Where ids are mapped from outside, writes the maps and
 // tells the child, and does not wait for it. The child's exit signal is 0. A
 // child whose maps cannot be written is killed and reaped.
-absl::StatusOr<Cloned> CloneConfined(
-    Confinement confinement, absl::FunctionRef<void(const Confinement&)> child);
+absl::StatusOr<Cloned> CloneConfined(Confinement confinement,
+                                     absl::FunctionRef<void(const Confinement&)> child);
 
 }  // namespace capbroker::sandbox
 

@@ -31,8 +31,7 @@ StepResult LeaveRoot(const Confinement& confinement) {
   if (StepResult result = LockCapabilities(); !result.ok()) return result;
   if (!confinement.layers.Has(Layer::kUserNamespace)) {
     if (confinement.assigned.has_value()) {
-      if (StepResult result = TakeIds(*confinement.assigned); !result.ok())
-        return result;
+      if (StepResult result = TakeIds(*confinement.assigned); !result.ok()) return result;
     } else if (confinement.layers.Has(Layer::kNoSupplementaryGroups) &&
                !HasNoSupplementaryGroups()) {
       if (StepResult result = DropGroups(); !result.ok()) return result;
@@ -45,9 +44,8 @@ StepResult ResetPersonality() {
   // READ_IMPLIES_EXEC would turn every mapping of the table's into an
   // executable one.
   const int persona = personality(0xffffffff);
-  if (persona < 0 ||
-      ((persona & READ_IMPLIES_EXEC) != 0 &&
-       personality(static_cast<unsigned>(persona & ~READ_IMPLIES_EXEC)) < 0)) {
+  if (persona < 0 || ((persona & READ_IMPLIES_EXEC) != 0 &&
+                      personality(static_cast<unsigned>(persona & ~READ_IMPLIES_EXEC)) < 0)) {
     return FailedWithErrno(Step::kPersonality);
   }
   return Done();
@@ -60,12 +58,9 @@ uint64_t NamespaceFlags(LayerSet layers) {
     Layer layer;
     uint64_t flag;
   } kFlags[] = {
-      {Layer::kUserNamespace, CLONE_NEWUSER},
-      {Layer::kMountNamespace, CLONE_NEWNS},
-      {Layer::kPidNamespace, CLONE_NEWPID},
-      {Layer::kNetworkNamespace, CLONE_NEWNET},
-      {Layer::kIpcNamespace, CLONE_NEWIPC},
-      {Layer::kUtsNamespace, CLONE_NEWUTS},
+      {Layer::kUserNamespace, CLONE_NEWUSER},     {Layer::kMountNamespace, CLONE_NEWNS},
+      {Layer::kPidNamespace, CLONE_NEWPID},       {Layer::kNetworkNamespace, CLONE_NEWNET},
+      {Layer::kIpcNamespace, CLONE_NEWIPC},       {Layer::kUtsNamespace, CLONE_NEWUTS},
       {Layer::kCgroupNamespace, CLONE_NEWCGROUP},
   };
   uint64_t flags = 0;
@@ -76,8 +71,7 @@ uint64_t NamespaceFlags(LayerSet layers) {
 }
 
 StepResult DieWithStarter(FdRef starter) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-    return FailedWithErrno(Step::kParentWatch);
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return FailedWithErrno(Step::kParentWatch);
   // INVARIANT(no-orphans): it may have died before the signal was asked for.
   pollfd death = {.fd = starter.get(), .events = POLLIN, .revents = 0};
   const int ready = poll(&death, 1, 0);
@@ -87,35 +81,27 @@ StepResult DieWithStarter(FdRef starter) {
 
 StepResult EnterLayers(const Confinement& confinement) {
   const LayerSet layers = confinement.layers;
-  if (StepResult result = DieWithStarter(confinement.starter); !result.ok())
-    return result;
+  if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
   if (StepResult result = EnterIds(confinement); !result.ok()) return result;
   if (layers.Has(Layer::kMountNamespace)) {
     const std::vector<ProgramPlace> nothing;
-    StepResult result = EnterRoot(
-        confinement.places == nullptr ? nothing : *confinement.places);
+    StepResult result = EnterRoot(confinement.places == nullptr ? nothing : *confinement.places);
     if (!result.ok()) return result;
   }
   if (layers.Has(Layer::kUtsNamespace)) {
     constexpr char kName[] = "worker";
-    if (sethostname(kName, sizeof kName - 1) != 0 ||
-        setdomainname("", 0) != 0) {
+    if (sethostname(kName, sizeof kName - 1) != 0 || setdomainname("", 0) != 0) {
       return FailedWithErrno(Step::kHostName);
     }
   }
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return FailedWithErrno(Step::kNoNewPrivileges);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return FailedWithErrno(Step::kNoNewPrivileges);
   if (StepResult result = LeaveRoot(confinement); !result.ok()) return result;
   // A change of ids takes the death signal back, and makes the process dumpable
   // or not by a setting of the host.
-  if (StepResult result = DieWithStarter(confinement.starter); !result.ok())
-    return result;
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-    return FailedWithErrno(Step::kDumpable);
+  if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return FailedWithErrno(Step::kDumpable);
   if (layers.Has(Layer::kLandlock)) {
-    if (StepResult result = EnterLandlockDomain(confinement.ruleset);
-        !result.ok())
-      return result;
+    if (StepResult result = EnterLandlockDomain(confinement.ruleset); !result.ok()) return result;
   }
   return ResetPersonality();
 }

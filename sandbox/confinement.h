@@ -24,8 +24,8 @@ struct Confinement {
   Ids own_ids;                  // of the zygote, as it sees them
   std::optional<Ids> assigned;  // with Layer::kUnprivilegedUid
   FdRef starter;                // pidfd of the zygote
-  FdRef maps_written;  // end of file or a byte when the zygote wrote the maps
-  FdRef ruleset;       // with Layer::kLandlock
+  FdRef maps_written;           // end of file or a byte when the zygote wrote the maps
+  FdRef ruleset;                // with Layer::kLandlock
   const std::vector<ProgramPlace>* places = nullptr;  // executed workers only
 };
 
@@ -34,8 +34,7 @@ uint64_t NamespaceFlags(LayerSet layers);
 
 // True if the zygote maps the child's ids, so that the child waits for it.
 inline bool MapsFromOutside(const Confinement& confinement) {
-  return confinement.layers.Has(Layer::kUserNamespace) &&
-         confinement.assigned.has_value();
+  return confinement.layers.Has(Layer::kUserNamespace) && confinement.assigned.has_value();
 }
 
 // Enters every layer but the system call table and the resource bounds.

@@ -23,11 +23,9 @@ bool CloseUpTo(unsigned first, unsigned end) {
 bool SendsOnlyToItsPeer(FdRef socket) {
   int domain = 0, type = 0;
   socklen_t size = sizeof domain;
-  if (getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
-    return false;
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return false;
   size = sizeof type;
-  if (getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0)
-    return false;
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
   return type == SOCK_STREAM || (type == SOCK_SEQPACKET && domain == AF_UNIX);
 }
 
@@ -39,14 +37,12 @@ absl::Status CheckGrantable(FdRef descriptor) {
   if (flags < 0 || fstat(descriptor.get(), &status) != 0) {
     return ErrnoToStatus(errno, "look at a worker's descriptor");
   }
-  if ((flags & O_PATH) != 0)
-    return absl::InvalidArgumentError("descriptor for a worker: O_PATH");
+  if ((flags & O_PATH) != 0) return absl::InvalidArgumentError("descriptor for a worker: O_PATH");
   if (S_ISDIR(status.st_mode)) {
     return absl::InvalidArgumentError("descriptor for a worker: a directory");
   }
   if (S_ISBLK(status.st_mode)) {
-    return absl::InvalidArgumentError(
-        "descriptor for a worker: a block device");
+    return absl::InvalidArgumentError("descriptor for a worker: a block device");
   }
   if (S_ISSOCK(status.st_mode) && !SendsOnlyToItsPeer(descriptor)) {
     return absl::InvalidArgumentError(
@@ -62,16 +58,14 @@ StepResult ArrangeDescriptors(const std::vector<Placement>& placements) {
   for (const Placement& placement : placements) {
     const int away = fcntl(placement.from, F_DUPFD_CLOEXEC, kPlacesEnd);
     if (away < 0) return FailedWithErrno(Step::kDescriptors);
-    placed[static_cast<size_t>(placement.to)] = {away, placement.to,
-                                                 placement.close_on_exec};
+    placed[static_cast<size_t>(placement.to)] = {away, placement.to, placement.close_on_exec};
   }
   unsigned next = 0;  // everything below is arranged
   for (const Placement& placement : placed) {
     if (placement.to < 0) continue;
     const unsigned to = static_cast<unsigned>(placement.to);
     if (!CloseUpTo(next, to) ||
-        dup3(placement.from, placement.to,
-             placement.close_on_exec ? O_CLOEXEC : 0) < 0) {
+        dup3(placement.from, placement.to, placement.close_on_exec ? O_CLOEXEC : 0) < 0) {
       return FailedWithErrno(Step::kDescriptors);
     }
     next = to + 1;
@@ -80,8 +74,7 @@ StepResult ArrangeDescriptors(const std::vector<Placement>& placements) {
   // INVARIANT(fail-closed): what is open is what was stated.
   for (int number = 0; number < kPlacesEnd; ++number) {
     const bool stated = placed[static_cast<size_t>(number)].to >= 0;
-    if ((fcntl(number, F_GETFD) >= 0) != stated)
-      return FailedWith(Step::kDescriptors, EBADF);
+    if ((fcntl(number, F_GETFD) >= 0) != stated) return FailedWith(Step::kDescriptors, EBADF);
   }
   return Done();
 }

@@ -48,10 +48,8 @@ class ExecutedWorkerTest : public ::testing::TestWithParam<LayerSet> {
     }
   }
 
-  Story Run(std::vector<std::string> arguments,
-            std::vector<std::string> environment = {}) {
-    return runner_.RunProgram(kProgram, std::move(arguments),
-                              std::move(environment));
+  Story Run(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
+    return runner_.RunProgram(kProgram, std::move(arguments), std::move(environment));
   }
   void ExpectErrno(int error, std::vector<std::string> arguments) {
     const std::string what = arguments[0];
@@ -64,15 +62,14 @@ class ExecutedWorkerTest : public ::testing::TestWithParam<LayerSet> {
 
   WorkerRunner runner_;
 };
-INSTANTIATE_TEST_SUITE_P(
-    Layers, ExecutedWorkerTest,
-    ::testing::Values(LayerSet(), LayerSet{Layer::kLandlock},
-                      LayerSet{Layer::kUserNamespace, Layer::kMountNamespace},
-                      LayerSet{Layer::kUnprivilegedUid}),
-    [](const auto& info) -> std::string {
-      return info.param.empty() ? "AllLayers"
-                                : "Without" + std::to_string(info.index);
-    });
+INSTANTIATE_TEST_SUITE_P(Layers, ExecutedWorkerTest,
+                         ::testing::Values(LayerSet(), LayerSet{Layer::kLandlock},
+                                           LayerSet{Layer::kUserNamespace, Layer::kMountNamespace},
+                                           LayerSet{Layer::kUnprivilegedUid}),
+                         [](const auto& info) -> std::string {
+                           return info.param.empty() ? "AllLayers"
+                                                     : "Without" + std::to_string(info.index);
+                         });
 
 TEST_P(ExecutedWorkerTest, FindsItsArgumentsItsEnvironmentAndItsDescriptors) {
   ExpectErrno(0, {"arguments", "one", "two words"});
@@ -86,8 +83,7 @@ TEST_P(ExecutedWorkerTest, FindsItsArgumentsItsEnvironmentAndItsDescriptors) {
 }
 
 TEST_P(ExecutedWorkerTest, ReadsLibrariesAndNothingElse) {
-  const int error =
-      Has(Layer::kLandlock) && !Has(Layer::kMountNamespace) ? EACCES : ENOENT;
+  const int error = Has(Layer::kLandlock) && !Has(Layer::kMountNamespace) ? EACCES : ENOENT;
   ExpectErrno(error, {"open passwd"});
   ExpectErrno(error, {"open home"});
   ExpectErrno(error, {"open proc"});
@@ -129,17 +125,15 @@ TEST_P(ExecutedWorkerTest, RunsAProgramThatHasNoName) {
   Start start;
   auto [mine, workers] = SocketPair(SOCK_SEQPACKET);
   start.report = std::move(workers);
-  start.descriptors.push_back(
-      {UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)), 3});
+  start.descriptors.push_back({UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)), 3});
   // A file that is open for writing cannot be executed.
   UniqueFd program(
-      open(("/proc/self/fd/" + std::to_string(memory.get())).c_str(),
-           O_RDONLY | O_CLOEXEC));
+      open(("/proc/self/fd/" + std::to_string(memory.get())).c_str(), O_RDONLY | O_CLOEXEC));
   memory.Reset();
   RunningWorker worker;
-  ASSERT_OK_AND_ASSIGN(worker.started, runner_.sandbox().Execute(
-                                           std::move(start), std::move(program),
-                                           {"nameless", "fstat"}, {}));
+  ASSERT_OK_AND_ASSIGN(
+      worker.started,
+      runner_.sandbox().Execute(std::move(start), std::move(program), {"nameless", "fstat"}, {}));
   worker.reports = std::move(mine);
   const Story story = Collect(std::move(worker));
   EXPECT_EQ(story.exit_code(), 0) << story.text;
@@ -147,20 +141,17 @@ TEST_P(ExecutedWorkerTest, RunsAProgramThatHasNoName) {
 
 TEST_P(ExecutedWorkerTest, NeedsANameForItself) {
   EXPECT_THAT(
-      runner_.sandbox()
-          .Execute({}, UniqueFd(open(kProgram, O_PATH | O_CLOEXEC)), {}, {})
-          .status(),
+      runner_.sandbox().Execute({}, UniqueFd(open(kProgram, O_PATH | O_CLOEXEC)), {}, {}).status(),
       StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 // INVARIANT(fail-closed)
 TEST(ExecutedWorkerAloneTest, IsRefusedWhereNothingSaysWhatItMayOpen) {
   WorkerRunner runner({Layer::kLandlock, Layer::kMountNamespace});
-  EXPECT_THAT(
-      runner.sandbox()
-          .Execute({}, UniqueFd(open(kProgram, O_PATH | O_CLOEXEC)), {"x"}, {})
-          .status(),
-      StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(runner.sandbox()
+                  .Execute({}, UniqueFd(open(kProgram, O_PATH | O_CLOEXEC)), {"x"}, {})
+                  .status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 }  // namespace

@@ -53,9 +53,8 @@ class CompiledFilter {
 
 // INVALID_ARGUMENT: a name that no architecture has, a call stated twice, a row
 // without `Otherwise` or reason, or more than the kernel's 4096 instructions.
-absl::StatusOr<CompiledFilter> CompileFilter(
-    const Policy& policy, DieAction die_action,
-    Architecture architecture = kNativeArchitecture);
+absl::StatusOr<CompiledFilter> CompileFilter(const Policy& policy, DieAction die_action,
+                                             Architecture architecture = kNativeArchitecture);
 
 }  // namespace capbroker::sandbox
 

@@ -101,8 +101,7 @@ TEST_F(FilterCompilerTest, KillsEveryCallWithoutARow) {
     seccomp_data call = Call("read");
     call.nr = number;
     const std::string name = SystemCallName(number, kX86);
-    if (name == "read" || name == "write" || name == "kill" || name == "mmap")
-      continue;
+    if (name == "read" || name == "write" || name == "kill" || name == "mmap") continue;
     EXPECT_EQ(Evaluate(call), kDead) << name;
   }
 }
@@ -139,8 +138,7 @@ TEST_F(FilterCompilerTest, ComparesTheWholeOf64BitArguments) {
   EXPECT_EQ(Evaluate(Call("mmap", {0, 0, 0x100000003, 0})), kFailed | EACCES);
   EXPECT_EQ(Evaluate(Call("mmap", {0, 0, 3, 0x10})), kFailed | EACCES);
   // Only the tested bits matter to Lacks.
-  EXPECT_EQ(Evaluate(Call("mmap", {0, 0, 3, ~uint64_t{0x10}})),
-            SECCOMP_RET_ALLOW);
+  EXPECT_EQ(Evaluate(Call("mmap", {0, 0, 3, ~uint64_t{0x10}})), SECCOMP_RET_ALLOW);
 }
 
 TEST_F(FilterCompilerTest, BindsParametersInBothHalves) {
@@ -150,12 +148,9 @@ TEST_F(FilterCompilerTest, BindsParametersInBothHalves) {
                  .Otherwise(Fail(EACCES))
                  .For("test"));
   Compile(policy, {0, 0, 0, 0x123456789abcdef0});
-  EXPECT_EQ(Evaluate(Call("execveat", {0, 0x123456789abcdef0})),
-            SECCOMP_RET_ALLOW);
-  EXPECT_EQ(Evaluate(Call("execveat", {0, 0x123456799abcdef0})),
-            kFailed | EACCES);
-  EXPECT_EQ(Evaluate(Call("execveat", {0, 0x123456789abcdef1})),
-            kFailed | EACCES);
+  EXPECT_EQ(Evaluate(Call("execveat", {0, 0x123456789abcdef0})), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(Evaluate(Call("execveat", {0, 0x123456799abcdef0})), kFailed | EACCES);
+  EXPECT_EQ(Evaluate(Call("execveat", {0, 0x123456789abcdef1})), kFailed | EACCES);
 }
 
 TEST_F(FilterCompilerTest, TakesTheFirstClauseThatHolds) {
@@ -177,9 +172,8 @@ TEST_F(FilterCompilerTest, TakesTheFirstClauseThatHolds) {
 }
 
 TEST_F(FilterCompilerTest, DiesThroughTheListenerWhenAsked) {
-  ASSERT_OK_AND_ASSIGN(
-      CompiledFilter filter,
-      CompileFilter(Small(), DieAction::kNotifyListener, kX86));
+  ASSERT_OK_AND_ASSIGN(CompiledFilter filter,
+                       CompileFilter(Small(), DieAction::kNotifyListener, kX86));
   program_ = filter.Bind({});
   EXPECT_EQ(Evaluate(Call("ptrace")), SECCOMP_RET_USER_NOTIF);
 }
@@ -191,9 +185,7 @@ TEST_F(FilterCompilerTest, AgreesWithItsTableOnRandomCalls) {
   const auto pick = [&](uint32_t below) { return random() % below; };
   const auto outcome = [&] {
     const uint32_t kind = pick(3);
-    return kind == 0   ? Allow()
-           : kind == 1 ? Fail(static_cast<int>(1 + pick(100)))
-                       : Die();
+    return kind == 0 ? Allow() : kind == 1 ? Fail(static_cast<int>(1 + pick(100))) : Die();
   };
   for (int round = 0; round < 20; ++round) {
     Policy policy;
@@ -203,15 +195,13 @@ TEST_F(FilterCompilerTest, AgreesWithItsTableOnRandomCalls) {
       if (name == "unknown" || pick(4) == 0) continue;
       row_of[number] = policy.rows().size();
       Row row({name});
-      for (uint32_t clauses = pick(3) == 0 ? pick(4) : 0; clauses > 0;
-           --clauses) {
+      for (uint32_t clauses = pick(3) == 0 ? pick(4) : 0; clauses > 0; --clauses) {
         std::vector<Condition> tests;
         for (uint32_t count = 1 + pick(3); count > 0; --count) {
           const int index = static_cast<int>(pick(6));
-          const ArgumentRef argument =
-              pick(2) == 0 ? Arg32(index) : Arg64(index);
+          const ArgumentRef argument = pick(2) == 0 ? Arg32(index) : Arg64(index);
           const uint64_t value = pick(8) | (uint64_t{pick(2)} << 33);
-          tests.push_back(pick(3) == 0 ? argument.IsOneOf({value, value + 1, 6})
+          tests.push_back(pick(3) == 0   ? argument.IsOneOf({value, value + 1, 6})
                           : pick(2) == 0 ? argument.Lacks(value)
                                          : argument.Has(value));
         }
@@ -226,14 +216,12 @@ TEST_F(FilterCompilerTest, AgreesWithItsTableOnRandomCalls) {
     for (int i = 0; i < 5000; ++i) {
       seccomp_data call = Call("read");
       call.nr = static_cast<int>(pick(480));
-      for (auto& argument : call.args)
-        argument = pick(8) | (uint64_t{pick(2)} << 33);
+      for (auto& argument : call.args) argument = pick(8) | (uint64_t{pick(2)} << 33);
       Outcome expected = Die();
       if (const auto found = row_of.find(call.nr); found != row_of.end()) {
         const Row& row = policy.rows()[found->second];
         expected = *row.otherwise();
-        for (auto clause = row.clauses().rbegin();
-             clause != row.clauses().rend(); ++clause) {
+        for (auto clause = row.clauses().rbegin(); clause != row.clauses().rend(); ++clause) {
           bool all = true;
           for (const Condition& test : clause->all_of) {
             bool any = false;
@@ -245,10 +233,9 @@ TEST_F(FilterCompilerTest, AgreesWithItsTableOnRandomCalls) {
           if (all) expected = clause->outcome;
         }
       }
-      const uint32_t action = expected == Die() ? kDead
-                              : expected == Allow()
-                                  ? uint32_t{SECCOMP_RET_ALLOW}
-                                  : kFailed | expected.error_number();
+      const uint32_t action = expected == Die()     ? kDead
+                              : expected == Allow() ? uint32_t{SECCOMP_RET_ALLOW}
+                                                    : kFailed | expected.error_number();
       ASSERT_EQ(Evaluate(call), action) << SystemCallName(call.nr, kX86);
     }
   }
@@ -262,35 +249,25 @@ TEST_F(FilterCompilerTest, RefusesTablesWithMistakes) {
     return CompileFilter(policy, DieAction::kKillProcess, kX86).status();
   };
   EXPECT_THAT(compile(On("raed").Always(Allow()).For("typo")),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("no system call raed")));
-  EXPECT_THAT(
-      compile(On("read").Always(Allow()).For("again")),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stated twice")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no system call raed")));
+  EXPECT_THAT(compile(On("read").Always(Allow()).For("again")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stated twice")));
   EXPECT_THAT(compile(On("write").For("open end")),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("lacks its otherwise")));
-  EXPECT_THAT(
-      compile(On("write").Always(Allow())),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("or its reason")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lacks its otherwise")));
+  EXPECT_THAT(compile(On("write").Always(Allow())),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("or its reason")));
 }
 
 TEST(FilterEvaluatorTest, RefusesProgramsThatTheKernelWouldRefuse) {
   const seccomp_data call = {};
   const sock_filter endless[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0}};
-  const sock_filter outside[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 64},
-                                 {BPF_RET | BPF_K, 0, 0, 0}};
+  const sock_filter outside[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 64}, {BPF_RET | BPF_K, 0, 0, 0}};
   const sock_filter unknown[] = {{BPF_MISC | BPF_TXA, 0, 0, 0}};
-  const sock_filter far[] = {{BPF_JMP | BPF_JA, 0, 0, 0xfffffff0},
-                             {BPF_RET | BPF_K, 0, 0, 0}};
-  EXPECT_THAT(EvaluateFilter(endless, call),
-              StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(EvaluateFilter(outside, call),
-              StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(EvaluateFilter(unknown, call),
-              StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(EvaluateFilter(far, call),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+  const sock_filter far[] = {{BPF_JMP | BPF_JA, 0, 0, 0xfffffff0}, {BPF_RET | BPF_K, 0, 0, 0}};
+  EXPECT_THAT(EvaluateFilter(endless, call), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(EvaluateFilter(outside, call), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(EvaluateFilter(unknown, call), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(EvaluateFilter(far, call), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(SystemCallsTest, KnowsNumbersOfBothArchitectures) {

@@ -15,11 +15,9 @@ namespace {
 std::string Word(uint32_t offset) {
   if (offset == offsetof(seccomp_data, nr)) return "number";
   if (offset == offsetof(seccomp_data, arch)) return "architecture";
-  if (offset < offsetof(seccomp_data, args))
-    return absl::StrCat("word at ", offset);
+  if (offset < offsetof(seccomp_data, args)) return absl::StrCat("word at ", offset);
   const uint32_t word = (offset - offsetof(seccomp_data, args)) / 4;
-  return absl::StrCat("argument ", word / 2,
-                      word % 2 == 0 ? " lower" : " upper");
+  return absl::StrCat("argument ", word / 2, word % 2 == 0 ? " lower" : " upper");
 }
 
 std::string Action(uint32_t action) {
@@ -57,8 +55,7 @@ const char* Comparison(uint16_t code) {
 
 }  // namespace
 
-std::string DisassembleFilter(absl::Span<const sock_filter> program,
-                              Architecture architecture) {
+std::string DisassembleFilter(absl::Span<const sock_filter> program, Architecture architecture) {
   std::string text;
   // Names help only where the accumulator holds the number. Jumps go forward,
   // so one pass tells.
@@ -90,8 +87,7 @@ std::string DisassembleFilter(absl::Span<const sock_filter> program,
         pass_on(i, i + 1 + f.jf);
         absl::StrAppendFormat(&text, "if A %s ", Comparison(f.code));
         if (holds_number[i] && f.k < 0x40000000) {
-          absl::StrAppend(&text, f.k, " (",
-                          SystemCallName(static_cast<int>(f.k), architecture),
+          absl::StrAppend(&text, f.k, " (", SystemCallName(static_cast<int>(f.k), architecture),
                           ")");
         } else {
           absl::StrAppendFormat(&text, "%#x", f.k);

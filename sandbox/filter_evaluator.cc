@@ -32,13 +32,11 @@ absl::StatusOr<uint32_t> EvaluateFilter(absl::Span<const sock_filter> program,
     const sock_filter& instruction = program[i];
     switch (instruction.code) {
       case BPF_LD | BPF_W | BPF_ABS:
-        if (instruction.k % 4 != 0 ||
-            instruction.k > sizeof call - sizeof accumulator) {
+        if (instruction.k % 4 != 0 || instruction.k > sizeof call - sizeof accumulator) {
           return absl::InvalidArgumentError(
               absl::StrCat("filter: load outside of the call at ", i));
         }
-        std::memcpy(&accumulator,
-                    reinterpret_cast<const char*>(&call) + instruction.k,
+        std::memcpy(&accumulator, reinterpret_cast<const char*>(&call) + instruction.k,
                     sizeof accumulator);
         break;
       case BPF_ALU | BPF_AND | BPF_K:
@@ -51,15 +49,14 @@ absl::StatusOr<uint32_t> EvaluateFilter(absl::Span<const sock_filter> program,
       case BPF_JMP | BPF_JGE | BPF_K:
       case BPF_JMP | BPF_JGT | BPF_K:
       case BPF_JMP | BPF_JSET | BPF_K:
-        i += Compare(BPF_OP(instruction.code), accumulator, instruction.k)
-                 ? instruction.jt
-                 : instruction.jf;
+        i += Compare(BPF_OP(instruction.code), accumulator, instruction.k) ? instruction.jt
+                                                                           : instruction.jf;
         break;
       case BPF_RET | BPF_K:
         return instruction.k;
       default:
-        return absl::InvalidArgumentError(absl::StrCat(
-            "filter: unknown instruction ", instruction.code, " at ", i));
+        return absl::InvalidArgumentError(
+            absl::StrCat("filter: unknown instruction ", instruction.code, " at ", i));
     }
   }
   return absl::InvalidArgumentError("filter: runs off its end");

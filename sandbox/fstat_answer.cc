@@ -17,9 +17,7 @@ greg_t Argument(const ucontext_t& context, int index) {
   constexpr int kRegisters[] = {REG_RDI, REG_RSI, REG_RDX, REG_R10};
   return context.uc_mcontext.gregs[kRegisters[index]];
 }
-void SetResult(ucontext_t& context, long result) {
-  context.uc_mcontext.gregs[REG_RAX] = result;
-}
+void SetResult(ucontext_t& context, long result) { context.uc_mcontext.gregs[REG_RAX] = result; }
 #elif defined(__aarch64__)
 unsigned long long Argument(const ucontext_t& context, int index) {
   return context.uc_mcontext.regs[index];
@@ -41,8 +39,7 @@ void Answer(int signal, siginfo_t* info, void* opaque) {
   const char* path = reinterpret_cast<const char*>(Argument(context, 1));
   long result = -EACCES;
   if (path == nullptr || path[0] == '\0') {
-    result = syscall(SYS_fstat, static_cast<int>(Argument(context, 0)),
-                     Argument(context, 2));
+    result = syscall(SYS_fstat, static_cast<int>(Argument(context, 0)), Argument(context, 2));
     if (result < 0) result = -errno;
   }
   SetResult(context, result);

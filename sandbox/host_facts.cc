@@ -62,8 +62,7 @@ class Prober {
   Findings findings;
   findings.layers = EnterLayers(confinement);
   if (findings.layers.ok()) {
-    constexpr sock_filter kAllowAll[] = {
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+    constexpr sock_filter kAllowAll[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
     findings.table = InstallFilter(kAllowAll);
     UniqueFd listener;
     findings.listener = InstallFilterWithListener(kAllowAll, listener);
@@ -81,13 +80,11 @@ absl::StatusOr<Findings> Prober::Try(LayerSet layers) const {
   Confinement confinement;
   confinement.layers = layers;
   confinement.own_ids = {geteuid(), getegid()};
-  if (layers.Has(Layer::kUnprivilegedUid))
-    confinement.assigned = {kFirstWorkerId, kFirstWorkerId};
+  if (layers.Has(Layer::kUnprivilegedUid)) confinement.assigned = {kFirstWorkerId, kFirstWorkerId};
   confinement.starter = self_->fd();
   confinement.ruleset = ruleset_;
   absl::StatusOr<Cloned> probe = CloneConfined(
-      confinement,
-      [&](const Confinement& complete) { RunProbe(complete, write_end); });
+      confinement, [&](const Confinement& complete) { RunProbe(complete, write_end); });
   if (!probe.ok()) return probe.status();
   write_end.Reset();
   Findings findings;
@@ -115,29 +112,25 @@ std::string KnownForbidders() {
     const char* name;
   } kSettings[] = {
       {"/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=0"},
-      {"/proc/sys/kernel/unprivileged_userns_clone", "0",
-       "kernel.unprivileged_userns_clone=0"},
+      {"/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=0"},
       {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
        "kernel.apparmor_restrict_unprivileged_userns=1"},
   };
   std::string found;
   for (const auto& setting : kSettings) {
-    if (FirstLine(setting.path) == setting.forbidding)
-      absl::StrAppend(&found, "; ", setting.name);
+    if (FirstLine(setting.path) == setting.forbidding) absl::StrAppend(&found, "; ", setting.name);
   }
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
     if (absl::StartsWith(line, "Seccomp:") && absl::EndsWith(line, "2")) {
-      absl::StrAppend(&found,
-                      "; a seccomp filter is in force, perhaps a container's");
+      absl::StrAppend(&found, "; a seccomp filter is in force, perhaps a container's");
     }
   }
   return found;
 }
 
 std::string Explain(StepResult result) {
-  return absl::StrCat(StepName(result.failed), ": ",
-                      strerror(result.error_number));
+  return absl::StrCat(StepName(result.failed), ": ", strerror(result.error_number));
 }
 
 // Nothing if `layers` can be had together.
@@ -154,9 +147,7 @@ class FactFinder {
 
  private:
   void Offer(Layer layer) { facts_.offered = facts_.offered.With(layer); }
-  void Forbid(Layer layer, std::string why) {
-    facts_.forbidden[layer] = std::move(why);
-  }
+  void Forbid(Layer layer, std::string why) { facts_.forbidden[layer] = std::move(why); }
   void OfferOrForbid(Layer layer, std::optional<std::string> why_not) {
     if (why_not.has_value()) {
       Forbid(layer, *std::move(why_not));
@@ -185,8 +176,7 @@ class FactFinder {
 
 bool FactFinder::FindEverything() {
   if (!prober_.landlock().ok()) return false;
-  LayerSet all =
-      facts_.offered.With(Layer::kLandlock).With(Layer::kUserNamespace);
+  LayerSet all = facts_.offered.With(Layer::kLandlock).With(Layer::kUserNamespace);
   for (Layer layer : kNamespacesBesidesUser) all = all.With(layer);
   if (prober_.may_assign()) all = all.With(Layer::kUnprivilegedUid);
   const absl::StatusOr<Findings> findings = prober_.Try(all);
@@ -194,19 +184,16 @@ bool FactFinder::FindEverything() {
       !findings->listener.ok()) {
     return false;
   }
-  facts_.offered =
-      all.With(Layer::kSystemCallTable).With(Layer::kViolationReports);
+  facts_.offered = all.With(Layer::kSystemCallTable).With(Layer::kViolationReports);
   return true;
 }
 
 void FactFinder::FindLandlock() {
   if (!prober_.landlock().ok()) {
-    Forbid(Layer::kLandlock,
-           "the kernel has no Landlock, or it is not in its list of LSMs");
+    Forbid(Layer::kLandlock, "the kernel has no Landlock, or it is not in its list of LSMs");
     return;
   }
-  OfferOrForbid(Layer::kLandlock,
-                WhyNot(prober_, facts_.offered.With(Layer::kLandlock)));
+  OfferOrForbid(Layer::kLandlock, WhyNot(prober_, facts_.offered.With(Layer::kLandlock)));
 }
 
 void FactFinder::FindIdentity() {
@@ -221,8 +208,7 @@ void FactFinder::FindIdentity() {
 void FactFinder::FindNamespaces() {
   const std::string forbidders = KnownForbidders();
   const auto find = [&](Layer layer) {
-    std::optional<std::string> why_not =
-        WhyNot(prober_, facts_.offered.With(layer));
+    std::optional<std::string> why_not = WhyNot(prober_, facts_.offered.With(layer));
     if (why_not.has_value()) absl::StrAppend(&*why_not, forbidders);
     OfferOrForbid(layer, std::move(why_not));
   };
@@ -235,21 +221,18 @@ void FactFinder::FindTable() {
   if (!findings.ok()) {
     Forbid(Layer::kSystemCallTable, std::string(findings.status().message()));
   } else {
-    OfferOrForbid(Layer::kSystemCallTable,
-                  findings->table.ok()
-                      ? std::nullopt
-                      : std::make_optional(Explain(findings->table)));
-    OfferOrForbid(Layer::kViolationReports,
-                  findings->listener.ok()
-                      ? std::nullopt
-                      : std::make_optional(Explain(findings->listener)));
+    OfferOrForbid(Layer::kSystemCallTable, findings->table.ok()
+                                               ? std::nullopt
+                                               : std::make_optional(Explain(findings->table)));
+    OfferOrForbid(Layer::kViolationReports, findings->listener.ok()
+                                                ? std::nullopt
+                                                : std::make_optional(Explain(findings->listener)));
   }
 }
 
 void FactFinder::FindGroups() {
-  const bool may_drop =
-      facts_.offered.Has(Layer::kUnprivilegedUid) ||
-      (!facts_.offered.Has(Layer::kUserNamespace) && HasCapability(CAP_SETGID));
+  const bool may_drop = facts_.offered.Has(Layer::kUnprivilegedUid) ||
+                        (!facts_.offered.Has(Layer::kUserNamespace) && HasCapability(CAP_SETGID));
   if (may_drop || HasNoSupplementaryGroups()) {
     Offer(Layer::kNoSupplementaryGroups);
   } else {
@@ -284,8 +267,7 @@ std::string HostFacts::ToString() const {
   std::string text = absl::StrCat("Linux ", kernel_release, "\n");
   for (int i = 0; i < kLayerCount; ++i) {
     const Layer layer = static_cast<Layer>(i);
-    absl::StrAppend(&text, offered.Has(layer) ? "yes  " : "no   ",
-                    LayerName(layer));
+    absl::StrAppend(&text, offered.Has(layer) ? "yes  " : "no   ", LayerName(layer));
     if (layer == Layer::kLandlock && offered.Has(layer)) {
       absl::StrAppend(&text, " (ABI ", landlock_abi, ")");
     }

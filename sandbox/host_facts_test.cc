@@ -40,8 +40,7 @@ int InChild(absl::FunctionRef<int()> body) {
 
 bool WriteTo(const char* path, const char* text) {
   const UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
-  return write(file.get(), text, strlen(text)) ==
-         static_cast<ssize_t>(strlen(text));
+  return write(file.get(), text, strlen(text)) == static_cast<ssize_t>(strlen(text));
 }
 
 constexpr int kCannotTest = 77;
@@ -58,8 +57,7 @@ TEST(HostFactsTest, SaysWhatEveryLayerIsMissingFor) {
   EXPECT_TRUE(facts.offered.HasAll(kAlwaysInForce));
   for (int i = 0; i < kLayerCount; ++i) {
     const Layer layer = static_cast<Layer>(i);
-    EXPECT_NE(facts.offered.Has(layer), facts.forbidden.count(layer) == 1)
-        << LayerName(layer);
+    EXPECT_NE(facts.offered.Has(layer), facts.forbidden.count(layer) == 1) << LayerName(layer);
     EXPECT_TRUE(absl::StrContains(facts.ToString(), LayerName(layer)));
   }
 }
@@ -72,13 +70,9 @@ TEST(HostFactsTest, NamesTheSettingThatForbidsUserNamespaces) {
     const auto why = facts.forbidden.find(Layer::kUserNamespace);
     if (why == facts.forbidden.end()) return 2;
     if (!absl::StrContains(why->second, "user.max_user_namespaces=0")) return 3;
-    const absl::StatusOr<WorkerSandbox> refused =
-        WorkerSandbox::Prepare({Layer::kUserNamespace});
-    if (refused.status().code() != absl::StatusCode::kFailedPrecondition)
-      return 4;
-    if (!absl::StrContains(refused.status().message(),
-                           "user.max_user_namespaces=0"))
-      return 5;
+    const absl::StatusOr<WorkerSandbox> refused = WorkerSandbox::Prepare({Layer::kUserNamespace});
+    if (refused.status().code() != absl::StatusCode::kFailedPrecondition) return 4;
+    if (!absl::StrContains(refused.status().message(), "user.max_user_namespaces=0")) return 5;
     return 0;
   });
   if (result == kCannotTest) GTEST_SKIP() << "no user namespaces to begin with";
@@ -103,8 +97,7 @@ TEST(HostFactsTest, StartsWorkersOnTheFloorWithoutUserNamespaces) {
 // listener.
 TEST(HostFactsTest, DoesWithoutReportsUnderAnothersListener) {
   const int result = InChild([] {
-    constexpr sock_filter kAllowAll[] = {
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+    constexpr sock_filter kAllowAll[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
     UniqueFd listener;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         !InstallFilterWithListener(kAllowAll, listener).ok()) {
@@ -126,12 +119,9 @@ TEST(HostFactsTest, DoesWithoutReportsUnderAnothersListener) {
 
 TEST(HostFactsTest, OffersNoUidsToAnOrdinaryUser) {
   const int result = InChild([] {
-    if (!ForbidUserNamespaces())
-      return kCannotTest;  // one uid is all that is left
+    if (!ForbidUserNamespaces()) return kCannotTest;  // one uid is all that is left
     const HostFacts facts = ProbeHost();
-    return !facts.may_assign_uids && !facts.offered.Has(Layer::kUnprivilegedUid)
-               ? 0
-               : 1;
+    return !facts.may_assign_uids && !facts.offered.Has(Layer::kUnprivilegedUid) ? 0 : 1;
   });
   if (result == kCannotTest) GTEST_SKIP() << "no user namespaces to begin with";
   EXPECT_EQ(result, 0);

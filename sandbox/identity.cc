@@ -26,8 +26,7 @@ struct Capabilities {
 };
 
 bool GetCapabilities(Capabilities& capabilities) {
-  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3,
-                                     .pid = 0};
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   return syscall(SYS_capget, &header, capabilities.words) == 0;
 }
 
@@ -47,11 +46,9 @@ bool CoversWorkerIds(const char* map_path) {
   if (map == nullptr) return false;
   uint32_t inside, outside, count;
   bool covers = false;
-  while (std::fscanf(map, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside,
-                     &count) == 3) {
-    covers |=
-        inside <= kFirstWorkerId &&
-        uint64_t{inside} + count >= uint64_t{kFirstWorkerId} + kWorkerIdCount;
+  while (std::fscanf(map, "%" SCNu32 " %" SCNu32 " %" SCNu32, &inside, &outside, &count) == 3) {
+    covers |= inside <= kFirstWorkerId &&
+              uint64_t{inside} + count >= uint64_t{kFirstWorkerId} + kWorkerIdCount;
   }
   std::fclose(map);
   return covers;
@@ -62,14 +59,12 @@ bool CoversWorkerIds(const char* map_path) {
 bool HasCapability(int capability) {
   Capabilities capabilities;
   return GetCapabilities(capabilities) &&
-         (capabilities.words[capability / 32].effective &
-          (1u << (capability % 32))) != 0;
+         (capabilities.words[capability / 32].effective & (1u << (capability % 32))) != 0;
 }
 
 bool MayAssignIds() {
   return HasCapability(CAP_SETUID) && HasCapability(CAP_SETGID) &&
-         CoversWorkerIds("/proc/self/uid_map") &&
-         CoversWorkerIds("/proc/self/gid_map");
+         CoversWorkerIds("/proc/self/uid_map") && CoversWorkerIds("/proc/self/gid_map");
 }
 
 bool HasNoSupplementaryGroups() {
@@ -87,9 +82,7 @@ absl::Status MapIdsFromOutside(pid_t pid, Ids ids) {
     const std::string path = absl::StrCat("/proc/", pid, "/", map.file);
     const std::string line = absl::StrCat(map.id, " ", map.id, " 1");
     const int error = WriteFile(path.c_str(), line.c_str());
-    if (error != 0)
-      return ErrnoToStatus(error,
-                           absl::StrCat("map ids of worker: ", map.file));
+    if (error != 0) return ErrnoToStatus(error, absl::StrCat("map ids of worker: ", map.file));
   }
   return absl::OkStatus();
 }
@@ -97,8 +90,7 @@ absl::Status MapIdsFromOutside(pid_t pid, Ids ids) {
 StepResult MapOwnIds(Ids outside) {
   // The files belong to root while the process is not dumpable, as a careful
   // application may be.
-  if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
-    return FailedWithErrno(Step::kUidMap);
+  if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return FailedWithErrno(Step::kUidMap);
   const Ids inside = outside.uid == 0 ? kNobody : outside;
   char line[64];
   int error = WriteFile("/proc/self/setgroups", "deny");
@@ -112,9 +104,7 @@ StepResult MapOwnIds(Ids outside) {
 }
 
 StepResult DropGroups() {
-  return syscall(SYS_setgroups, 0, nullptr) == 0
-             ? Done()
-             : FailedWithErrno(Step::kIdentity);
+  return syscall(SYS_setgroups, 0, nullptr) == 0 ? Done() : FailedWithErrno(Step::kIdentity);
 }
 
 StepResult TakeIds(Ids ids) {
@@ -124,8 +114,8 @@ StepResult TakeIds(Ids ids) {
     return FailedWithErrno(Step::kIdentity);
   }
   uid_t real, effective, saved;
-  if (getresuid(&real, &effective, &saved) != 0 || real != ids.uid ||
-      effective != ids.uid || saved != ids.uid) {
+  if (getresuid(&real, &effective, &saved) != 0 || real != ids.uid || effective != ids.uid ||
+      saved != ids.uid) {
     return FailedWith(Step::kIdentity, EPERM);
   }
   return Done();
@@ -133,16 +123,14 @@ StepResult TakeIds(Ids ids) {
 
 StepResult LockCapabilities() {
   if (!HasCapability(CAP_SETPCAP)) return Done();
-  constexpr unsigned long kLocked =
-      SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-      SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-  if (prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0)
-    return FailedWithErrno(Step::kCapabilities);
+  constexpr unsigned long kLocked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                    SECBIT_NO_CAP_AMBIENT_RAISE |
+                                    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+  if (prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0) return FailedWithErrno(Step::kCapabilities);
   for (int capability = 0; capability < 64; ++capability) {
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
-      if (errno == EINVAL && capability > 0)
-        break;  // one above the kernel's last
+      if (errno == EINVAL && capability > 0) break;  // one above the kernel's last
       return FailedWithErrno(Step::kCapabilities);
     }
   }
@@ -153,16 +141,13 @@ StepResult DropCapabilities() {
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
     return FailedWithErrno(Step::kCapabilities);
   }
-  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3,
-                                     .pid = 0};
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   Capabilities none;
-  if (syscall(SYS_capset, &header, none.words) != 0)
-    return FailedWithErrno(Step::kCapabilities);
+  if (syscall(SYS_capset, &header, none.words) != 0) return FailedWithErrno(Step::kCapabilities);
   Capabilities left;
   if (!GetCapabilities(left)) return FailedWithErrno(Step::kCapabilities);
-  return std::memcmp(&left, &none, sizeof none) == 0
-             ? Done()
-             : FailedWith(Step::kCapabilities, EPERM);
+  return std::memcmp(&left, &none, sizeof none) == 0 ? Done()
+                                                     : FailedWith(Step::kCapabilities, EPERM);
 }
 
 }  // namespace capbroker::sandbox

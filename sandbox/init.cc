@@ -36,8 +36,7 @@ void Send(FdRef report_socket, const Report& report) {
   if (!report_socket.valid()) return;
   // Never waits: a supervisor that does not read learns of the end by end of
   // file.
-  (void)!send(report_socket.get(), &report, sizeof report,
-              MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)!send(report_socket.get(), &report, sizeof report, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void SendStartFailed(FdRef report_socket, StepResult result) {
@@ -62,8 +61,7 @@ Report ExitReport(int status, const rusage& usage) {
     report.exit_code = WEXITSTATUS(status);
   }
   const auto microseconds = [](const timeval& time) {
-    return static_cast<uint64_t>(time.tv_sec) * 1000000 +
-           static_cast<uint64_t>(time.tv_usec);
+    return static_cast<uint64_t>(time.tv_sec) * 1000000 + static_cast<uint64_t>(time.tv_usec);
   };
   report.user_microseconds = microseconds(usage.ru_utime);
   report.system_microseconds = microseconds(usage.ru_stime);
@@ -82,8 +80,7 @@ StepResult UntoldFailure(int status) {
 // The wait of an init for its worker.
 class Vigil {
  public:
-  Vigil(const InitPlan& plan, pid_t worker)
-      : worker_(worker), layers_(plan.confinement.layers) {
+  Vigil(const InitPlan& plan, pid_t worker) : worker_(worker), layers_(plan.confinement.layers) {
     if (plan.report.valid()) report_ = FdRef::FromRaw(kReportPlace);
     if (plan.lifeline.valid()) lifeline_ = FdRef::FromRaw(kLifelinePlace);
     hand_over_ = FdRef::FromRaw(kHandOverPlace);
@@ -123,8 +120,7 @@ class Vigil {
     packet.msg_iovlen = 1;
     packet.msg_control = control;
     packet.msg_controllen = sizeof control;
-    const ssize_t got =
-        recvmsg(hand_over_.get(), &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const ssize_t got = recvmsg(hand_over_.get(), &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (got < 0 && errno == EAGAIN) return false;
     if (got == static_cast<ssize_t>(sizeof message)) {
       TakeListener(packet);
@@ -187,8 +183,7 @@ class Vigil {
       if (ended != worker_) continue;  // an orphan of the namespace
       while (hand_over_.valid() && ReadHandOver()) {
       }
-      if (!started_)
-        FailStart(report_, failure_.ok() ? UntoldFailure(status) : failure_);
+      if (!started_) FailStart(report_, failure_.ok() ? UntoldFailure(status) : failure_);
       Send(report_, ExitReport(status, usage));
       _exit(kReported);
     }
@@ -206,20 +201,14 @@ class Vigil {
   StepResult failure_;
 };
 
-StepResult ConfineInit(const InitPlan& plan, int hand_over, int children,
-                       pid_t worker) {
-  std::vector<Placement> placements = {{hand_over, kHandOverPlace},
-                                       {children, kChildrenPlace}};
-  if (plan.report.valid())
-    placements.push_back({plan.report.get(), kReportPlace});
-  if (plan.lifeline.valid())
-    placements.push_back({plan.lifeline.get(), kLifelinePlace});
-  if (StepResult result = ArrangeDescriptors(placements); !result.ok())
-    return result;
+StepResult ConfineInit(const InitPlan& plan, int hand_over, int children, pid_t worker) {
+  std::vector<Placement> placements = {{hand_over, kHandOverPlace}, {children, kChildrenPlace}};
+  if (plan.report.valid()) placements.push_back({plan.report.get(), kReportPlace});
+  if (plan.lifeline.valid()) placements.push_back({plan.lifeline.get(), kLifelinePlace});
+  if (StepResult result = ArrangeDescriptors(placements); !result.ok()) return result;
   if (!plan.confinement.layers.Has(Layer::kSystemCallTable)) return Done();
   ParameterValues values = {};
-  values[static_cast<size_t>(Parameter::kWorkerPid)] =
-      static_cast<uint32_t>(worker);
+  values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
   StepResult result = InstallFilter(plan.table->Bind(values));
   if (!result.ok()) result.failed = Step::kConfineInit;
   return result;
@@ -237,8 +226,7 @@ void RaiseDescriptorLimit() {
 
 Policy InitPolicy() {
   Policy p;
-  p.Add(On("poll", "ppoll", "read", "recvmsg", "wait4", "close", "exit_group",
-           "restart_syscall")
+  p.Add(On("poll", "ppoll", "read", "recvmsg", "wait4", "close", "exit_group", "restart_syscall")
             .Always(Allow())
             .For("waiting for the worker, the lifeline and violations"));
   p.Add(On("sendto")
@@ -250,8 +238,7 @@ Policy InitPolicy() {
             .Otherwise(Die())
             .For("violations are received, never answered"));
   p.Add(On("kill")
-            .When({Arg32(0).Is(Parameter::kWorkerPid), Arg32(1).Is(SIGKILL)},
-                  Allow())
+            .When({Arg32(0).Is(Parameter::kWorkerPid), Arg32(1).Is(SIGKILL)}, Allow())
             .Otherwise(Die())
             .For("a violation, the end of the lifeline"));
   return p;
@@ -275,8 +262,7 @@ void RunInit(const InitPlan& plan) {
   // from here.
   const int child_ended = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   int hand_over[2];
-  if (child_ended < 0 ||
-      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, hand_over) != 0) {
+  if (child_ended < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, hand_over) != 0) {
     FailStart(plan.report, FailedWithErrno(Step::kForkWorker));
   }
   const pid_t init = getpid();
@@ -286,8 +272,7 @@ void RunInit(const InitPlan& plan) {
   if (worker == 0) RunWorker(plan.worker, FdRef::FromRaw(hand_over[1]), init);
 
   // Closes the worker's end as well.
-  const StepResult confined =
-      ConfineInit(plan, hand_over[0], child_ended, worker);
+  const StepResult confined = ConfineInit(plan, hand_over[0], child_ended, worker);
   if (!confined.ok()) {
     kill(worker, SIGKILL);
     SendStartFailed(FdRef::FromRaw(kReportPlace), confined);

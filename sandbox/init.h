@@ -32,8 +32,7 @@ struct InitPlan {
   Confinement confinement;
   FdRef lifeline;  // either may be missing
   FdRef report;
-  const CompiledFilter* table =
-      nullptr;  // of InitPolicy(), with Layer::kSystemCallTable
+  const CompiledFilter* table = nullptr;  // of InitPolicy(), with Layer::kSystemCallTable
   WorkerPlan worker;
 };
 

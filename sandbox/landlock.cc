@@ -20,14 +20,12 @@ struct RulesetAttributes {
 
 long CreateRuleset(const RulesetAttributes& attributes) {
   // A kernel that does not know the later fields takes them if they are zero.
-  return syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes,
-                 0);
+  return syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
 }
 
 // The kernel refuses bits that it does not know, and its bits are always the
 // lowest n: the largest n that it takes is everything that it can deny.
-uint64_t AllKnownBits(uint64_t RulesetAttributes::*field,
-                      uint64_t first_abi_fs) {
+uint64_t AllKnownBits(uint64_t RulesetAttributes::*field, uint64_t first_abi_fs) {
   for (int n = 40; n > 0; --n) {
     RulesetAttributes attributes;
     attributes.handled_access_fs = first_abi_fs;
@@ -42,8 +40,7 @@ StepResult AddRule(FdRef ruleset, FdRef place, uint64_t access) {
   landlock_path_beneath_attr rule = {};
   rule.allowed_access = access;
   rule.parent_fd = place.get();
-  return syscall(SYS_landlock_add_rule, ruleset.get(),
-                 LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0
+  return syscall(SYS_landlock_add_rule, ruleset.get(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0
              ? Done()
              : FailedWithErrno(Step::kLandlock);
 }
@@ -51,18 +48,16 @@ StepResult AddRule(FdRef ruleset, FdRef place, uint64_t access) {
 }  // namespace
 
 int LandlockAbi() {
-  const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0,
-                           LANDLOCK_CREATE_RULESET_VERSION);
+  const long abi =
+      syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   return abi < 0 ? 0 : static_cast<int>(abi);
 }
 
 StepResult MakeDenyAllRuleset(UniqueFd& ruleset) {
   RulesetAttributes attributes;
   constexpr uint64_t kOne = LANDLOCK_ACCESS_FS_EXECUTE;
-  attributes.handled_access_fs =
-      AllKnownBits(&RulesetAttributes::handled_access_fs, kOne);
-  attributes.handled_access_net =
-      AllKnownBits(&RulesetAttributes::handled_access_net, kOne);
+  attributes.handled_access_fs = AllKnownBits(&RulesetAttributes::handled_access_fs, kOne);
+  attributes.handled_access_net = AllKnownBits(&RulesetAttributes::handled_access_net, kOne);
   attributes.scoped = AllKnownBits(&RulesetAttributes::scoped, kOne);
   ruleset.Reset(static_cast<int>(CreateRuleset(attributes)));
   return ruleset.valid() ? Done() : FailedWithErrno(Step::kLandlock);
@@ -72,15 +67,14 @@ StepResult AllowRead(FdRef ruleset, FdRef place) {
   struct stat status;
   if (fstat(place.get(), &status) != 0) return FailedWithErrno(Step::kLandlock);
   return AddRule(ruleset, place,
-                 S_ISDIR(status.st_mode) ? LANDLOCK_ACCESS_FS_READ_FILE |
-                                               LANDLOCK_ACCESS_FS_READ_DIR
-                                         : LANDLOCK_ACCESS_FS_READ_FILE);
+                 S_ISDIR(status.st_mode)
+                     ? LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR
+                     : LANDLOCK_ACCESS_FS_READ_FILE);
 }
 
 StepResult AllowExecute(FdRef ruleset, FdRef program) {
   const StepResult result =
-      AddRule(ruleset, program,
-              LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE);
+      AddRule(ruleset, program, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE);
   return result.error_number == EBADFD ? Done() : result;
 }
 

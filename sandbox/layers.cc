@@ -46,8 +46,7 @@ std::string LayerSet::ToString() const {
   std::string text;
   for (int i = 0; i < kLayerCount; ++i) {
     const Layer layer = static_cast<Layer>(i);
-    if (Has(layer))
-      absl::StrAppend(&text, text.empty() ? "" : ", ", LayerName(layer));
+    if (Has(layer)) absl::StrAppend(&text, text.empty() ? "" : ", ", LayerName(layer));
   }
   return text.empty() ? "none" : text;
 }

@@ -59,58 +59,39 @@ class LayerSet {
   }
   static constexpr LayerSet All() { return LayerSet((1u << kLayerCount) - 1); }
   // Bits that name no layer are dropped: may come from a stranger.
-  static constexpr LayerSet FromBits(uint32_t bits) {
-    return LayerSet(bits & All().bits_);
-  }
+  static constexpr LayerSet FromBits(uint32_t bits) { return LayerSet(bits & All().bits_); }
 
   constexpr bool Has(Layer layer) const { return (bits_ & Bit(layer)) != 0; }
-  constexpr bool HasAll(LayerSet other) const {
-    return (other.bits_ & ~bits_) == 0;
-  }
+  constexpr bool HasAll(LayerSet other) const { return (other.bits_ & ~bits_) == 0; }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr uint32_t bits() const { return bits_; }
 
-  constexpr LayerSet With(Layer layer) const {
-    return LayerSet(bits_ | Bit(layer));
-  }
-  constexpr LayerSet Without(Layer layer) const {
-    return LayerSet(bits_ & ~Bit(layer));
-  }
-  constexpr LayerSet Without(LayerSet other) const {
-    return LayerSet(bits_ & ~other.bits_);
-  }
-  constexpr LayerSet And(LayerSet other) const {
-    return LayerSet(bits_ & other.bits_);
-  }
-  constexpr LayerSet Or(LayerSet other) const {
-    return LayerSet(bits_ | other.bits_);
-  }
-  friend constexpr bool operator==(LayerSet a, LayerSet b) {
-    return a.bits_ == b.bits_;
-  }
+  constexpr LayerSet With(Layer layer) const { return LayerSet(bits_ | Bit(layer)); }
+  constexpr LayerSet Without(Layer layer) const { return LayerSet(bits_ & ~Bit(layer)); }
+  constexpr LayerSet Without(LayerSet other) const { return LayerSet(bits_ & ~other.bits_); }
+  constexpr LayerSet And(LayerSet other) const { return LayerSet(bits_ & other.bits_); }
+  constexpr LayerSet Or(LayerSet other) const { return LayerSet(bits_ | other.bits_); }
+  friend constexpr bool operator==(LayerSet a, LayerSet b) { return a.bits_ == b.bits_; }
 
   // "pid namespace, landlock"; "none" for the empty set.
   std::string ToString() const;
 
  private:
-  static constexpr uint32_t Bit(Layer layer) {
-    return 1u << static_cast<int>(layer);
-  }
+  static constexpr uint32_t Bit(Layer layer) { return 1u << static_cast<int>(layer); }
   constexpr explicit LayerSet(uint32_t bits) : bits_(bits) {}
   uint32_t bits_ = 0;
 };
 
 // Never switched off: a start that lacks one of these fails.
-inline constexpr LayerSet kAlwaysInForce = {
-    Layer::kNoNewPrivileges, Layer::kNoCapabilities, Layer::kResourceBounds};
+inline constexpr LayerSet kAlwaysInForce = {Layer::kNoNewPrivileges, Layer::kNoCapabilities,
+                                            Layer::kResourceBounds};
 
 // The documented floor: the least with which hostile code may run. The table
 // alone refuses every system call that names something or reaches another
 // process, so this much holds where a host forbids namespaces (a container,
 // often).
-inline constexpr LayerSet kFloor = {
-    Layer::kNoNewPrivileges, Layer::kNoCapabilities, Layer::kResourceBounds,
-    Layer::kSystemCallTable};
+inline constexpr LayerSet kFloor = {Layer::kNoNewPrivileges, Layer::kNoCapabilities,
+                                    Layer::kResourceBounds, Layer::kSystemCallTable};
 
 }  // namespace capbroker::sandbox
 

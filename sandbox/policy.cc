@@ -5,9 +5,7 @@
 namespace capbroker::sandbox {
 
 Outcome Allow() { return Outcome(Outcome::Kind::kAllow, 0); }
-Outcome Fail(int error_number) {
-  return Outcome(Outcome::Kind::kFail, error_number);
-}
+Outcome Fail(int error_number) { return Outcome(Outcome::Kind::kFail, error_number); }
 Outcome AnswerSuccess() { return Outcome(Outcome::Kind::kFail, 0); }
 Outcome Die() { return Outcome(Outcome::Kind::kDie, 0); }
 Outcome SignalCaller() { return Outcome(Outcome::Kind::kSignal, 0); }
@@ -16,8 +14,7 @@ ArgumentRef Arg32(int index) { return ArgumentRef(index, 0xffffffffu); }
 ArgumentRef Arg64(int index) { return ArgumentRef(index, ~uint64_t{0}); }
 
 Condition ArgumentRef::Is(Parameter parameter) const {
-  return {.argument = index_,
-          .any_of = {{.mask = width_, .value = 0, .parameter = parameter}}};
+  return {.argument = index_, .any_of = {{.mask = width_, .value = 0, .parameter = parameter}}};
 }
 
 Condition ArgumentRef::IsOneOf(std::initializer_list<uint64_t> values) const {
@@ -34,8 +31,7 @@ Condition ArgumentRef::Lacks(uint64_t bits) const {
 }
 
 Condition ArgumentRef::Has(uint64_t bits) const {
-  return {.argument = index_,
-          .any_of = {{.mask = bits & width_, .value = bits & width_}}};
+  return {.argument = index_, .any_of = {{.mask = bits & width_, .value = bits & width_}}};
 }
 
 Row Row::When(std::vector<Condition> all_of, Outcome outcome) && {

@@ -54,8 +54,7 @@ class Outcome {
   friend Outcome AnswerSuccess();
   friend Outcome Die();
   friend Outcome SignalCaller();
-  Outcome(Kind kind, int error_number)
-      : kind_(kind), error_number_(error_number) {}
+  Outcome(Kind kind, int error_number) : kind_(kind), error_number_(error_number) {}
   Kind kind_;
   int error_number_;
 };
@@ -109,9 +108,7 @@ class ArgumentRef {
   Condition Has(uint64_t bits) const;
   // The same argument without these bits:
   // Arg32(1).Ignoring(FUTEX_PRIVATE_FLAG).Is(FUTEX_WAIT).
-  ArgumentRef Ignoring(uint64_t bits) const {
-    return ArgumentRef(index_, width_ & ~bits);
-  }
+  ArgumentRef Ignoring(uint64_t bits) const { return ArgumentRef(index_, width_ & ~bits); }
 
  private:
   friend ArgumentRef Arg32(int index);

@@ -23,9 +23,7 @@ extern "C" char** environ;
 
 int Errno(long result) { return result < 0 ? errno : 0; }
 
-int Open(const char* path, int flags = O_RDONLY) {
-  return Errno(open(path, flags | O_CLOEXEC));
-}
+int Open(const char* path, int flags = O_RDONLY) { return Errno(open(path, flags | O_CLOEXEC)); }
 
 int Map(int protection, int flags, int fd) {
   void* page = mmap(nullptr, 4096, protection, flags, fd, 0);
@@ -36,8 +34,7 @@ int Threads() {
   pthread_t threads[4];
   for (pthread_t& thread : threads) {
     if (pthread_create(
-            &thread, nullptr, [](void*) -> void* { return nullptr; },
-            nullptr) != 0) {
+            &thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr) != 0) {
       return 1;
     }
   }
@@ -59,13 +56,9 @@ int Run(const std::string& what, int argc, char** argv) {
   if (what == "environment") return environ[0] == nullptr ? 0 : 1;
   if (what == "one variable") {
     const char* value = getenv("NAME");
-    return value != nullptr && strcmp(value, "value") == 0 &&
-                   environ[1] == nullptr
-               ? 0
-               : 1;
+    return value != nullptr && strcmp(value, "value") == 0 && environ[1] == nullptr ? 0 : 1;
   }
-  if (what == "arguments")
-    return argc == 4 && strcmp(argv[3], "two words") == 0 ? 0 : 1;
+  if (what == "arguments") return argc == 4 && strcmp(argv[3], "two words") == 0 ? 0 : 1;
   if (what == "descriptors") {
     int open = 0;
     for (int fd = 0; fd < 5000; ++fd) open += fcntl(fd, F_GETFD) >= 0;
@@ -76,33 +69,27 @@ int Run(const std::string& what, int argc, char** argv) {
     struct stat status;
     return Errno(fstat(3, &status));
   }
-  if (what == "capabilities")
-    return Errno(prctl(PR_CAPBSET_READ, 0, 0, 0, 0) == 0 ? 0 : -1);
+  if (what == "capabilities") return Errno(prctl(PR_CAPBSET_READ, 0, 0, 0, 0) == 0 ? 0 : -1);
   if (what == "open passwd") return Open("/etc/passwd");
   if (what == "open home") return Open("/root");
   if (what == "open proc") return Open("/proc/self/maps");
   if (what == "open library") return Open(argv[2]);
   if (what == "write library") return Open(argv[2], O_WRONLY);
-  if (what == "create in libraries")
-    return Open("/usr/lib/x", O_WRONLY | O_CREAT);
+  if (what == "create in libraries") return Open("/usr/lib/x", O_WRONLY | O_CREAT);
   if (what == "map library code") {
     return Map(PROT_READ | PROT_EXEC, MAP_PRIVATE, open(argv[2], O_RDONLY));
   }
-  if (what == "map writable code")
-    return Map(7, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-  if (what == "map anonymous code")
-    return Map(5, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  if (what == "map writable code") return Map(7, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  if (what == "map anonymous code") return Map(5, MAP_PRIVATE | MAP_ANONYMOUS, -1);
   if (what == "make code") {
     void* page = mmap(nullptr, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return Errno(mprotect(page, 4096, 5));
   }
   if (what == "fork") return Errno(syscall(SYS_fork));
-  if (what == "memfd")
-    return Errno(static_cast<int>(syscall(SYS_memfd_create, "x", 0)));
+  if (what == "memfd") return Errno(static_cast<int>(syscall(SYS_memfd_create, "x", 0)));
   if (what == "execute again") return ExecuteAgain(argv[2]);
   if (what == "execve") return Errno(execl("/usr/bin/env", "env", nullptr));
-  if (what == "ptrace")
-    return Errno(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr));
+  if (what == "ptrace") return Errno(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr));
   if (what == "abort") abort();
   if (what == "dlopen") return dlopen(argv[2], RTLD_NOW) != nullptr ? 0 : 1;
   if (what == "print") return printf("printed\n") > 0 ? 0 : 1;

@@ -16,13 +16,11 @@ namespace {
 
 std::string DescribeCall(const Report& report) {
   // Numbers of another architecture, or of the x32 ABI, mean other calls.
-  const bool native =
-      report.architecture == AuditArchitecture(kNativeArchitecture);
+  const bool native = report.architecture == AuditArchitecture(kNativeArchitecture);
   std::string call =
       native && report.system_call < 0x40000000
           ? SystemCallName(report.system_call)
-          : absl::StrFormat("call %d of architecture %#x", report.system_call,
-                            report.architecture);
+          : absl::StrFormat("call %d of architecture %#x", report.system_call, report.architecture);
   const char* separator = "(";
   for (uint64_t argument : report.arguments) {
     absl::StrAppendFormat(&call, "%s%#x", separator, argument);
@@ -85,27 +83,23 @@ absl::StatusOr<Report> ParseReport(absl::string_view packet) {
   // TRUST(worker): a worker has no way to this socket, but the supervisor needs
   // no such belief.
   Report report;
-  if (packet.size() != sizeof report)
-    return absl::InvalidArgumentError("report: wrong size");
+  if (packet.size() != sizeof report) return absl::InvalidArgumentError("report: wrong size");
   std::memcpy(&report, packet.data(), sizeof report);
-  if (report.magic != Report::kMagic)
-    return absl::InvalidArgumentError("report: wrong magic");
+  if (report.magic != Report::kMagic) return absl::InvalidArgumentError("report: wrong magic");
   const uint32_t kind = static_cast<uint32_t>(report.kind);
   if (kind < 1 || kind > static_cast<uint32_t>(Report::Kind::kExited)) {
     return absl::InvalidArgumentError("report: unknown kind");
   }
   const int32_t step = static_cast<int32_t>(report.step);
   if (step < 0 || step >= kStepCount ||
-      (report.kind == Report::Kind::kStartFailed) !=
-          (report.step != Step::kNone)) {
+      (report.kind == Report::Kind::kStartFailed) != (report.step != Step::kNone)) {
     return absl::InvalidArgumentError("report: impossible step");
   }
   if (report.layers != LayerSet::FromBits(report.layers).bits()) {
     return absl::InvalidArgumentError("report: unknown layer");
   }
-  if (report.error_number < 0 || report.error_number > 4095 ||
-      report.exit_code < 0 || report.exit_code > 255 || report.signal < 0 ||
-      report.signal > 64) {
+  if (report.error_number < 0 || report.error_number > 4095 || report.exit_code < 0 ||
+      report.exit_code > 255 || report.signal < 0 || report.signal > 64) {
     return absl::InvalidArgumentError("report: value out of range");
   }
   return report;
@@ -124,14 +118,12 @@ std::string DescribeReport(const Report& report) {
     case Report::Kind::kExited:
       break;
   }
-  const std::string how =
-      report.signal != 0 ? absl::StrCat("killed by ", strsignal(report.signal))
-                         : absl::StrCat("exited with ", report.exit_code);
-  return absl::StrFormat("%s after %.3f s of CPU time, at most %d KiB", how,
-                         static_cast<double>(report.user_microseconds +
-                                             report.system_microseconds) /
-                             1e6,
-                         report.peak_memory_bytes / 1024);
+  const std::string how = report.signal != 0 ? absl::StrCat("killed by ", strsignal(report.signal))
+                                             : absl::StrCat("exited with ", report.exit_code);
+  return absl::StrFormat(
+      "%s after %.3f s of CPU time, at most %d KiB", how,
+      static_cast<double>(report.user_microseconds + report.system_microseconds) / 1e6,
+      report.peak_memory_bytes / 1024);
 }
 
 }  // namespace capbroker::sandbox

@@ -38,10 +38,8 @@ TEST(ReportTest, ParsesWhatWasSent) {
 TEST(ReportTest, RefusesPacketsThatAreNotExactlyAReport) {
   const std::string packet = Packet(Violation());
   EXPECT_THAT(ParseReport(""), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(ParseReport(packet.substr(1)),
-              StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(ParseReport(packet + "x"),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseReport(packet.substr(1)), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseReport(packet + "x"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(ReportTest, RefusesValuesOutOfRange) {
@@ -53,16 +51,12 @@ TEST(ReportTest, RefusesValuesOutOfRange) {
   const absl::StatusCode refused = absl::StatusCode::kInvalidArgument;
   EXPECT_EQ(with([](Report&) {}), absl::StatusCode::kOk);
   EXPECT_EQ(with([](Report& r) { r.magic = 0; }), refused);
-  EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(0); }),
-            refused);
-  EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(5); }),
-            refused);
+  EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(0); }), refused);
+  EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(5); }), refused);
   EXPECT_EQ(with([](Report& r) { r.step = static_cast<Step>(-1); }), refused);
-  EXPECT_EQ(with([](Report& r) { r.step = static_cast<Step>(kStepCount); }),
-            refused);
+  EXPECT_EQ(with([](Report& r) { r.step = static_cast<Step>(kStepCount); }), refused);
   EXPECT_EQ(with([](Report& r) { r.step = Step::kTable; }), refused);
-  EXPECT_EQ(with([](Report& r) { r.kind = Report::Kind::kStartFailed; }),
-            refused);
+  EXPECT_EQ(with([](Report& r) { r.kind = Report::Kind::kStartFailed; }), refused);
   EXPECT_EQ(with([](Report& r) { r.layers = 0x80000000; }), refused);
   EXPECT_EQ(with([](Report& r) { r.error_number = -1; }), refused);
   EXPECT_EQ(with([](Report& r) { r.exit_code = 256; }), refused);

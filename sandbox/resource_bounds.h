@@ -55,8 +55,7 @@ struct ResourceLimit {
 uint32_t DescriptorBound(const Bounds& bounds);
 
 // All but the descriptor bound.
-std::vector<ResourceLimit> LimitsFor(const Bounds& bounds,
-                                     const ImageSize& image);
+std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image);
 
 // Lowers soft and hard limits; limits that are lower already stay.
 StepResult ApplyLimits(const std::vector<ResourceLimit>& limits);

@@ -22,8 +22,7 @@ StepResult InstallFilter(absl::Span<const sock_filter> program);
 // The same, and opens the listener that gets the calls which end in
 // SECCOMP_RET_USER_NOTIF. EBUSY: an older filter of this process has a listener
 // already.
-StepResult InstallFilterWithListener(absl::Span<const sock_filter> program,
-                                     UniqueFd& listener);
+StepResult InstallFilterWithListener(absl::Span<const sock_filter> program, UniqueFd& listener);
 
 // The next violation; nothing if the caller went away meanwhile. It is never
 // answered: the stopped thread stays stopped until it is killed.

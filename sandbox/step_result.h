@@ -18,9 +18,7 @@ struct [[nodiscard]] StepResult {
 inline StepResult Done() { return {}; }
 // Right after the system call that failed.
 inline StepResult FailedWithErrno(Step step) { return {step, errno}; }
-inline StepResult FailedWith(Step step, int error_number) {
-  return {step, error_number};
-}
+inline StepResult FailedWith(Step step, int error_number) { return {step, error_number}; }
 
 }  // namespace capbroker::sandbox
 

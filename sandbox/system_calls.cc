@@ -408,28 +408,23 @@ constexpr Entry kEntries[] = {
 // clang-format on
 
 const Entry* Find(absl::string_view name) {
-  const Entry* entry =
-      std::lower_bound(std::begin(kEntries), std::end(kEntries), name,
-                       [](const Entry& e, absl::string_view wanted) {
-                         return absl::string_view(e.name) < wanted;
-                       });
+  const Entry* entry = std::lower_bound(
+      std::begin(kEntries), std::end(kEntries), name,
+      [](const Entry& e, absl::string_view wanted) { return absl::string_view(e.name) < wanted; });
   return entry != std::end(kEntries) && entry->name == name ? entry : nullptr;
 }
 
 }  // namespace
 
 uint32_t AuditArchitecture(Architecture architecture) {
-  return architecture == Architecture::kX86_64 ? AUDIT_ARCH_X86_64
-                                               : AUDIT_ARCH_AARCH64;
+  return architecture == Architecture::kX86_64 ? AUDIT_ARCH_X86_64 : AUDIT_ARCH_AARCH64;
 }
 
 bool IsSystemCallName(absl::string_view name) { return Find(name) != nullptr; }
 
-std::optional<int> SystemCallNumber(absl::string_view name,
-                                    Architecture architecture) {
+std::optional<int> SystemCallNumber(absl::string_view name, Architecture architecture) {
   const Entry* entry = Find(name);
-  if (entry == nullptr || entry->NumberOn(architecture) < 0)
-    return std::nullopt;
+  if (entry == nullptr || entry->NumberOn(architecture) < 0) return std::nullopt;
   return entry->NumberOn(architecture);
 }
 

@@ -28,13 +28,11 @@ uint32_t AuditArchitecture(Architecture architecture);
 bool IsSystemCallName(absl::string_view name);
 
 // The number of `name`; nothing if this architecture does not have it.
-std::optional<int> SystemCallNumber(absl::string_view name,
-                                    Architecture architecture);
+std::optional<int> SystemCallNumber(absl::string_view name, Architecture architecture);
 
 // The name of `number`, which may come from a stranger; "unknown" if it has
 // none.
-const char* SystemCallName(int number,
-                           Architecture architecture = kNativeArchitecture);
+const char* SystemCallName(int number, Architecture architecture = kNativeArchitecture);
 
 }  // namespace capbroker::sandbox
 

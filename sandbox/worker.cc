@@ -46,8 +46,7 @@ bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
     const int fd = listener.get();
     std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
-  return sendmsg(hand_over.get(), &packet, MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(sizeof message);
+  return sendmsg(hand_over.get(), &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
 }
 
 StepResult ResetSignals(const WorkerPlan& plan) {
@@ -58,21 +57,16 @@ StepResult ResetSignals(const WorkerPlan& plan) {
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, nullptr);
   }
-  const bool answers_fstat = plan.entry != nullptr &&
-                             plan.layers.Has(Layer::kSystemCallTable) &&
+  const bool answers_fstat = plan.entry != nullptr && plan.layers.Has(Layer::kSystemCallTable) &&
                              !plan.layers.Has(Layer::kMountNamespace);
-  if (answers_fstat && !AnswerFstatBySignal())
-    return FailedWithErrno(Step::kSignals);
+  if (answers_fstat && !AnswerFstatBySignal()) return FailedWithErrno(Step::kSignals);
   sigset_t none;
   sigemptyset(&none);
-  return sigprocmask(SIG_SETMASK, &none, nullptr) == 0
-             ? Done()
-             : FailedWithErrno(Step::kSignals);
+  return sigprocmask(SIG_SETMASK, &none, nullptr) == 0 ? Done() : FailedWithErrno(Step::kSignals);
 }
 
 StepResult DieWithInit(pid_t init) {
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-    return FailedWithErrno(Step::kParentWatch);
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return FailedWithErrno(Step::kParentWatch);
   // INVARIANT(no-orphans): the init may have died before the signal was asked
   // for.
   return getppid() == init ? Done() : FailedWith(Step::kParentWatch, ESRCH);
@@ -88,15 +82,12 @@ StepResult StartSession() {
 StepResult PlaceDescriptors(const WorkerPlan& plan, FdRef hand_over) {
   std::vector<Placement> placements = plan.descriptors;
   placements.push_back({hand_over.get(), kHandOverPlace, true});
-  if (plan.program.valid())
-    placements.push_back({plan.program.get(), kProgramPlace, true});
-  if (StepResult result = ArrangeDescriptors(placements); !result.ok())
-    return result;
+  if (plan.program.valid()) placements.push_back({plan.program.get(), kProgramPlace, true});
+  if (StepResult result = ArrangeDescriptors(placements); !result.ok()) return result;
   if (plan.program.valid()) {
     // Above the descriptor bound that is set next: nothing can get this number
     // again.
-    if (dup3(kProgramPlace, plan.program_number, O_CLOEXEC) < 0 ||
-        close(kProgramPlace) != 0) {
+    if (dup3(kProgramPlace, plan.program_number, O_CLOEXEC) < 0 || close(kProgramPlace) != 0) {
       return FailedWithErrno(Step::kDescriptors);
     }
   }
@@ -107,28 +98,23 @@ StepResult PlaceDescriptors(const WorkerPlan& plan, FdRef hand_over) {
 StepResult EnterTable(const WorkerPlan& plan, UniqueFd& listener) {
   if (!plan.layers.Has(Layer::kSystemCallTable)) return Done();
   ParameterValues values = {};
-  values[static_cast<size_t>(Parameter::kWorkerPid)] =
-      static_cast<uint32_t>(getpid());
+  values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(getpid());
   values[static_cast<size_t>(Parameter::kProgramDescriptor)] =
       static_cast<uint32_t>(plan.program_number);
-  values[static_cast<size_t>(Parameter::kProgramPath)] =
-      reinterpret_cast<uint64_t>(&kNoPath);
+  values[static_cast<size_t>(Parameter::kProgramPath)] = reinterpret_cast<uint64_t>(&kNoPath);
   const std::vector<sock_filter> program = plan.table->Bind(values);
-  return plan.layers.Has(Layer::kViolationReports)
-             ? InstallFilterWithListener(program, listener)
-             : InstallFilter(program);
+  return plan.layers.Has(Layer::kViolationReports) ? InstallFilterWithListener(program, listener)
+                                                   : InstallFilter(program);
 }
 
 // `hand_over` is where the socket is, in and out.
-StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init,
-                   UniqueFd& listener) {
+StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init, UniqueFd& listener) {
   if (StepResult result = DieWithInit(init); !result.ok()) return result;
   if (StepResult result = ResetSignals(plan); !result.ok()) return result;
   if (StepResult result = StartSession(); !result.ok()) return result;
   // A domain inside the init's, so that the init is out of its reach.
   if (plan.layers.Has(Layer::kLandlock)) {
-    if (StepResult result = EnterLandlockDomain(plan.ruleset); !result.ok())
-      return result;
+    if (StepResult result = EnterLandlockDomain(plan.ruleset); !result.ok()) return result;
   }
   if (StepResult result = PlaceDescriptors(plan, hand_over); !result.ok()) {
     // By its number the socket may be anything now, also a granted descriptor.
@@ -168,15 +154,14 @@ void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init) {
   }
   // INVARIANT(fail-closed): with the listener the worker could answer for the
   // init.
-  if (listener.valid() && close(std::move(listener).Release()) != 0)
-    _exit(kFailedStartCode);
+  if (listener.valid() && close(std::move(listener).Release()) != 0) _exit(kFailedStartCode);
   if (plan.entry != nullptr) {
     if (close(kHandOverPlace) != 0) _exit(kFailedStartCode);
     RunEntry(*plan.entry);
   }
   // Closes program and hand-over socket, which tells the init.
-  syscall(SYS_execveat, plan.program_number, kNoPath, plan.arguments,
-          plan.environment, AT_EMPTY_PATH);
+  syscall(SYS_execveat, plan.program_number, kNoPath, plan.arguments, plan.environment,
+          AT_EMPTY_PATH);
   Tell(hand_over, FailedWithErrno(Step::kExecute), FdRef());
   _exit(kFailedStartCode);
 }

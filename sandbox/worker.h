@@ -28,14 +28,13 @@ struct HandOver {
 
 // Exit codes of a worker whose start failed; meaningful only before "ready".
 inline constexpr int kFailedStartCode = 127;
-inline constexpr int kDescriptorsFailedCode =
-    126;  // it had no way left to tell
+inline constexpr int kDescriptorsFailedCode = 126;  // it had no way left to tell
 
 struct WorkerPlan {
   LayerSet layers;
   std::vector<Placement> descriptors;
   std::vector<ResourceLimit> limits;
-  rlimit descriptor_limit;  // RLIMIT_NOFILE, which follows the hand-over
+  rlimit descriptor_limit;                // RLIMIT_NOFILE, which follows the hand-over
   FdRef ruleset;                          // with Layer::kLandlock
   const CompiledFilter* table = nullptr;  // with Layer::kSystemCallTable
 
@@ -51,8 +50,7 @@ struct WorkerPlan {
 
 // Caller: the init's child, right after the fork. `hand_over` is a seqpacket
 // socket to the init.
-[[noreturn]] void RunWorker(const WorkerPlan& plan, FdRef hand_over,
-                            pid_t init);
+[[noreturn]] void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init);
 
 }  // namespace capbroker::sandbox
 

@@ -38,8 +38,7 @@ int StopItself() {
 bool IsReady(const RunningWorker& worker) {
   pollfd event = {.fd = worker.tether.get(), .events = POLLIN, .revents = 0};
   char byte;
-  return poll(&event, 1, 10000) == 1 &&
-         read(worker.tether.get(), &byte, 1) == 1;
+  return poll(&event, 1, 10000) == 1 && read(worker.tether.get(), &byte, 1) == 1;
 }
 
 // With all that the host offers, and without what ends a worker by itself.
@@ -48,15 +47,14 @@ class WorkerLifetimeTest : public ::testing::TestWithParam<LayerSet> {
   WorkerLifetimeTest() : runner_(GetParam()) {}
   WorkerRunner runner_;
 };
-INSTANTIATE_TEST_SUITE_P(
-    Layers, WorkerLifetimeTest,
-    ::testing::Values(LayerSet(), LayerSet{Layer::kPidNamespace},
-                      LayerSet{Layer::kUserNamespace},
-                      LayerSet{Layer::kUserNamespace, Layer::kPidNamespace}),
-    [](const auto& info) -> std::string {
-      return info.param.empty() ? "AllLayers"
-                                : "Without" + std::to_string(info.index);
-    });
+INSTANTIATE_TEST_SUITE_P(Layers, WorkerLifetimeTest,
+                         ::testing::Values(LayerSet(), LayerSet{Layer::kPidNamespace},
+                                           LayerSet{Layer::kUserNamespace},
+                                           LayerSet{Layer::kUserNamespace, Layer::kPidNamespace}),
+                         [](const auto& info) -> std::string {
+                           return info.param.empty() ? "AllLayers"
+                                                     : "Without" + std::to_string(info.index);
+                         });
 
 // INVARIANT(no-orphans)
 TEST_P(WorkerLifetimeTest, DiesWithItsLifeline) {
@@ -124,11 +122,9 @@ TEST_P(WorkerLifetimeTest, DiesWithItsZygoteEvenWhileTheInitIsStopped) {
     Start start;
     start.lifeline = std::move(workers_lifeline);
     start.descriptors.push_back({std::move(workers_tether), kTether});
-    absl::StatusOr<Started> started =
-        runner.sandbox().Fork(std::move(start), Idle);
+    absl::StatusOr<Started> started = runner.sandbox().Fork(std::move(start), Idle);
     if (!started.ok()) _exit(1);
-    (void)!write(zygotes_note.get(), &started->init_pid,
-                 sizeof started->init_pid);
+    (void)!write(zygotes_note.get(), &started->init_pid, sizeof started->init_pid);
     for (;;) pause();
   }
   workers_lifeline.Reset();
@@ -136,8 +132,7 @@ TEST_P(WorkerLifetimeTest, DiesWithItsZygoteEvenWhileTheInitIsStopped) {
   RunningWorker worker;
   worker.tether = std::move(tether);
   pid_t init = -1;
-  ASSERT_EQ(read(note.get(), &init, sizeof init),
-            static_cast<ssize_t>(sizeof init));
+  ASSERT_EQ(read(note.get(), &init, sizeof init), static_cast<ssize_t>(sizeof init));
   ASSERT_TRUE(IsReady(worker));
   ASSERT_EQ(kill(init, SIGSTOP), 0);
   kill(zygote, SIGKILL);

@@ -17,37 +17,31 @@ namespace capbroker::sandbox {
 namespace {
 
 // Newer than the headers that this may be built with.
-constexpr uint64_t kMfdCloexec = 0x1, kMfdAllowSealing = 0x2,
-                   kMfdNoexecSeal = 0x8;
+constexpr uint64_t kMfdCloexec = 0x1, kMfdAllowSealing = 0x2, kMfdNoexecSeal = 0x8;
 constexpr uint64_t kPrSetVma = 0x53564d41;
 constexpr uint64_t kPrGetMdwe = 66;
 constexpr uint64_t kArchSetFs = 0x1002, kArchGetFs = 0x1003;
-constexpr uint64_t kLargeFile =
-    0100000;  // O_LARGEFILE to the kernel; 0 in the headers
+constexpr uint64_t kLargeFile = 0100000;  // O_LARGEFILE to the kernel; 0 in the headers
 
 // What glibc's pthread_create asks for, no more and no less.
-constexpr uint64_t kPthreadFlags =
-    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND |
-    CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+constexpr uint64_t kPthreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
+                                   CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
+                                   CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 constexpr uint64_t kThreadOnlyFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-constexpr uint64_t kNamespaceFlags =
-    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
 void AddProcessItself(Policy& p, bool executed) {
-  p.Add(On("exit", "exit_group", "restart_syscall")
-            .Always(Allow())
-            .For("every program ends"));
-  p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid",
-           "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid",
-           "getgroups", "capget", "getcwd", "umask")
+  p.Add(On("exit", "exit_group", "restart_syscall").Always(Allow()).For("every program ends"));
+  p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid",
+           "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget", "getcwd", "umask")
             .Always(Allow())
             .For("what a process may know about itself"));
-  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit",
-           "getpriority", "sched_yield", "sched_getaffinity", "sched_getparam",
-           "sched_getscheduler", "sched_getattr", "sched_get_priority_max",
-           "sched_get_priority_min", "sched_rr_get_interval")
+  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "getpriority",
+           "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
+           "sched_getattr", "sched_get_priority_max", "sched_get_priority_min",
+           "sched_rr_get_interval")
             .Always(Allow())
             .For("Abseil and gRPC ask for the number of CPUs and the size of "
                  "memory"));
@@ -57,30 +51,25 @@ void AddProcessItself(Policy& p, bool executed) {
             .Otherwise(Fail(EPERM))
             .For("glibc reads its stack limit; the start lowers the descriptor limit, "
                  "which nobody can raise without a capability"));
-  p.Add(
-      On("getrandom").Always(Allow()).For("hash seeds of Abseil, arc4random"));
+  p.Add(On("getrandom").Always(Allow()).For("hash seeds of Abseil, arc4random"));
   p.Add(On("wait4", "waitid").Always(Allow()).For("finds no child: ECHILD"));
-  p.Add(
-      On("personality")
-          .When({Arg32(0).Is(0xffffffff)}, Allow())
-          .Otherwise(Die())
-          .For("a question is harmless; a change can make memory executable"));
-  p.Add(
-      On("prctl")
-          .When({Arg32(0).IsOneOf({PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE,
-                                   PR_GET_KEEPCAPS, PR_GET_NO_NEW_PRIVS,
-                                   PR_GET_SECCOMP, PR_GET_SECUREBITS,
-                                   PR_GET_PDEATHSIG, PR_GET_TIMERSLACK,
-                                   PR_CAPBSET_READ, kPrGetMdwe, kPrSetVma})},
-                Allow())
-          .When({Arg32(0).Is(PR_SET_DUMPABLE), Arg64(1).Is(0)}, Allow())
-          .When({Arg32(0).Is(PR_SET_NO_NEW_PRIVS), Arg64(1).Is(1)}, Allow())
-          .When({Arg32(0).Is(PR_SET_PDEATHSIG)}, Fail(EPERM))
-          .When({Arg32(0).IsOneOf({PR_SET_SECCOMP, PR_SET_PTRACER, PR_SET_MM})},
-                Die())
-          .Otherwise(Fail(EINVAL))
-          .For("thread names, names of anonymous memory; the death signal "
-               "belongs to the init"));
+  p.Add(On("personality")
+            .When({Arg32(0).Is(0xffffffff)}, Allow())
+            .Otherwise(Die())
+            .For("a question is harmless; a change can make memory executable"));
+  p.Add(On("prctl")
+            .When({Arg32(0).IsOneOf({PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_KEEPCAPS,
+                                     PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_GET_SECUREBITS,
+                                     PR_GET_PDEATHSIG, PR_GET_TIMERSLACK, PR_CAPBSET_READ,
+                                     kPrGetMdwe, kPrSetVma})},
+                  Allow())
+            .When({Arg32(0).Is(PR_SET_DUMPABLE), Arg64(1).Is(0)}, Allow())
+            .When({Arg32(0).Is(PR_SET_NO_NEW_PRIVS), Arg64(1).Is(1)}, Allow())
+            .When({Arg32(0).Is(PR_SET_PDEATHSIG)}, Fail(EPERM))
+            .When({Arg32(0).IsOneOf({PR_SET_SECCOMP, PR_SET_PTRACER, PR_SET_MM})}, Die())
+            .Otherwise(Fail(EINVAL))
+            .For("thread names, names of anonymous memory; the death signal "
+                 "belongs to the init"));
   p.Add(On("arch_prctl")
             .When({Arg32(0).Is(kArchGetFs)}, Allow())
             .When({Arg32(0).Is(kArchSetFs)}, executed ? Allow() : Fail(EINVAL))
@@ -89,9 +78,8 @@ void AddProcessItself(Policy& p, bool executed) {
 }
 
 void AddSignals(Policy& p) {
-  p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending",
-           "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "pause",
-           "signalfd", "signalfd4")
+  p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
+           "rt_sigsuspend", "sigaltstack", "pause", "signalfd", "signalfd4")
             .Always(Allow())
             .For("handlers and masks of the process itself"));
   p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
@@ -107,9 +95,8 @@ void AddThreads(Policy& p) {
   p.Add(On("futex")
             .When({Arg32(1)
                        .Ignoring(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
-                       .IsOneOf({FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE,
-                                 FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP,
-                                 FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET})},
+                       .IsOneOf({FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
+                                 FUTEX_WAKE_OP, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET})},
                   Allow())
             .Otherwise(Fail(ENOSYS))
             .Often()
@@ -124,25 +111,21 @@ void AddThreads(Policy& p) {
             .When({Arg32(0).IsOneOf({0, 8, 16, 32, 64, 128, 256})}, Allow())
             .Otherwise(Fail(EINVAL))
             .For("lock-free libraries; the global kinds disturb every CPU"));
-  p.Add(On("clone3")
-            .Always(Fail(ENOSYS))
-            .For("its flags are in memory: libc falls back to clone"));
+  p.Add(On("clone3").Always(Fail(ENOSYS)).For("its flags are in memory: libc falls back to clone"));
   p.Add(On("fork", "vfork").Always(Fail(EPERM)).For("a worker is one process"));
-  p.Add(On("futex_waitv", "futex_wait", "futex_wake", "futex_requeue",
-           "get_robust_list", "set_mempolicy", "get_mempolicy", "mbind",
-           "migrate_pages", "move_pages", "set_mempolicy_home_node")
+  p.Add(On("futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "get_robust_list",
+           "set_mempolicy", "get_mempolicy", "mbind", "migrate_pages", "move_pages",
+           "set_mempolicy_home_node")
             .Always(Fail(ENOSYS))
             .For("libraries do without"));
-  p.Add(On("sched_setaffinity", "sched_setparam", "sched_setscheduler",
-           "sched_setattr", "setpriority", "ioprio_set", "ioprio_get",
-           "setrlimit", "setpgid", "setsid")
+  p.Add(On("sched_setaffinity", "sched_setparam", "sched_setscheduler", "sched_setattr",
+           "setpriority", "ioprio_set", "ioprio_get", "setrlimit", "setpgid", "setsid")
             .Always(Fail(EPERM))
             .For("how much of the machine it gets is not the worker's to say"));
 }
 
 void AddMemory(Policy& p) {
-  p.Add(On("munmap", "brk", "mremap", "msync", "mlock", "mlock2", "munlock",
-           "munlockall", "mseal")
+  p.Add(On("munmap", "brk", "mremap", "msync", "mlock", "mlock2", "munlock", "munlockall", "mseal")
             .Always(Allow())
             .For("malloc; none of them changes what a page allows"));
   p.Add(On("mprotect")
@@ -177,21 +160,19 @@ void AddMemory(Policy& p) {
             .Otherwise(Fail(EINVAL))
             .Often()
             .For("malloc and thread stacks give pages back"));
-  p.Add(On("mlockall", "remap_file_pages", "pkey_mprotect", "pkey_alloc",
-           "pkey_free", "mincore", "cachestat", "map_shadow_stack",
-           "memfd_secret", "shmget", "shmat", "shmdt", "shmctl", "semget",
-           "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv",
-           "msgctl")
+  p.Add(On("mlockall", "remap_file_pages", "pkey_mprotect", "pkey_alloc", "pkey_free", "mincore",
+           "cachestat", "map_shadow_stack", "memfd_secret", "shmget", "shmat", "shmdt", "shmctl",
+           "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl")
             .Always(Fail(ENOSYS))
             .For("System V objects are named by keys; the others tell about or "
                  "rearrange memory"));
 }
 
 void AddTime(Policy& p) {
-  p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep",
-           "clock_nanosleep", "alarm", "setitimer", "getitimer", "timer_create",
-           "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete",
-           "timerfd_create", "timerfd_settime", "timerfd_gettime")
+  p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
+           "alarm", "setitimer", "getitimer", "timer_create", "timer_settime", "timer_gettime",
+           "timer_getoverrun", "timer_delete", "timerfd_create", "timerfd_settime",
+           "timerfd_gettime")
             .Always(Allow())
             .For("clocks and timers of the process itself"));
   p.Add(On("clock_settime", "settimeofday", "adjtimex", "clock_adjtime")
@@ -200,9 +181,9 @@ void AddTime(Policy& p) {
 }
 
 void AddDescriptors(Policy& p, const WorkerTable& table) {
-  p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv",
-           "pwritev", "lseek", "fstat", "fsync", "fdatasync", "sync_file_range",
-           "fadvise64", "readahead", "close", "dup", "dup2", "dup3")
+  p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
+           "fstat", "fsync", "fdatasync", "sync_file_range", "fadvise64", "readahead", "close",
+           "dup", "dup2", "dup3")
             .Always(Allow())
             .For("what a granted descriptor's access mode allows"));
   p.Add(On("close_range")
@@ -210,13 +191,10 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .Otherwise(Fail(EINVAL))
             .For("libraries that tidy up"));
   // RWF_NOAPPEND writes into the middle of an append-only file.
-  p.Add(On("preadv2", "pwritev2")
-            .Always(Fail(ENOSYS))
-            .For("libc falls back to preadv, pwritev"));
+  p.Add(On("preadv2", "pwritev2").Always(Fail(ENOSYS)).For("libc falls back to preadv, pwritev"));
   p.Add(On("fcntl")
-            .When({Arg32(1).IsOneOf({F_GETFL, F_GETFD, F_SETFD, F_DUPFD,
-                                     F_DUPFD_CLOEXEC, F_GET_SEALS,
-                                     F_GETPIPE_SZ})},
+            .When({Arg32(1).IsOneOf({F_GETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC,
+                                     F_GET_SEALS, F_GETPIPE_SZ})},
                   Allow())
             // INVARIANT(default-deny): the flags of an open file are shared
             // with whoever else holds it, and O_APPEND is a right. gRPC insists
@@ -225,11 +203,9 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
                   AnswerSuccess())
-            .When({Arg32(1).Is(F_ADD_SEALS)},
-                  table.resizes_files ? Allow() : Fail(EPERM))
-            .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW,
-                                     36 /* F_OFD_GETLK */, 37 /* F_OFD_SETLK */,
-                                     38 /* F_OFD_SETLKW */})},
+            .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
+            .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
+                                     37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
                   Fail(ENOLCK))
             .Otherwise(Fail(EPERM))
             .Often()
@@ -241,31 +217,27 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .For("isatty() asks with one; terminals and devices stay out of "
                  "reach"));
   if (table.resizes_files) {
-    p.Add(On("ftruncate", "fallocate")
-              .Always(Allow())
-              .For("Start::resizes_files"));
-    p.Add(
-        On("memfd_create")
-            .When({Arg32(1).Has(kMfdNoexecSeal),
-                   Arg32(1).HasOnly(kMfdCloexec | kMfdAllowSealing |
-                                    kMfdNoexecSeal)},
-                  Allow())
-            .Otherwise(Fail(EACCES))
-            .For("Start::resizes_files; never a file that could be executed"));
+    p.Add(On("ftruncate", "fallocate").Always(Allow()).For("Start::resizes_files"));
+    p.Add(On("memfd_create")
+              .When({Arg32(1).Has(kMfdNoexecSeal),
+                     Arg32(1).HasOnly(kMfdCloexec | kMfdAllowSealing | kMfdNoexecSeal)},
+                    Allow())
+              .Otherwise(Fail(EACCES))
+              .For("Start::resizes_files; never a file that could be executed"));
   } else {
     p.Add(On("ftruncate", "fallocate", "memfd_create")
               .Always(Fail(EPERM))
               .For("access modes do not express truncation, rlimits do not "
                    "count memfds"));
   }
-  p.Add(On("fchmod", "fchown", "fchmodat", "fchmodat2", "fchownat", "utimensat",
-           "futimesat", "fsetxattr", "fremovexattr", "setxattrat",
-           "removexattrat", "file_setattr", "flock", "sync", "syncfs")
+  p.Add(On("fchmod", "fchown", "fchmodat", "fchmodat2", "fchownat", "utimensat", "futimesat",
+           "fsetxattr", "fremovexattr", "setxattrat", "removexattrat", "file_setattr", "flock",
+           "sync", "syncfs")
             .Always(Fail(EPERM))
             .For("a read-only descriptor suffices for these; the file belongs "
                  "to others, too"));
-  p.Add(On("fgetxattr", "flistxattr", "getxattrat", "listxattrat",
-           "file_getattr", "fstatfs", "getdents", "getdents64")
+  p.Add(On("fgetxattr", "flistxattr", "getxattrat", "listxattrat", "file_getattr", "fstatfs",
+           "getdents", "getdents64")
             .Always(Fail(EACCES))
             .For("what is written about a file or listed in a directory was "
                  "not granted"));
@@ -273,18 +245,15 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .Always(Fail(EINVAL))
             .For("callers fall back to read and write; page stealing is where "
                  "its bugs were"));
-  p.Add(On("io_setup", "io_submit", "io_getevents", "io_pgetevents",
-           "io_cancel", "io_destroy")
+  p.Add(On("io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy")
             .Always(Fail(ENOSYS))
             .For("submits operations that no filter sees"));
 }
 
 void AddSockets(Policy& p) {
-  constexpr uint64_t kSendFlags =
-      MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_MORE;
-  constexpr uint64_t kReceiveFlags = MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC |
-                                     MSG_WAITALL | MSG_CMSG_CLOEXEC |
-                                     MSG_WAITFORONE;
+  constexpr uint64_t kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_MORE;
+  constexpr uint64_t kReceiveFlags =
+      MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE;
   // Not MSG_FASTOPEN, which connects, nor MSG_OOB, which AF_UNIX got wrong more
   // than once.
   p.Add(On("sendmsg")
@@ -321,92 +290,79 @@ void AddSockets(Policy& p) {
   p.Add(On("getsockopt")
             // Not SO_PEERPIDFD: a process is not a property of a channel.
             .When({Arg32(1).Is(SOL_SOCKET),
-                   Arg32(2).IsOneOf({SO_TYPE, SO_ERROR, SO_DOMAIN, SO_PROTOCOL,
-                                     SO_ACCEPTCONN, SO_SNDBUF, SO_RCVBUF,
-                                     SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
+                   Arg32(2).IsOneOf({SO_TYPE, SO_ERROR, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN,
+                                     SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
                                      SO_PEERCRED})},
                   Allow())
             .When({Arg32(1).Is(IPPROTO_TCP)}, Allow())
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and, of a TCP socket, for its state"));
-  p.Add(On("setsockopt")
-            .When({Arg32(1).Is(SOL_SOCKET),
-                   Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
-                  Allow())
-            .When({Arg32(1).Is(IPPROTO_TCP),
-                   Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})},
-                  Allow())
-            .Otherwise(Fail(ENOPROTOOPT))
-            .For("deadlines; larger buffers would be the service's memory"));
-  p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept",
-           "accept4")
+  p.Add(
+      On("setsockopt")
+          .When(
+              {Arg32(1).Is(SOL_SOCKET), Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
+              Allow())
+          .When({Arg32(1).Is(IPPROTO_TCP), Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})}, Allow())
+          .Otherwise(Fail(ENOPROTOOPT))
+          .For("deadlines; larger buffers would be the service's memory"));
+  p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
             .Always(Fail(EACCES))
             .For("a socket is granted, never made"));
 }
 
 void AddWaiting(Policy& p) {
-  p.Add(On("poll", "ppoll", "select", "pselect6", "epoll_create",
-           "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
-           "epoll_pwait2", "eventfd", "eventfd2", "pipe")
+  p.Add(On("poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl",
+           "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "pipe")
             .Always(Allow())
             .For("lanes, gRPC's core; none of them has a name"));
-  p.Add(
-      On("pipe2")
-          // Not O_NOTIFICATION_PIPE.
-          .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK | O_DIRECT)}, Allow())
-          .Otherwise(Fail(EINVAL))
-          .For("event loops that wake themselves"));
+  p.Add(On("pipe2")
+            // Not O_NOTIFICATION_PIPE.
+            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK | O_DIRECT)}, Allow())
+            .Otherwise(Fail(EINVAL))
+            .For("event loops that wake themselves"));
 }
 
 void AddNamesRefused(Policy& p) {
-  p.Add(On("creat", "access", "faccessat", "faccessat2", "stat", "lstat",
-           "readlink", "readlinkat", "chdir", "fchdir", "mkdir", "mkdirat",
-           "mknod", "mknodat", "rmdir", "unlink", "unlinkat", "rename",
-           "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat",
-           "truncate", "chmod", "chown", "lchown", "utime", "utimes", "statfs",
-           "setxattr", "lsetxattr", "getxattr", "lgetxattr", "listxattr",
-           "llistxattr", "removexattr", "lremovexattr", "inotify_init",
-           "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "mq_open",
+  p.Add(On("creat", "access", "faccessat", "faccessat2", "stat", "lstat", "readlink", "readlinkat",
+           "chdir", "fchdir", "mkdir", "mkdirat", "mknod", "mknodat", "rmdir", "unlink", "unlinkat",
+           "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "truncate",
+           "chmod", "chown", "lchown", "utime", "utimes", "statfs", "setxattr", "lsetxattr",
+           "getxattr", "lgetxattr", "listxattr", "llistxattr", "removexattr", "lremovexattr",
+           "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "mq_open",
            "mq_unlink", "execve")
             .Always(Fail(EACCES))
             .For("paths: libraries look for files that may be missing"));
   p.Add(On("openat2", "statx", "statmount", "listmount", "listns", "pidfd_open",
-           "landlock_create_ruleset", "landlock_add_rule",
-           "landlock_restrict_self", "lsm_get_self_attr", "lsm_set_self_attr",
-           "lsm_list_modules", "mq_timedsend", "mq_timedreceive", "mq_notify",
-           "mq_getsetattr", "ustat", "sysfs", "_sysctl", "uselib")
+           "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+           "lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules", "mq_timedsend",
+           "mq_timedreceive", "mq_notify", "mq_getsetattr", "ustat", "sysfs", "_sysctl", "uselib")
             .Always(Fail(ENOSYS))
             .For("as on an older kernel: callers fall back"));
   p.Add(On("syslog").Always(Fail(EPERM)).For("tells about the machine"));
 }
 
 void AddDangers(Policy& p) {
-  p.Add(On("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
-           "process_mrelease", "pidfd_getfd", "kcmp")
+  p.Add(On("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease",
+           "pidfd_getfd", "kcmp")
             .Always(Die())
             .For("reaches into other processes"));
-  p.Add(On("unshare", "setns", "mount", "umount2", "move_mount", "fsopen",
-           "fsconfig", "fsmount", "fspick", "open_tree", "open_tree_attr",
-           "mount_setattr", "pivot_root", "chroot", "name_to_handle_at",
-           "open_by_handle_at", "fanotify_init", "fanotify_mark", "sethostname",
-           "setdomainname")
+  p.Add(On("unshare", "setns", "mount", "umount2", "move_mount", "fsopen", "fsconfig", "fsmount",
+           "fspick", "open_tree", "open_tree_attr", "mount_setattr", "pivot_root", "chroot",
+           "name_to_handle_at", "open_by_handle_at", "fanotify_init", "fanotify_mark",
+           "sethostname", "setdomainname")
             .Always(Die())
             .For("rebuilds the walls"));
-  p.Add(On("setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid",
-           "setfsuid", "setfsgid", "setgroups", "capset", "add_key",
-           "request_key", "keyctl")
+  p.Add(On("setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid",
+           "setfsgid", "setgroups", "capset", "add_key", "request_key", "keyctl")
             .Always(Die())
             .For("changes who the process is"));
-  p.Add(On("io_uring_setup", "io_uring_enter", "io_uring_register",
-           "userfaultfd", "bpf", "perf_event_open", "iopl", "ioperm",
-           "modify_ldt", "init_module", "finit_module", "delete_module",
-           "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
-           "acct", "quotactl", "quotactl_fd", "vhangup", "nfsservctl",
-           "lookup_dcookie")
+  p.Add(On("io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd", "bpf",
+           "perf_event_open", "iopl", "ioperm", "modify_ldt", "init_module", "finit_module",
+           "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff", "acct",
+           "quotactl", "quotactl_fd", "vhangup", "nfsservctl", "lookup_dcookie")
             .Always(Die())
             .For("the kernel's widest doors; nobody tries them innocently"));
-  p.Add(On("seccomp").Always(Die()).For(
-      "another listener could answer for the init"));
+  p.Add(On("seccomp").Always(Die()).For("another listener could answer for the init"));
 }
 
 void AddForked(Policy& p, const WorkerTable& table) {
@@ -421,12 +377,9 @@ void AddForked(Policy& p, const WorkerTable& table) {
             .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
             .Otherwise(Die())
             .For("pthread_create"));
-  p.Add(On("open", "openat", "execveat")
-            .Always(Fail(EACCES))
-            .For("paths, as above"));
+  p.Add(On("open", "openat", "execveat").Always(Fail(EACCES)).For("paths, as above"));
   p.Add(On("newfstatat")
-            .When({Arg32(3).Is(AT_EMPTY_PATH)},
-                  table.has_own_root ? Allow() : SignalCaller())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : SignalCaller())
             .Otherwise(Fail(EACCES))
             .For("fstat() of the C library; a path leads to the empty root"));
 }
@@ -440,13 +393,13 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
             .Otherwise(Fail(EPERM))
             .Often()
             .For("the loader maps code, read-only and from files"));
-  p.Add(On("clone")
-            .When({Arg32(0).Has(kThreadOnlyFlags),
-                   Arg32(0).HasOnly(kPthreadFlags | CLONE_DETACHED)},
-                  Allow())
-            .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
-            .Otherwise(Die())
-            .For("threads of any C library, or of none"));
+  p.Add(
+      On("clone")
+          .When({Arg32(0).Has(kThreadOnlyFlags), Arg32(0).HasOnly(kPthreadFlags | CLONE_DETACHED)},
+                Allow())
+          .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
+          .Otherwise(Die())
+          .For("threads of any C library, or of none"));
   constexpr uint64_t kReadFlags =
       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | kLargeFile;
   p.Add(On("openat")
@@ -465,8 +418,7 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
   // The descriptor is closed by the exec and its number is above every later
   // one. The path is "" at an address of the image that the exec replaces.
   p.Add(On("execveat")
-            .When({Arg32(0).Is(Parameter::kProgramDescriptor),
-                   Arg64(1).Is(Parameter::kProgramPath),
+            .When({Arg32(0).Is(Parameter::kProgramDescriptor), Arg64(1).Is(Parameter::kProgramPath),
                    Arg32(4).Is(AT_EMPTY_PATH)},
                   Allow())
             .Otherwise(Fail(EACCES))

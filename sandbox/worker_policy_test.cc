@@ -33,16 +33,14 @@ constexpr uint64_t kPath = 0x555500001000;
 class Table {
  public:
   explicit Table(WorkerTable table) {
-    const absl::StatusOr<CompiledFilter> filter = CompileFilter(
-        WorkerPolicy(table), DieAction::kNotifyListener, Architecture::kX86_64);
+    const absl::StatusOr<CompiledFilter> filter =
+        CompileFilter(WorkerPolicy(table), DieAction::kNotifyListener, Architecture::kX86_64);
     EXPECT_OK(filter);
     if (filter.ok()) program_ = filter->Bind({0, kPid, kProgram, kPath});
   }
 
-  std::string operator()(const char* name,
-                         std::vector<uint64_t> arguments = {}) const {
-    const int number =
-        SystemCallNumber(name, Architecture::kX86_64).value_or(-1);
+  std::string operator()(const char* name, std::vector<uint64_t> arguments = {}) const {
+    const int number = SystemCallNumber(name, Architecture::kX86_64).value_or(-1);
     EXPECT_GE(number, 0) << name;
     return Fate(number, arguments);
   }
@@ -74,8 +72,7 @@ const Table& Forked() {
   return *table;
 }
 const Table& Executed() {
-  static const Table* const table =
-      new Table({.kind = WorkerTable::Kind::kExecuted});
+  static const Table* const table = new Table({.kind = WorkerTable::Kind::kExecuted});
   return *table;
 }
 
@@ -83,8 +80,7 @@ class EveryTable : public ::testing::TestWithParam<const Table& (*)()> {
  protected:
   const Table& table_ = GetParam()();
 };
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryTable,
-                         ::testing::Values(&Forked, &Executed));
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryTable, ::testing::Values(&Forked, &Executed));
 
 TEST_P(EveryTable, KillsWhatNobodyTriesInnocently) {
   for (const char* name : {"ptrace",
@@ -133,32 +129,28 @@ TEST_P(EveryTable, KillsWhatNobodyTriesInnocently) {
 TEST_P(EveryTable, FailsSoftlyWhereLibrariesProbe) {
   const std::string eacces = Errno(EACCES);
   for (const char* name :
-       {"creat",    "access",        "faccessat", "stat",       "lstat",
-        "readlink", "mkdir",         "unlink",    "rename",     "link",
-        "symlink",  "chmod",         "chown",     "truncate",   "statfs",
-        "chdir",    "inotify_init1", "socket",    "socketpair", "connect",
-        "bind",     "listen",        "accept4",   "execve",     "getdents64"}) {
+       {"creat",  "access",  "faccessat",     "stat",      "lstat",      "readlink", "mkdir",
+        "unlink", "rename",  "link",          "symlink",   "chmod",      "chown",    "truncate",
+        "statfs", "chdir",   "inotify_init1", "socket",    "socketpair", "connect",  "bind",
+        "listen", "accept4", "execve",        "getdents64"}) {
     EXPECT_EQ(table_(name), eacces) << name;
   }
-  for (const char* name :
-       {"clone3", "statx", "openat2", "preadv2", "pwritev2", "pidfd_open",
-        "io_setup", "shmget", "landlock_create_ruleset", "memfd_secret"}) {
+  for (const char* name : {"clone3", "statx", "openat2", "preadv2", "pwritev2", "pidfd_open",
+                           "io_setup", "shmget", "landlock_create_ruleset", "memfd_secret"}) {
     EXPECT_EQ(table_(name), Errno(ENOSYS)) << name;
   }
 }
 
 TEST_P(EveryTable, KeepsTheRightsOfDescriptors) {
   const std::string eperm = Errno(EPERM);
-  for (const char* name :
-       {"fchmod", "fchown", "utimensat", "fsetxattr", "fchmodat2", "flock",
-        "ftruncate", "fallocate", "memfd_create"}) {
+  for (const char* name : {"fchmod", "fchown", "utimensat", "fsetxattr", "fchmodat2", "flock",
+                           "ftruncate", "fallocate", "memfd_create"}) {
     EXPECT_EQ(table_(name), eperm) << name;
   }
   // O_RDWR | O_NONBLOCK is what gRPC says; it is answered and not done.
   EXPECT_EQ(table_("fcntl", {5, F_SETFL, O_RDWR | O_NONBLOCK}), "0");
   EXPECT_EQ(table_("fcntl", {5, F_SETFL, O_RDWR}), eperm);
-  EXPECT_EQ(table_("fcntl", {5, F_SETFL, O_RDWR | O_NONBLOCK | O_APPEND}),
-            eperm);
+  EXPECT_EQ(table_("fcntl", {5, F_SETFL, O_RDWR | O_NONBLOCK | O_APPEND}), eperm);
   EXPECT_EQ(table_("fcntl", {5, F_SETFL, O_ASYNC | O_NONBLOCK}), eperm);
   EXPECT_EQ(table_("fcntl", {5, F_SETOWN, kPid}), eperm);
   EXPECT_EQ(table_("fcntl", {5, F_ADD_SEALS, 1}), eperm);
@@ -171,23 +163,18 @@ TEST_P(EveryTable, KeepsTheRightsOfDescriptors) {
 TEST_P(EveryTable, LetsNoSocketChooseItsPeer) {
   EXPECT_EQ(table_("sendto", {5, 0, 0, MSG_NOSIGNAL, 0, 0}), "allow");
   EXPECT_EQ(table_("sendto", {5, 0, 0, 0, 0x7fff00001000, 16}), Errno(EACCES));
-  EXPECT_EQ(table_("sendto", {5, 0, 0, 0, uint64_t{1} << 32, 16}),
-            Errno(EACCES));
+  EXPECT_EQ(table_("sendto", {5, 0, 0, 0, uint64_t{1} << 32, 16}), Errno(EACCES));
   EXPECT_EQ(table_("sendto", {5, 0, 0, MSG_FASTOPEN, 0, 0}), Errno(EACCES));
   EXPECT_EQ(table_("sendmsg", {5, 0, MSG_NOSIGNAL | MSG_DONTWAIT}), "allow");
   EXPECT_EQ(table_("sendmsg", {5, 0, MSG_FASTOPEN}), Errno(EINVAL));
   EXPECT_EQ(table_("sendmsg", {5, 0, MSG_OOB}), Errno(EINVAL));
   EXPECT_EQ(table_("sendmmsg", {5, 0, 1, MSG_FASTOPEN}), Errno(EINVAL));
-  EXPECT_EQ(table_("recvmsg", {5, 0, MSG_CMSG_CLOEXEC | MSG_DONTWAIT}),
-            "allow");
+  EXPECT_EQ(table_("recvmsg", {5, 0, MSG_CMSG_CLOEXEC | MSG_DONTWAIT}), "allow");
   EXPECT_EQ(table_("recvmsg", {5, 0, MSG_OOB}), Errno(EINVAL));
   EXPECT_EQ(table_("recvfrom", {5, 0, 0, MSG_OOB}), Errno(EINVAL));
-  EXPECT_EQ(table_("setsockopt", {5, SOL_SOCKET, SO_SNDBUF}),
-            Errno(ENOPROTOOPT));
-  EXPECT_EQ(table_("setsockopt", {5, SOL_SOCKET, SO_ATTACH_FILTER}),
-            Errno(ENOPROTOOPT));
-  EXPECT_EQ(table_("getsockopt", {5, SOL_SOCKET, 77 /* SO_PEERPIDFD */}),
-            Errno(ENOPROTOOPT));
+  EXPECT_EQ(table_("setsockopt", {5, SOL_SOCKET, SO_SNDBUF}), Errno(ENOPROTOOPT));
+  EXPECT_EQ(table_("setsockopt", {5, SOL_SOCKET, SO_ATTACH_FILTER}), Errno(ENOPROTOOPT));
+  EXPECT_EQ(table_("getsockopt", {5, SOL_SOCKET, 77 /* SO_PEERPIDFD */}), Errno(ENOPROTOOPT));
 }
 
 TEST_P(EveryTable, AllowsThreadsButNoProcessesAndNoNamespaces) {
@@ -234,19 +221,13 @@ TEST_P(EveryTable, NarrowsPrctlToHarmlessOptions) {
 TEST_P(EveryTable, NeverTurnsWritableMemoryIntoCode) {
   constexpr uint64_t kAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
   const std::string eperm = Errno(EPERM);
-  EXPECT_EQ(table_("mmap", {0, 4096, PROT_READ | PROT_WRITE, kAnonymous}),
-            "allow");
-  EXPECT_EQ(
-      table_("mmap", {0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, kAnonymous}),
-      eperm);
+  EXPECT_EQ(table_("mmap", {0, 4096, PROT_READ | PROT_WRITE, kAnonymous}), "allow");
+  EXPECT_EQ(table_("mmap", {0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, kAnonymous}), eperm);
   EXPECT_EQ(table_("mmap", {0, 4096, PROT_EXEC, kAnonymous}), eperm);
-  EXPECT_EQ(table_("mmap", {0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED}),
-            eperm);
+  EXPECT_EQ(table_("mmap", {0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED}), eperm);
   EXPECT_EQ(table_("mprotect", {0, 4096, PROT_READ}), "allow");
-  EXPECT_EQ(table_("mprotect", {0, 4096, PROT_READ | PROT_EXEC}),
-            Errno(EACCES));
-  EXPECT_EQ(table_("mprotect", {0, 4096, PROT_EXEC | uint64_t{1} << 40}),
-            Errno(EACCES));
+  EXPECT_EQ(table_("mprotect", {0, 4096, PROT_READ | PROT_EXEC}), Errno(EACCES));
+  EXPECT_EQ(table_("mprotect", {0, 4096, PROT_EXEC | uint64_t{1} << 40}), Errno(EACCES));
   EXPECT_EQ(table_("pkey_mprotect", {0, 4096, PROT_EXEC}), Errno(ENOSYS));
 }
 
@@ -262,12 +243,10 @@ TEST_P(EveryTable, KillsEveryNumberThatItDoesNotState) {
 }
 
 TEST(ForkedTable, MapsNoCodeAndOpensNothing) {
-  EXPECT_EQ(Forked()("mmap", {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 5}),
-            Errno(EPERM));
+  EXPECT_EQ(Forked()("mmap", {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 5}), Errno(EPERM));
   EXPECT_EQ(Forked()("open", {0, O_RDONLY}), Errno(EACCES));
   EXPECT_EQ(Forked()("openat", {0, 0, O_RDONLY}), Errno(EACCES));
-  EXPECT_EQ(Forked()("execveat", {kProgram, kPath, 0, 0, AT_EMPTY_PATH}),
-            Errno(EACCES));
+  EXPECT_EQ(Forked()("execveat", {kProgram, kPath, 0, 0, AT_EMPTY_PATH}), Errno(EACCES));
   EXPECT_EQ(Forked()("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "allow");
   EXPECT_EQ(Forked()("newfstatat", {5, 0, 0, 0}), Errno(EACCES));
   EXPECT_EQ(Forked()("arch_prctl", {0x1002}), Errno(EINVAL));
@@ -286,19 +265,14 @@ TEST(ExecutedTable, LetsTheLoaderReadAndMapCode) {
   EXPECT_EQ(Executed()("openat", {0, 0, O_RDONLY | O_CREAT}), Errno(EACCES));
   EXPECT_EQ(Executed()("openat", {0, 0, O_TMPFILE | O_RDWR}), Errno(EACCES));
   EXPECT_EQ(Executed()("openat", {0, 0, O_PATH}), Errno(EACCES));
-  EXPECT_EQ(
-      Executed()("mmap", {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 5}),
-      "allow");
+  EXPECT_EQ(Executed()("mmap", {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 5}), "allow");
   EXPECT_EQ(Executed()("arch_prctl", {0x1002}), "allow");
 }
 
 TEST(ExecutedTable, ExecutesItsProgramAndNothingElse) {
-  EXPECT_EQ(Executed()("execveat", {kProgram, kPath, 1, 2, AT_EMPTY_PATH}),
-            "allow");
-  EXPECT_EQ(Executed()("execveat", {kProgram + 1, kPath, 1, 2, AT_EMPTY_PATH}),
-            Errno(EACCES));
-  EXPECT_EQ(Executed()("execveat", {kProgram, kPath + 1, 1, 2, AT_EMPTY_PATH}),
-            Errno(EACCES));
+  EXPECT_EQ(Executed()("execveat", {kProgram, kPath, 1, 2, AT_EMPTY_PATH}), "allow");
+  EXPECT_EQ(Executed()("execveat", {kProgram + 1, kPath, 1, 2, AT_EMPTY_PATH}), Errno(EACCES));
+  EXPECT_EQ(Executed()("execveat", {kProgram, kPath + 1, 1, 2, AT_EMPTY_PATH}), Errno(EACCES));
   EXPECT_EQ(Executed()("execveat", {kProgram, kPath, 1, 2, 0}), Errno(EACCES));
   EXPECT_EQ(Executed()("execve", {kPath}), Errno(EACCES));
 }
@@ -308,21 +282,16 @@ TEST(ResizingTable, MakesFilesThatCanNeverBeExecuted) {
   constexpr uint64_t kNoExec = 8;
   EXPECT_EQ(table("memfd_create", {0, kNoExec | 3}), "allow");
   EXPECT_EQ(table("memfd_create", {0, 3}), Errno(EACCES));
-  EXPECT_EQ(table("memfd_create", {0, kNoExec | 0x10 /* MFD_EXEC */}),
-            Errno(EACCES));
-  EXPECT_EQ(table("memfd_create", {0, kNoExec | 4 /* MFD_HUGETLB */}),
-            Errno(EACCES));
+  EXPECT_EQ(table("memfd_create", {0, kNoExec | 0x10 /* MFD_EXEC */}), Errno(EACCES));
+  EXPECT_EQ(table("memfd_create", {0, kNoExec | 4 /* MFD_HUGETLB */}), Errno(EACCES));
   EXPECT_EQ(table("ftruncate"), "allow");
   EXPECT_EQ(table("fcntl", {5, F_ADD_SEALS, 1}), "allow");
 }
 
 TEST(WorkerPolicyTest, FitsTheKernelOnEveryArchitecture) {
-  for (const auto kind :
-       {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
-    for (const auto architecture :
-         {Architecture::kX86_64, Architecture::kAArch64}) {
-      EXPECT_OK(CompileFilter(WorkerPolicy({.kind = kind}),
-                              DieAction::kKillProcess, architecture));
+  for (const auto kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    for (const auto architecture : {Architecture::kX86_64, Architecture::kAArch64}) {
+      EXPECT_OK(CompileFilter(WorkerPolicy({.kind = kind}), DieAction::kKillProcess, architecture));
     }
   }
   EXPECT_LT(Forked().size(), 600u);

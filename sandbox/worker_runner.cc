@@ -26,8 +26,7 @@ T ValueOrDie(absl::StatusOr<T> value) {
 
 bool WaitReadable(FdRef fd, absl::Duration limit) {
   pollfd event = {.fd = fd.get(), .events = POLLIN, .revents = 0};
-  return poll(&event, 1, static_cast<int>(absl::ToInt64Milliseconds(limit))) ==
-         1;
+  return poll(&event, 1, static_cast<int>(absl::ToInt64Milliseconds(limit))) == 1;
 }
 
 // Gives the worker its tether, the init its two sockets; the rest of each pair
@@ -59,14 +58,12 @@ std::optional<Report> RunningWorker::Next(absl::Duration limit) {
   char packet[sizeof(Report) + 1];
   const ssize_t size = recv(reports.get(), packet, sizeof packet, 0);
   if (size <= 0) return std::nullopt;
-  return ValueOrDie(
-      ParseReport(absl::string_view(packet, static_cast<size_t>(size))));
+  return ValueOrDie(ParseReport(absl::string_view(packet, static_cast<size_t>(size))));
 }
 
 bool RunningWorker::IsGone(absl::Duration limit) {
   char byte;
-  return WaitReadable(tether, limit) &&
-         recv(tether.get(), &byte, 1, MSG_DONTWAIT) <= 0;
+  return WaitReadable(tether, limit) && recv(tether.get(), &byte, 1, MSG_DONTWAIT) <= 0;
 }
 
 std::string Story::violated_call() const {
@@ -76,8 +73,7 @@ std::string Story::violated_call() const {
 WorkerRunner::WorkerRunner(LayerSet off, LayerSet required)
     : sandbox_(ValueOrDie(WorkerSandbox::Prepare(required, off))) {}
 
-RunningWorker WorkerRunner::Start(absl::FunctionRef<int()> entry,
-                                  sandbox::Start start) {
+RunningWorker WorkerRunner::Start(absl::FunctionRef<int()> entry, sandbox::Start start) {
   RunningWorker worker = Tie(start);
   worker.started = ValueOrDie(sandbox_.Fork(std::move(start), entry));
   return worker;
@@ -91,9 +87,8 @@ RunningWorker WorkerRunner::StartProgram(const std::string& path,
   UniqueFd program(open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!program.valid()) std::abort();
   arguments.insert(arguments.begin(), path);
-  worker.started = ValueOrDie(
-      sandbox_.Execute(std::move(start), std::move(program),
-                       std::move(arguments), std::move(environment)));
+  worker.started = ValueOrDie(sandbox_.Execute(std::move(start), std::move(program),
+                                               std::move(arguments), std::move(environment)));
   return worker;
 }
 
@@ -101,19 +96,16 @@ Story WorkerRunner::Run(absl::FunctionRef<int()> entry, sandbox::Start start) {
   return Collect(Start(entry, std::move(start)));
 }
 
-Story WorkerRunner::RunProgram(const std::string& path,
-                               std::vector<std::string> arguments,
-                               std::vector<std::string> environment,
-                               sandbox::Start start) {
-  return Collect(StartProgram(path, std::move(arguments),
-                              std::move(environment), std::move(start)));
+Story WorkerRunner::RunProgram(const std::string& path, std::vector<std::string> arguments,
+                               std::vector<std::string> environment, sandbox::Start start) {
+  return Collect(
+      StartProgram(path, std::move(arguments), std::move(environment), std::move(start)));
 }
 
 Story Collect(RunningWorker worker, absl::Duration limit) {
   Story story;
   const absl::Time deadline = absl::Now() + limit;
-  while (const std::optional<Report> report =
-             worker.Next(deadline - absl::Now())) {
+  while (const std::optional<Report> report = worker.Next(deadline - absl::Now())) {
     absl::StrAppend(&story.text, DescribeReport(*report), "\n");
     switch (report->kind) {
       case Report::Kind::kStartFailed:

@@ -53,9 +53,7 @@ struct Story {
   // "ptrace"; empty if the table was not violated.
   std::string violated_call() const;
   // -1 if it did not exit by itself.
-  int exit_code() const {
-    return exited && exited->signal == 0 ? exited->exit_code : -1;
-  }
+  int exit_code() const { return exited && exited->signal == 0 ? exited->exit_code : -1; }
   int signal() const { return exited ? exited->signal : -1; }
 };
 
@@ -66,16 +64,12 @@ class WorkerRunner {
 
   WorkerSandbox& sandbox() { return sandbox_; }
 
-  RunningWorker Start(absl::FunctionRef<int()> entry,
-                      sandbox::Start start = {});
-  RunningWorker StartProgram(const std::string& path,
-                             std::vector<std::string> arguments,
-                             std::vector<std::string> environment = {},
-                             sandbox::Start start = {});
+  RunningWorker Start(absl::FunctionRef<int()> entry, sandbox::Start start = {});
+  RunningWorker StartProgram(const std::string& path, std::vector<std::string> arguments,
+                             std::vector<std::string> environment = {}, sandbox::Start start = {});
   Story Run(absl::FunctionRef<int()> entry, sandbox::Start start = {});
   Story RunProgram(const std::string& path, std::vector<std::string> arguments,
-                   std::vector<std::string> environment = {},
-                   sandbox::Start start = {});
+                   std::vector<std::string> environment = {}, sandbox::Start start = {});
 
  private:
   WorkerSandbox sandbox_;

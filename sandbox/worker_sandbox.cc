@@ -38,31 +38,27 @@ constexpr LayerSet kNamespacesBesidesUser = {
 
 absl::Status ToStatus(StepResult result) {
   if (result.ok()) return absl::OkStatus();
-  return ErrnoToStatus(
-      result.error_number,
-      absl::StrCat("prepare worker: ", StepName(result.failed)));
+  return ErrnoToStatus(result.error_number,
+                       absl::StrCat("prepare worker: ", StepName(result.failed)));
 }
 
 // What is left of the offered layers without those in `off`, some of which
 // others stand on.
 LayerSet LayersWithout(const HostFacts& host, LayerSet off) {
   LayerSet left = host.offered.Without(off);
-  if (!left.Has(Layer::kSystemCallTable))
-    left = left.Without(Layer::kViolationReports);
+  if (!left.Has(Layer::kSystemCallTable)) left = left.Without(Layer::kViolationReports);
   if (!left.Has(Layer::kUserNamespace) && !HasCapability(CAP_SYS_ADMIN)) {
     left = left.Without(kNamespacesBesidesUser);
   }
-  const bool drops_groups =
-      left.Has(Layer::kUnprivilegedUid) ||
-      (!left.Has(Layer::kUserNamespace) && HasCapability(CAP_SETGID));
+  const bool drops_groups = left.Has(Layer::kUnprivilegedUid) ||
+                            (!left.Has(Layer::kUserNamespace) && HasCapability(CAP_SETGID));
   if (!drops_groups && !HasNoSupplementaryGroups()) {
     left = left.Without(Layer::kNoSupplementaryGroups);
   }
   return left;
 }
 
-absl::Status CheckRequired(const HostFacts& host, LayerSet in_force,
-                           LayerSet required) {
+absl::Status CheckRequired(const HostFacts& host, LayerSet in_force, LayerSet required) {
   const LayerSet missing = required.Without(in_force);
   if (missing.empty()) return absl::OkStatus();
   std::string message = "prepare workers: this host lacks required layers:";
@@ -71,8 +67,7 @@ absl::Status CheckRequired(const HostFacts& host, LayerSet in_force,
     if (!missing.Has(layer)) continue;
     const auto why = host.forbidden.find(layer);
     absl::StrAppend(&message, " [", LayerName(layer), ": ",
-                    why == host.forbidden.end() ? "switched off" : why->second,
-                    "]");
+                    why == host.forbidden.end() ? "switched off" : why->second, "]");
   }
   return absl::FailedPreconditionError(message);
 }
@@ -97,71 +92,61 @@ struct WorkerSandbox::State {
   std::vector<ProgramPlace> program_places;
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
-  std::map<std::pair<WorkerTable::Kind, bool>, CompiledFilter>
-      worker_tables;  // made at first use
+  std::map<std::pair<WorkerTable::Kind, bool>, CompiledFilter> worker_tables;  // made at first use
   uint32_t next_id = 0;
 
-  absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind,
-                                              bool resizes_files);
+  absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, bool resizes_files);
   absl::Status CheckMayStart() const;
   // Everything of a plan but what runs.
-  absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind,
-                                FdRef ruleset);
-  absl::StatusOr<std::vector<Placement>> Placements(const Start& start,
-                                                    bool close_on_exec) const;
+  absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
+  absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
   absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program) const;
 };
 
-absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(
-    WorkerTable::Kind kind, bool resizes_files) {
+absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::Kind kind,
+                                                                  bool resizes_files) {
   const auto key = std::make_pair(kind, resizes_files);
   const auto found = worker_tables.find(key);
   if (found != worker_tables.end()) return &found->second;
-  const DieAction die = in_force.Has(Layer::kViolationReports)
-                            ? DieAction::kNotifyListener
-                            : DieAction::kKillProcess;
+  const DieAction die =
+      in_force.Has(Layer::kViolationReports) ? DieAction::kNotifyListener : DieAction::kKillProcess;
   CB_ASSIGN_OR_RETURN(
       CompiledFilter table,
-      CompileFilter(
-          WorkerPolicy({.kind = kind,
-                        .resizes_files = resizes_files,
-                        .has_own_root = in_force.Has(Layer::kMountNamespace)}),
-          die));
+      CompileFilter(WorkerPolicy({.kind = kind,
+                                  .resizes_files = resizes_files,
+                                  .has_own_root = in_force.Has(Layer::kMountNamespace)}),
+                    die));
   return &worker_tables.emplace(key, std::move(table)).first->second;
 }
 
 absl::Status WorkerSandbox::State::CheckMayStart() const {
   if (getpid() != owner) {
-    return absl::FailedPreconditionError(
-        "start worker: prepared in another process");
+    return absl::FailedPreconditionError("start worker: prepared in another process");
   }
   return CheckSingleThreaded();
 }
 
-absl::StatusOr<std::vector<Placement>> WorkerSandbox::State::Placements(
-    const Start& start, bool close_on_exec) const {
+absl::StatusOr<std::vector<Placement>> WorkerSandbox::State::Placements(const Start& start,
+                                                                        bool close_on_exec) const {
   std::vector<Placement> placements;
   std::set<int> taken;
   for (const PlacedFd& placed : start.descriptors) {
     if (placed.number < 0 || placed.number >= kGrantedPlaces ||
         !taken.insert(placed.number).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("start worker: descriptor number ", placed.number,
-                       " twice or not below ", kGrantedPlaces));
+      return absl::InvalidArgumentError(absl::StrCat("start worker: descriptor number ",
+                                                     placed.number, " twice or not below ",
+                                                     kGrantedPlaces));
     }
     CB_RETURN_IF_ERROR(CheckGrantable(placed.descriptor));
-    placements.push_back(
-        {placed.descriptor.get(), placed.number, close_on_exec});
+    placements.push_back({placed.descriptor.get(), placed.number, close_on_exec});
   }
   for (int standard = 0; standard <= 2; ++standard) {
-    if (taken.insert(standard).second)
-      placements.push_back({null.get(), standard, close_on_exec});
+    if (taken.insert(standard).second) placements.push_back({null.get(), standard, close_on_exec});
   }
   return placements;
 }
 
-absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start,
-                                                    WorkerTable::Kind kind,
+absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTable::Kind kind,
                                                     FdRef ruleset) {
   InitPlan plan;
   plan.confinement.layers = in_force;
@@ -181,14 +166,12 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start,
   worker.layers = in_force;
   worker.ruleset = ruleset;
   CB_ASSIGN_OR_RETURN(worker.table, Table(kind, start.resizes_files));
-  CB_ASSIGN_OR_RETURN(worker.descriptors,
-                      Placements(start, /*close_on_exec=*/forked));
+  CB_ASSIGN_OR_RETURN(worker.descriptors, Placements(start, /*close_on_exec=*/forked));
   const Bounds& bounds = start.bounds;
   // Room for what is placed, and below the hard limit that a start cannot
   // exceed.
   rlimit present;
-  if (getrlimit(RLIMIT_NOFILE, &present) != 0)
-    return ErrnoToStatus(errno, "start worker: limits");
+  if (getrlimit(RLIMIT_NOFILE, &present) != 0) return ErrnoToStatus(errno, "start worker: limits");
   uint64_t descriptors = DescriptorBound(bounds);
   for (const Placement& placement : worker.descriptors) {
     descriptors = std::max(descriptors, static_cast<uint64_t>(placement.to) + 8);
@@ -204,8 +187,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start,
   return plan;
 }
 
-absl::StatusOr<UniqueFd> WorkerSandbox::State::ProgramRuleset(
-    FdRef program) const {
+absl::StatusOr<UniqueFd> WorkerSandbox::State::ProgramRuleset(FdRef program) const {
   UniqueFd ruleset;
   CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(ruleset)));
   CB_RETURN_IF_ERROR(ToStatus(AllowExecute(ruleset, program)));
@@ -218,12 +200,10 @@ absl::StatusOr<UniqueFd> WorkerSandbox::State::ProgramRuleset(
   return ruleset;
 }
 
-absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required,
-                                                     LayerSet off) {
+absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet off) {
   if (!off.And(kAlwaysInForce).empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("prepare workers: cannot be switched off: ",
-                     off.And(kAlwaysInForce).ToString()));
+    return absl::InvalidArgumentError(absl::StrCat("prepare workers: cannot be switched off: ",
+                                                   off.And(kAlwaysInForce).ToString()));
   }
   CB_RETURN_IF_ERROR(CheckSingleThreaded());  // INVARIANT(fork-before-threads)
   auto state = std::make_unique<State>();
@@ -234,29 +214,24 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required,
 
   CB_ASSIGN_OR_RETURN(state->self, PidFd::Open(getpid()));
   state->null.Reset(open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!state->null.valid())
-    return ErrnoToStatus(errno, "prepare workers: open /dev/null");
+  if (!state->null.valid()) return ErrnoToStatus(errno, "prepare workers: open /dev/null");
   state->statm.Reset(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
-  if (!state->statm.valid())
-    return ErrnoToStatus(errno, "prepare workers: open statm");
+  if (!state->statm.valid()) return ErrnoToStatus(errno, "prepare workers: open statm");
   if (state->in_force.Has(Layer::kLandlock)) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(state->deny_all)));
   }
   state->program_places = ProgramPlaces();
   state->loaders = Loaders();
-  CB_ASSIGN_OR_RETURN(state->init_table,
-                      CompileFilter(InitPolicy(), DieAction::kKillProcess));
+  CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
   CB_RETURN_IF_ERROR(state->Table(WorkerTable::Kind::kForked, false).status());
   // Not from zero: another broker's workers would be the same user.
-  if (getrandom(&state->next_id, sizeof state->next_id, 0) !=
-      sizeof state->next_id) {
+  if (getrandom(&state->next_id, sizeof state->next_id, 0) != sizeof state->next_id) {
     return ErrnoToStatus(errno, "prepare workers: random number");
   }
   return WorkerSandbox(std::move(state));
 }
 
-WorkerSandbox::WorkerSandbox(std::unique_ptr<State> state)
-    : state_(std::move(state)) {}
+WorkerSandbox::WorkerSandbox(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WorkerSandbox::WorkerSandbox(WorkerSandbox&&) noexcept = default;
 WorkerSandbox& WorkerSandbox::operator=(WorkerSandbox&&) noexcept = default;
 WorkerSandbox::~WorkerSandbox() = default;
@@ -264,28 +239,24 @@ WorkerSandbox::~WorkerSandbox() = default;
 const HostFacts& WorkerSandbox::host() const { return state_->host; }
 LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
-absl::StatusOr<Started> WorkerSandbox::Fork(Start start,
-                                            absl::FunctionRef<int()> entry) {
+absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_ASSIGN_OR_RETURN(
-      InitPlan plan,
-      state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
+  CB_ASSIGN_OR_RETURN(InitPlan plan,
+                      state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
   plan.worker.entry = &entry;
-  CB_ASSIGN_OR_RETURN(
-      Cloned init,
-      CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
-        plan.confinement = complete;
-        RunInit(plan);
-      }));
+  CB_ASSIGN_OR_RETURN(Cloned init,
+                      CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
+                        plan.confinement = complete;
+                        RunInit(plan);
+                      }));
   return Started{init.pid, std::move(init.process)};
 }
 
-absl::StatusOr<Started> WorkerSandbox::Execute(
-    Start start, UniqueFd program, std::vector<std::string> arguments,
-    std::vector<std::string> environment) {
+absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
+                                               std::vector<std::string> arguments,
+                                               std::vector<std::string> environment) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  if (arguments.empty())
-    return absl::InvalidArgumentError("start worker: no argv[0]");
+  if (arguments.empty()) return absl::InvalidArgumentError("start worker: no argv[0]");
   const bool landlock = state_->in_force.Has(Layer::kLandlock);
   if (!landlock && !state_->in_force.Has(Layer::kMountNamespace)) {
     // Its loader opens files: something must say which.
@@ -296,21 +267,18 @@ absl::StatusOr<Started> WorkerSandbox::Execute(
   if (landlock) {
     CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program));
   }
-  CB_ASSIGN_OR_RETURN(
-      InitPlan plan,
-      state_->Plan(start, WorkerTable::Kind::kExecuted, ruleset));
+  CB_ASSIGN_OR_RETURN(InitPlan plan, state_->Plan(start, WorkerTable::Kind::kExecuted, ruleset));
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
   plan.confinement.places = &state_->program_places;
   plan.worker.program = program;
   plan.worker.arguments = argv.data();
   plan.worker.environment = envp.data();
-  CB_ASSIGN_OR_RETURN(
-      Cloned init,
-      CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
-        plan.confinement = complete;
-        RunInit(plan);
-      }));
+  CB_ASSIGN_OR_RETURN(Cloned init,
+                      CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
+                        plan.confinement = complete;
+                        RunInit(plan);
+                      }));
   return Started{init.pid, std::move(init.process)};
 }
 

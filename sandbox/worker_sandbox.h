@@ -84,8 +84,7 @@ class WorkerSandbox {
   // be switched off). FAILED_PRECONDITION: a required layer cannot be had; the
   // message says which and who forbids it. Or the process has more than one
   // thread.
-  static absl::StatusOr<WorkerSandbox> Prepare(LayerSet required,
-                                               LayerSet off = {});
+  static absl::StatusOr<WorkerSandbox> Prepare(LayerSet required, LayerSet off = {});
 
   WorkerSandbox(WorkerSandbox&&) noexcept;
   WorkerSandbox& operator=(WorkerSandbox&&) noexcept;
@@ -107,8 +106,7 @@ class WorkerSandbox {
   // Executes `program`, a descriptor of an executable file (no script),
   // confined. `arguments` begins with argv[0]. `environment` is "NAME=value"
   // strings and the whole environment.
-  absl::StatusOr<Started> Execute(Start start, UniqueFd program,
-                                  std::vector<std::string> arguments,
+  absl::StatusOr<Started> Execute(Start start, UniqueFd program, std::vector<std::string> arguments,
                                   std::vector<std::string> environment);
 
  private:

@@ -80,8 +80,7 @@ TEST(WorkerSandboxTest, ReportsWhatAWorkerUsed) {
     return 0;
   });
   ASSERT_EQ(story.exit_code(), 0) << story.text;
-  EXPECT_GT(story.exited->user_microseconds + story.exited->system_microseconds,
-            20000u);
+  EXPECT_GT(story.exited->user_microseconds + story.exited->system_microseconds, 20000u);
   EXPECT_GT(story.exited->peak_memory_bytes, 20u << 20);
 }
 
@@ -114,8 +113,7 @@ TEST(WorkerSandboxTest, HasTimeMemoryAndPolling) {
     auto large = std::make_unique<char[]>(64 << 20);
     std::memset(large.get(), 1, 64 << 20);
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0 || write(ends[1], "x", 1) != 1)
-      return 2;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0 || write(ends[1], "x", 1) != 1) return 2;
     pollfd event = {.fd = ends[0], .events = POLLIN, .revents = 0};
     if (poll(&event, 1, 1000) != 1) return 3;
     struct stat status;
@@ -165,10 +163,7 @@ TEST(WorkerSandboxTest, PlacesDescriptorsThatCrossEachOther) {
   start.descriptors.push_back({std::move(a), b_number});
   start.descriptors.push_back({std::move(b), a_number});
   RunningWorker worker = Runner().Start(
-      [&] {
-        return write(b_number, "a", 1) == 1 && write(a_number, "b", 1) == 1 ? 0
-                                                                            : 1;
-      },
+      [&] { return write(b_number, "a", 1) == 1 && write(a_number, "b", 1) == 1 ? 0 : 1; },
       std::move(start));
   char byte = 0;
   EXPECT_EQ(read(a_other.get(), &byte, 1), 1);
@@ -191,8 +186,8 @@ TEST(WorkerSandboxTest, StartsWithDefaultSignalsAndNoMask) {
     sigaction(SIGUSR1, nullptr, &user_action);
     sigset_t mask;
     sigprocmask(SIG_SETMASK, nullptr, &mask);
-    return pipe_action.sa_handler == SIG_DFL &&
-                   user_action.sa_handler == SIG_DFL && sigisemptyset(&mask)
+    return pipe_action.sa_handler == SIG_DFL && user_action.sa_handler == SIG_DFL &&
+                   sigisemptyset(&mask)
                ? 0
                : 1;
   });
@@ -207,13 +202,10 @@ TEST(WorkerSandboxTest, HasNoIdentityWorthHaving) {
   const Story story = Runner().Run([&] {
     if (layers.Has(Layer::kUserNamespace) && getuid() == 0) return 1;
     if (layers.Has(Layer::kUnprivilegedUid) &&
-        (getuid() < kFirstWorkerId || geteuid() != getuid() ||
-         getgid() != getuid())) {
+        (getuid() < kFirstWorkerId || geteuid() != getuid() || getgid() != getuid())) {
       return 2;
     }
-    if (layers.Has(Layer::kNoSupplementaryGroups) &&
-        !HasNoSupplementaryGroups())
-      return 3;
+    if (layers.Has(Layer::kNoSupplementaryGroups) && !HasNoSupplementaryGroups()) return 3;
     for (int capability = 0; capability <= 40; ++capability) {
       if (HasCapability(capability)) return 4;
     }
@@ -221,8 +213,7 @@ TEST(WorkerSandboxTest, HasNoIdentityWorthHaving) {
     if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return 6;
     if (umask(0) != 077) return 7;
     if (getsid(0) != getpid()) return 8;
-    if (layers.Has(Layer::kPidNamespace) && (getpid() != 2 || getppid() != 1))
-      return 9;
+    if (layers.Has(Layer::kPidNamespace) && (getpid() != 2 || getppid() != 1)) return 9;
     return 0;
   });
   EXPECT_EQ(story.exit_code(), 0) << story.text;
@@ -238,8 +229,7 @@ TEST(WorkerSandboxTest, GivesEachWorkerAUidOfItsOwn) {
       const uid_t own = getuid();
       return write(kTether, &own, sizeof own) == sizeof own ? 0 : 1;
     });
-    ASSERT_EQ(read(worker.tether.get(), &uid, sizeof uid),
-              static_cast<ssize_t>(sizeof uid));
+    ASSERT_EQ(read(worker.tether.get(), &uid, sizeof uid), static_cast<ssize_t>(sizeof uid));
     EXPECT_EQ(Collect(std::move(worker)).exit_code(), 0);
   }
   EXPECT_NE(uids[0], uids[1]);
@@ -265,10 +255,8 @@ TEST(WorkerSandboxTest, WritesOnlyItsOwnBufferedOutput) {
 
 TEST(WorkerSandboxTest, RunsManyWorkersAtOnce) {
   std::vector<RunningWorker> workers;
-  for (int i = 0; i < 20; ++i)
-    workers.push_back(Runner().Start([i] { return i; }));
-  for (int i = 0; i < 20; ++i)
-    EXPECT_EQ(Collect(std::move(workers[i])).exit_code(), i);
+  for (int i = 0; i < 20; ++i) workers.push_back(Runner().Start([i] { return i; }));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Collect(std::move(workers[i])).exit_code(), i);
 }
 
 TEST(WorkerSandboxTest, EndsACpuHogAtItsBound) {
@@ -292,16 +280,16 @@ TEST(WorkerSandboxTest, BoundsPrivateAndSharedMemory) {
         constexpr size_t kChunk = 1 << 20;
         uint64_t got = 0;
         while (got < uint64_t{16} << 30) {
-          void* chunk = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          void* chunk =
+              mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
           if (chunk == MAP_FAILED) break;
           got += kChunk;
         }
         if (got > 70 << 20 || got < 30 << 20) return 1;
         got = 0;
         while (got < uint64_t{16} << 30) {
-          void* chunk = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+          void* chunk =
+              mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
           if (chunk == MAP_FAILED) return 0;
           got += kChunk;
         }
@@ -348,12 +336,10 @@ TEST(WorkerSandboxTest, MakesSealableMemoryOnlyWhenAllowed) {
   const Story story = Runner().Run(
       [] {
         constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL
-        const int fd = static_cast<int>(
-            syscall(SYS_memfd_create, "m", kNoExec | MFD_ALLOW_SEALING));
-        return fd >= 0 && ftruncate(fd, 100) == 0 &&
-                       fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0
-                   ? 0
-                   : 1;
+        const int fd =
+            static_cast<int>(syscall(SYS_memfd_create, "m", kNoExec | MFD_ALLOW_SEALING));
+        return fd >= 0 && ftruncate(fd, 100) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0 ? 0
+                                                                                              : 1;
       },
       std::move(start));
   EXPECT_EQ(story.exit_code(), 0) << story.text;
@@ -380,8 +366,7 @@ TEST(WorkerSandboxTest, RefusesImpossiblePlaces) {
   const auto refused = [](std::vector<int> numbers) {
     Start start;
     for (int number : numbers) {
-      start.descriptors.push_back(
-          {UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)), number});
+      start.descriptors.push_back({UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)), number});
     }
     return Runner().sandbox().Fork(std::move(start), [] { return 0; }).status();
   };
@@ -396,8 +381,7 @@ TEST(WorkerSandboxTest, RefusesToStartFromAProcessWithThreads) {
     while (!stop) absl::SleepFor(absl::Milliseconds(1));
   });
   EXPECT_THAT(Runner().sandbox().Fork({}, [] { return 0; }).status(),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("more than one thread")));
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("more than one thread")));
   EXPECT_THAT(WorkerSandbox::Prepare(kFloor).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   stop = true;
@@ -408,8 +392,7 @@ TEST(WorkerSandboxTest, RefusesToStartFromAForkOfItsZygote) {
   WorkerSandbox& sandbox = Runner().sandbox();
   const pid_t child = fork();
   if (child == 0) {
-    const absl::StatusCode code =
-        sandbox.Fork({}, [] { return 0; }).status().code();
+    const absl::StatusCode code = sandbox.Fork({}, [] { return 0; }).status().code();
     _exit(code == absl::StatusCode::kFailedPrecondition ? 0 : 1);
   }
   int status = -1;
@@ -419,13 +402,10 @@ TEST(WorkerSandboxTest, RefusesToStartFromAForkOfItsZygote) {
 
 // INVARIANT(fail-closed)
 TEST(WorkerSandboxTest, RefusesToPrepareWithoutARequiredLayer) {
-  EXPECT_THAT(
-      WorkerSandbox::Prepare({Layer::kLandlock}, {Layer::kLandlock}).status(),
-      StatusIs(absl::StatusCode::kFailedPrecondition,
-               HasSubstr("landlock: switched off")));
+  EXPECT_THAT(WorkerSandbox::Prepare({Layer::kLandlock}, {Layer::kLandlock}).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("landlock: switched off")));
   EXPECT_THAT(WorkerSandbox::Prepare({}, {Layer::kNoNewPrivileges}).status(),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("cannot be switched off")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cannot be switched off")));
 }
 
 // INVARIANT(fail-closed)
@@ -435,19 +415,15 @@ TEST(WorkerSandboxTest, ReportsTheStepThatFailed) {
   start.report = std::move(workers);
   // Not a program: the exec fails, after everything else.
   UniqueFd not_a_program(open("/dev/null", O_PATH | O_CLOEXEC));
-  ASSERT_OK_AND_ASSIGN(
-      Started started,
-      Runner().sandbox().Execute(std::move(start), std::move(not_a_program),
-                                 {"x"}, {}));
+  ASSERT_OK_AND_ASSIGN(Started started, Runner().sandbox().Execute(
+                                            std::move(start), std::move(not_a_program), {"x"}, {}));
   char packet[sizeof(Report)];
-  ASSERT_EQ(read(mine.get(), packet, sizeof packet),
-            static_cast<ssize_t>(sizeof packet));
+  ASSERT_EQ(read(mine.get(), packet, sizeof packet), static_cast<ssize_t>(sizeof packet));
   ASSERT_OK_AND_ASSIGN(Report report, ParseReport({packet, sizeof packet}));
   EXPECT_EQ(report.kind, Report::Kind::kStartFailed);
   EXPECT_EQ(report.step, Step::kExecute);
   EXPECT_EQ(report.error_number, EACCES);
-  EXPECT_EQ(read(mine.get(), packet, sizeof packet), 0)
-      << "nothing after a failed start";
+  EXPECT_EQ(read(mine.get(), packet, sizeof packet), 0) << "nothing after a failed start";
   ASSERT_OK(started.init.Wait());
 }
 

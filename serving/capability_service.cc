@@ -29,8 +29,7 @@ grpc::Status CapabilityService::Describe(grpc::ServerContext* context, const v1:
   return grpc::Status::OK;
 }
 
-grpc::Status CapabilityService::GetLimits(grpc::ServerContext* context,
-                                          const v1::GetLimitsRequest*,
+grpc::Status CapabilityService::GetLimits(grpc::ServerContext* context, const v1::GetLimitsRequest*,
                                           v1::GetLimitsResponse* response) {
   *response->mutable_limits() = Call::Of(context).limits()->ToAny();
   return grpc::Status::OK;

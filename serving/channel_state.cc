@@ -34,8 +34,7 @@ void ChannelState::Install(const Limits& limits) {
 }
 
 absl::Status ChannelState::Revoked(const MethodSchema& method) const {
-  return authority::ToStatus(
-      authority::MakeRefusal(v1::Denial::REVOKED, "", method.name()));
+  return authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", method.name()));
 }
 
 ChannelState::Admission ChannelState::Admit(const MethodSchema& method, const Message& request) {
@@ -72,8 +71,7 @@ absl::Status ChannelState::AdmitResponse(const MethodSchema& method, size_t byte
                                          size_t descriptors) {
   if (revoked()) return Revoked(method);
   if (budget_ == nullptr) return absl::OkStatus();
-  if (const std::optional<Refusal> refusal =
-          budget_->ChargeResponse(method, bytes, descriptors)) {
+  if (const std::optional<Refusal> refusal = budget_->ChargeResponse(method, bytes, descriptors)) {
     return authority::ToStatus(*refusal);
   }
   return budget_->snapshot_due() ? keeper_->RecordBudget() : absl::OkStatus();

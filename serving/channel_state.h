@@ -72,8 +72,7 @@ class ChannelState {
     absl::Status status;
     std::shared_ptr<const authority::Limits> limits;
   };
-  Admission Admit(const authority::MethodSchema& method,
-                  const google::protobuf::Message& request);
+  Admission Admit(const authority::MethodSchema& method, const google::protobuf::Message& request);
   // The same for each further message of a stream of requests.
   absl::Status AdmitStreamed(const authority::MethodSchema& method,
                              const google::protobuf::Message& request);

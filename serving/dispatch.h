@@ -49,11 +49,11 @@ class UnaryInvocation {
 };
 
 struct DispatchMethod {
-  const char* name;  // "/package.Service/Method"
-  uint64_t id;       // transport::MethodId(name)
-  int index;         // in the ServiceDescriptor
-  bool unary;        // others are on the wire only
-  const google::protobuf::Message* (*request)();   // prototypes
+  const char* name;                               // "/package.Service/Method"
+  uint64_t id;                                    // transport::MethodId(name)
+  int index;                                      // in the ServiceDescriptor
+  bool unary;                                     // others are on the wire only
+  const google::protobuf::Message* (*request)();  // prototypes
   const google::protobuf::Message* (*response)();
   void (*invoke)(void* service, UnaryInvocation& call);  // null if not unary
 };
@@ -81,8 +81,7 @@ class Dispatch {
   virtual bool quick() const = 0;
   // For a wire whose calls `gate` admits. `inner` is a channel to
   // WireServices::inner, set by the wire server before the first call.
-  virtual WireServices MakeWire(WireGate* gate,
-                                const std::shared_ptr<grpc::Channel>* inner) = 0;
+  virtual WireServices MakeWire(WireGate* gate, const std::shared_ptr<grpc::Channel>* inner) = 0;
 };
 
 // Whether a service class declares its handlers quick.

@@ -118,8 +118,7 @@ class EventLoop {
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::flat_hash_map<uint64_t, Watch> watches_ ABSL_GUARDED_BY(mutex_);
   Recent recent_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::pair<absl::Time, uint64_t>, std::function<void()>> timers_
-      ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<absl::Time, uint64_t>, std::function<void()>> timers_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace capbroker::serving

@@ -161,7 +161,8 @@ TEST_F(EventLoopTest, StopEndsEveryThreadThatRuns) {
   Counted a(1);
   Watch(a);
   std::vector<std::thread> threads;
-  for (int i = 0; i < 3; ++i) threads.emplace_back([this] {
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([this] {
       while (!loop_->stopped()) loop_->RunOnce();
     });
   for (int i = 0; i < 100; ++i) {

@@ -14,8 +14,7 @@ namespace capbroker::serving {
 
 class FakeCall : public Call {
  public:
-  explicit FakeCall(std::shared_ptr<const authority::Limits> limits)
-      : limits_(std::move(limits)) {}
+  explicit FakeCall(std::shared_ptr<const authority::Limits> limits) : limits_(std::move(limits)) {}
 
   const std::shared_ptr<const authority::Limits>& limits() const override { return limits_; }
 

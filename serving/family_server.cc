@@ -20,8 +20,8 @@ using authority::Limits;
 BudgetUsage FromProto(const v1::BudgetUsage& proto) {
   BudgetUsage usage;
   for (const v1::BudgetUsage::Field& field : proto.fields()) {
-    usage.fields.push_back({field.name(), field.used(),
-                            {field.values().begin(), field.values().end()}});
+    usage.fields.push_back(
+        {field.name(), field.used(), {field.values().begin(), field.values().end()}});
   }
   return usage;
 }
@@ -151,8 +151,7 @@ void FamilyServer::Revoke(uint64_t channel) {
     wire = std::move(member->second.wire);
   }
   if (lane != nullptr) {
-    lane->FailCalls(authority::ToStatus(
-        authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
+    lane->FailCalls(authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
   }
   CloseWire(std::move(wire));
 }

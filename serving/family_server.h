@@ -45,8 +45,7 @@ class FamilyServer final : public ChannelKeeper {
   // ChannelKeeper:
   absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) override;
-  absl::StatusOr<UniqueFd> Clone(ChannelState& channel,
-                                 const authority::Limits* requested) override
+  absl::StatusOr<UniqueFd> Clone(ChannelState& channel, const authority::Limits* requested) override
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RecordBudget() override;

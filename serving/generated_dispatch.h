@@ -143,9 +143,8 @@ class WireUnaryReaction final : public grpc::ServerUnaryReactor {
 
 template <typename Request, typename Response, typename Handler>
 grpc::ServerUnaryReactor* CheckedUnary(WireGate& gate, int method,
-                                       grpc::CallbackServerContext* context,
-                                       const Request* request, Response* response,
-                                       Handler handler) {
+                                       grpc::CallbackServerContext* context, const Request* request,
+                                       Response* response, Handler handler) {
   WireGate::Admission admitted = gate.Admit(method, *request);
   if (!admitted.status.ok()) {
     grpc::ServerUnaryReactor* refused = context->DefaultReactor();

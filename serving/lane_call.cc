@@ -235,8 +235,7 @@ absl::Status LaneCall::CheckResponse(size_t size) {
   }
   if (method_.response_descriptors || !sent_.empty()) {
     const absl::InlinedVector<FdRef, 2> refs(sent_.begin(), sent_.end());
-    if (const absl::Status checked = transport::CheckDescriptors(*response_, refs);
-        !checked.ok()) {
+    if (const absl::Status checked = transport::CheckDescriptors(*response_, refs); !checked.ok()) {
       return absl::InternalError(checked.message());
     }
   }
@@ -254,15 +253,15 @@ void LaneCall::Send(const grpc::Status& status) {
   }
   static const std::multimap<std::string, std::string> kNone;
   const grpc::ServerContextBase* from = context();
-  lane_->SendReply(id_, sent,
-                   from == nullptr ? kNone : ServerContextAccess::InitialMetadata(*from),
+  lane_->SendReply(id_, sent, from == nullptr ? kNone : ServerContextAccess::InitialMetadata(*from),
                    from == nullptr ? kNone : ServerContextAccess::TrailingMetadata(*from),
                    *response_, std::move(sent_));
 }
 
 grpc::Status LaneCall::Attach(UniqueFd fd, v1::Descriptor* field) {
   if (sent_.size() + 1 >= transport::kMaxDescriptors) {
-    return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many descriptors for a response");
+    return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                        "too many descriptors for a response");
   }
   sent_.push_back(std::move(fd));
   field->set_slot(static_cast<uint32_t>(sent_.size()));

@@ -89,7 +89,9 @@ class LaneCall final : public Call,
   const uint64_t id_;
   const size_t request_bytes_;
   int64_t deadline_ns_ = 0;
-  google::protobuf::Arena arena_;
+  // Room for the messages of most calls.
+  alignas(8) char arena_block_[1024];
+  google::protobuf::Arena arena_{arena_block_, sizeof arena_block_};
   google::protobuf::Message* request_ = nullptr;
   google::protobuf::Message* response_ = nullptr;
   UniqueFd bulk_;

@@ -25,8 +25,8 @@ LaneServer::LaneServer(EventLoop* loop, LaneServerOptions options)
 LaneServer::~LaneServer() = default;
 
 absl::StatusOr<std::shared_ptr<ServedLane>> LaneServer::Serve(
-    UniqueFd lane, std::shared_ptr<const MethodTable> methods,
-    std::shared_ptr<ChannelState> state, std::function<void()> closed, bool successor) {
+    UniqueFd lane, std::shared_ptr<const MethodTable> methods, std::shared_ptr<ChannelState> state,
+    std::function<void()> closed, bool successor) {
   auto served = std::make_shared<ServedLane>(this, std::move(lane), std::move(methods),
                                              std::move(state), std::move(closed));
   if (successor) served->BeginEpoch();

@@ -79,8 +79,8 @@ ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
 ServedLane::~ServedLane() { server_->lanes_.fetch_sub(1); }
 
 absl::Status ServedLane::Start() {
-  CB_ASSIGN_OR_RETURN(const uint64_t watch, server_->loop_->Add(lane_, kWatched,
-                                                                shared_from_this()));
+  CB_ASSIGN_OR_RETURN(const uint64_t watch,
+                      server_->loop_->Add(lane_, kWatched, shared_from_this()));
   absl::MutexLock lock(&mutex_);
   if (closed_) {
     server_->loop_->Remove(watch, lane_);
@@ -95,9 +95,8 @@ void ServedLane::BeginEpoch() {
   std::vector<CallPtr> found;
   std::string survivors;
   while (true) {
-    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
-        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
-                                 transport::Blocking::kDontWait);
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
+        lane_, Received(), transport::PacketDirection::kToService, transport::Blocking::kDontWait);
     if (!packet.ok()) return Close();
     if (!packet->has_value()) break;
     const uint64_t id = (*packet)->view.header.call;
@@ -138,9 +137,8 @@ Left ServedLane::Drain() {
   CallPtr first;
   int packets = 0;
   for (; packets < kPacketsInATurn; ++packets) {
-    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
-        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
-                                 transport::Blocking::kDontWait);
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
+        lane_, Received(), transport::PacketDirection::kToService, transport::Blocking::kDontWait);
     // INVARIANT(hostile-bytes-end-the-channel)
     if (!packet.ok()) {
       Close();
@@ -151,9 +149,11 @@ Left ServedLane::Drain() {
     if (call == nullptr) continue;
     if (first != nullptr) {
       Schedule(std::move(call));
-    } else if (first = std::move(call); RunsHere(*first)) {
-      RunCall(std::move(first));
+    } else if (RunsHere(*call)) {
+      call->Run();
       return Left::kMaybeMore;
+    } else {
+      first = std::move(call);
     }
   }
   const bool more = packets == kPacketsInATurn;
@@ -287,16 +287,14 @@ void ServedLane::Schedule(CallPtr call) {
 }
 
 void ServedLane::RunCall(CallPtr call) {
-  bool run = true;
   {
     absl::MutexLock lock(&mutex_);
-    if (!RunsHere(*call) && running_ >= server_->options_.max_running) {
-      queue_.push_back(call);
-      run = false;
+    if (running_ >= server_->options_.max_running) {
+      queue_.push_back(std::move(call));
+      return;
     }
-    if (run) ++running_;
+    ++running_;
   }
-  if (!run) return;
   RunNow(*call);
   call.reset();
   RunQueued();
@@ -358,8 +356,8 @@ void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
   if (size > transport::kMaxInlineMessage) {
     absl::StatusOr<UniqueFd> memory = transport::MakeSealedMessage(size, serialize);
     if (!memory.ok()) {
-      return SendFailure(call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                                            "no memory for the response"));
+      return SendFailure(
+          call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no memory for the response"));
     }
     header.flags = transport::kFlagBulk;
     header.message_size = static_cast<uint32_t>(size);
@@ -401,7 +399,8 @@ void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata
       if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
     }
   }
-  if (!refused.ok() && !absl::IsUnavailable(refused)) FailUnsent(header.call, refused, refs.empty());
+  if (!refused.ok() && !absl::IsUnavailable(refused))
+    FailUnsent(header.call, refused, refs.empty());
   if (full) Close();
 }
 
@@ -416,21 +415,21 @@ void ServedLane::FailUnsent(uint64_t call, const absl::Status& refused, bool bar
 void ServedLane::Flush() {
   std::vector<std::pair<uint64_t, absl::Status>> refused;
   {
-  absl::MutexLock lock(&mutex_);
-  while (!outbox_.empty() && !closed_) {
-    const Unsent& unsent = outbox_.front();
-    const absl::InlinedVector<FdRef, 4> refs(unsent.descriptors.begin(),
-                                             unsent.descriptors.end());
-    const transport::SendResult result =
-        transport::SendPacket(lane_, {unsent.header, unsent.metadata, unsent.message, refs});
-    if (result.would_block) return;
-    if (!result.status.ok() && !absl::IsUnavailable(result.status)) {
-      refused.emplace_back(unsent.header.call, result.status);
+    absl::MutexLock lock(&mutex_);
+    while (!outbox_.empty() && !closed_) {
+      const Unsent& unsent = outbox_.front();
+      const absl::InlinedVector<FdRef, 4> refs(unsent.descriptors.begin(),
+                                               unsent.descriptors.end());
+      const transport::SendResult result =
+          transport::SendPacket(lane_, {unsent.header, unsent.metadata, unsent.message, refs});
+      if (result.would_block) return;
+      if (!result.status.ok() && !absl::IsUnavailable(result.status)) {
+        refused.emplace_back(unsent.header.call, result.status);
+      }
+      outbox_bytes_ -= unsent.size();
+      outbox_.pop_front();
     }
-    outbox_bytes_ -= unsent.size();
-    outbox_.pop_front();
-  }
-  if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched);
+    if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched);
   }
   for (const auto& [call, status] : refused) FailUnsent(call, status, false);
 }

@@ -69,16 +69,27 @@ absl::Status SetCancelTick(FdRef lane) {
   return absl::OkStatus();
 }
 
-SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
-  PacketHeader header = packet.header;
-  header.magic = kPacketMagic;
-  header.metadata_size = static_cast<uint32_t>(packet.metadata.size());
-  if ((header.flags & kFlagBulk) == 0 && header.type != PacketType::kBufferRequest) {
-    header.message_size = static_cast<uint32_t>(packet.message.size());
-  }
-  header.descriptor_count = static_cast<uint16_t>(packet.descriptors.size());
+namespace {
+
+// One copy is cheaper for the kernel than three parts.
+constexpr size_t kCopied = 2048;
+
+ssize_t SendCopy(FdRef lane, const PacketHeader& header, const OutgoingPacket& packet) {
+  char bytes[sizeof header + kCopied];
+  char* end = bytes;
+  const auto append = [&end](const void* from, size_t size) {
+    if (size != 0) std::memcpy(end, from, size);
+    end += size;
+  };
+  append(&header, sizeof header);
+  append(packet.metadata.data(), packet.metadata.size());
+  append(packet.message.data(), packet.message.size());
+  return send(lane.get(), bytes, static_cast<size_t>(end - bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+ssize_t SendParts(FdRef lane, const PacketHeader& header, const OutgoingPacket& packet) {
   iovec parts[] = {
-      {&header, sizeof header},
+      {const_cast<PacketHeader*>(&header), sizeof header},
       {const_cast<char*>(packet.metadata.data()), packet.metadata.size()},
       {const_cast<char*>(packet.message.data()), packet.message.size()},
   };
@@ -100,7 +111,22 @@ SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
       std::memcpy(CMSG_DATA(c) + i * sizeof fd, &fd, sizeof fd);
     }
   }
-  while (sendmsg(lane.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+  return sendmsg(lane.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
+  PacketHeader header = packet.header;
+  header.magic = kPacketMagic;
+  header.metadata_size = static_cast<uint32_t>(packet.metadata.size());
+  if ((header.flags & kFlagBulk) == 0 && header.type != PacketType::kBufferRequest) {
+    header.message_size = static_cast<uint32_t>(packet.message.size());
+  }
+  header.descriptor_count = static_cast<uint16_t>(packet.descriptors.size());
+  const bool copied =
+      packet.descriptors.empty() && packet.metadata.size() + packet.message.size() <= kCopied;
+  while ((copied ? SendCopy(lane, header, packet) : SendParts(lane, header, packet)) < 0) {
     if (errno == EINTR) continue;
     const bool would_block = errno == EAGAIN || errno == ENOBUFS;
     return {ErrnoToStatus(errno, "send packet"), would_block};
