@@ -75,28 +75,37 @@ class BrokerService final : public v1::Broker::CallbackService {
 
   Reactor* Revoke(Context* context, const v1::BrokerRevokeRequest* request,
                   v1::BrokerRevokeResponse* response) override {
-    std::vector<uint64_t> families = {request->family()};
+    std::vector<Launcher::GrantedChannel> channels = {{{}, request->family(), request->channel()}};
     if (request->worker() != 0) {
-      absl::StatusOr<std::vector<uint64_t>> granted = launcher_.FamiliesOf(request->worker());
+      absl::StatusOr<std::vector<Launcher::GrantedChannel>> granted =
+          launcher_.GrantsOf(request->worker(), request->grant());
       if (!granted.ok()) return Now(context, granted.status());
-      families = *std::move(granted);
+      channels = *std::move(granted);
     } else if (families_.Find(request->family()) == nullptr) {
       return Now(context, absl::NotFoundError("revoke: no such family, or it has ended"));
     }
     const LateAnswer answer(response);
     Reactor* const reactor = answer.reactor();
     // Finishes when the last copy of it is gone: all families have answered.
-    const auto sum = std::shared_ptr<int>(new int(0), [answer](const int* total) {
-      if (answer.response() != nullptr) {
-        answer.response()->set_channels(static_cast<uint32_t>(*total));
-      }
-      answer.Finish(absl::OkStatus());
+    struct Sum {
+      v1::BrokerRevokeResponse response;
+      absl::Status status;
+    };
+    const auto sum = std::shared_ptr<Sum>(new Sum(), [answer](Sum* total) {
+      if (answer.response() != nullptr) *answer.response() = std::move(total->response);
+      answer.Finish(total->status);
       delete total;
     });
-    for (const uint64_t id : families) {
-      if (ServedFamily* family = families_.Find(id)) {
-        family->Revoke([sum](int channels) { *sum += channels; });
-      }
+    for (const Launcher::GrantedChannel& channel : channels) {
+      ServedFamily* const family = families_.Find(channel.family);
+      if (family == nullptr) continue;  // it has ended, and with it the authority
+      const absl::Status revoked =
+          family->Revoke(channel.channel, [sum](const v1::BrokerRevokeResponse& part) {
+            const uint32_t channels = sum->response.channels() + part.channels();
+            sum->response.MergeFrom(part);
+            sum->response.set_channels(channels);
+          });
+      if (!revoked.ok() && request->worker() == 0) sum->status = revoked;
     }
     return reactor;
   }

@@ -124,8 +124,8 @@ TEST_F(ServiceCrashTest, RevokedStaysRevoked) {
   ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> clone, channel->Clone());
   ProbeClient probe(channel);
   ASSERT_OK_AND_ASSIGN(const int process, probe.Say("a"));
-  ASSERT_OK_AND_ASSIGN(const int revoked, broker_->Revoke(*channel));
-  EXPECT_EQ(revoked, 2);
+  ASSERT_OK_AND_ASSIGN(const Revocation revoked, broker_->Revoke(*channel));
+  EXPECT_EQ(revoked.channels, 2);
   EXPECT_THAT(probe.Say("a"), StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(ProbeClient(clone).Say("a"), StatusIs(absl::StatusCode::kPermissionDenied));
   kill(process, SIGKILL);
@@ -137,6 +137,36 @@ TEST_F(ServiceCrashTest, RevokedStaysRevoked) {
     return tree.ok() && tree->families_size() == 1 && tree->families(0).restarts() == 1 &&
            code == absl::StatusCode::kPermissionDenied;
   }));
+}
+
+TEST_F(ServiceCrashTest, RevokingACloneLeavesItsParentAsItWas) {
+  const std::shared_ptr<Channel> channel = Open({"a"});
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> clone, channel->Clone());
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> below, clone->Clone());
+  ASSERT_OK_AND_ASSIGN(const Revocation revoked, broker_->Revoke(*clone));
+  EXPECT_EQ(revoked.channels, 2);
+  ASSERT_OK_AND_ASSIGN(const int process, ProbeClient(channel).Say("a"));
+  kill(process, SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return ProbeClient(channel).Say("a").ok(); }));
+  // Their first call may be one that the crash has ended.
+  for (const std::shared_ptr<Channel>& lost : {clone, below}) {
+    EXPECT_TRUE(Eventually(
+        [&] { return absl::IsPermissionDenied(ProbeClient(lost).Say("a").status()); }));
+  }
+  EXPECT_THAT(below->Clone(), StatusIs(absl::StatusCode::kPermissionDenied));
+}
+
+TEST_F(ServiceCrashTest, OnlyItsOwnBrokerRevokesAChannel) {
+  const std::shared_ptr<Channel> channel = Open({"a"});
+  ASSERT_OK_AND_ASSIGN(Broker other, Broker::Start());
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> others, other.Open(testing::Probe({"a"})));
+  EXPECT_THAT(broker_->Revoke(*others), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK_AND_ASSIGN(UniqueFd lane, channel->Release());
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> adopted, Channel::Adopt(std::move(lane)));
+  EXPECT_THAT(broker_->Revoke(*adopted), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(ProbeClient(adopted).Say("a"));
+  EXPECT_OK(broker_->Revoke(*channel)) << "the first stands for all that came of it";
+  EXPECT_THAT(ProbeClient(adopted).Say("a"), StatusIs(absl::StatusCode::kPermissionDenied));
 }
 
 TEST_F(ServiceCrashTest, RevocationIsEnforcedOnAProcessThatDoesNotAnswer) {

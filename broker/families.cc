@@ -64,7 +64,7 @@ void Families::Describe(v1::InspectResponse* response) const {
     v1::InspectResponse::Family* family = response->add_families();
     family->set_family(id);
     family->set_service(served->family().service().name);
-    family->set_channels(static_cast<uint32_t>(served->family().channels().size()));
+    family->set_channels(static_cast<uint32_t>(served->family().open()));
     family->set_restarts(static_cast<uint32_t>(served->restarts()));
     family->set_process(served->pid());
   }

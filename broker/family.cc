@@ -1,5 +1,7 @@
 #include "broker/family.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -85,7 +87,7 @@ absl::StatusOr<std::unique_ptr<Family>> Family::Create(uint64_t id,
 
 absl::StatusOr<ChannelRecord*> Family::Find(uint64_t channel) {
   const auto found = channels_.find(channel);
-  if (found == channels_.end()) {
+  if (found == channels_.end() || found->second.closed) {
     return absl::NotFoundError("channel: not of this family");
   }
   if (found->second.revoked) return absl::PermissionDeniedError("channel: revoked");
@@ -131,16 +133,56 @@ absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, cons
 }
 
 absl::Status Family::Forget(uint64_t channel) {
-  if (channels_.erase(channel) == 0) return absl::NotFoundError("channel: not of this family");
+  const auto found = channels_.find(channel);
+  if (found == channels_.end() || found->second.closed) {
+    return absl::NotFoundError("channel: not of this family");
+  }
+  ChannelRecord& record = found->second;
+  record.closed = true;
+  record.service_end.Reset();
+  record.charge = authority::CloneCharge();
+  if (record.pins == 0) Drop(found);
   return absl::OkStatus();
 }
 
-std::vector<uint64_t> Family::Revoke() {
-  std::vector<uint64_t> revoked;
+void Family::Drop(std::map<uint64_t, ChannelRecord>::iterator gone) {
   for (auto& [id, record] : channels_) {
-    if (!std::exchange(record.revoked, true)) revoked.push_back(id);
+    if (record.parent == gone->first) record.parent = gone->second.parent;
   }
-  return revoked;
+  channels_.erase(gone);
+}
+
+absl::Status Family::Pin(uint64_t channel) {
+  const auto found = channels_.find(channel);
+  if (found == channels_.end()) return absl::NotFoundError("channel: not of this family");
+  ++found->second.pins;
+  return absl::OkStatus();
+}
+
+void Family::Unpin(uint64_t channel) {
+  const auto found = channels_.find(channel);
+  if (found == channels_.end()) return;
+  if (--found->second.pins == 0 && found->second.closed) Drop(found);
+}
+
+absl::StatusOr<std::vector<uint64_t>> Family::Revoke(uint64_t channel) {
+  if (channel != kFirstChannel && !channels_.contains(channel)) {
+    return absl::NotFoundError("revoke: the channel is gone");
+  }
+  std::set<uint64_t> revoked;
+  std::vector<uint64_t> alive;
+  // A clone's number is higher than its parent's.
+  for (auto& [id, record] : channels_) {
+    if (channel != kFirstChannel && id != channel && !revoked.contains(record.parent)) continue;
+    revoked.insert(id);
+    if (!std::exchange(record.revoked, true) && !record.closed) alive.push_back(id);
+  }
+  return alive;
+}
+
+size_t Family::open() const {
+  return static_cast<size_t>(std::count_if(channels_.begin(), channels_.end(),
+                                           [](const auto& entry) { return !entry.second.closed; }));
 }
 
 Family::Installation Family::Install(uint64_t after, uint64_t last, bool successor,
@@ -150,6 +192,7 @@ Family::Installation Family::Install(uint64_t after, uint64_t last, bool success
   for (auto next = channels_.upper_bound(after); next != channels_.end() && next->first <= last;
        ++next) {
     const auto& [id, record] = *next;
+    if (record.closed) continue;
     v1::ChannelRecord channel;
     channel.set_channel(id);
     channel.set_parent(record.parent);

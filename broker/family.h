@@ -31,6 +31,7 @@
 
 namespace capbroker::broker {
 
+inline constexpr uint64_t kFirstChannel = 1;
 // Serialised limits of a channel: so many fit into a packet that installs them.
 inline constexpr size_t kMaxLimitsSize = 48u << 10;
 // Channels of a family, whatever its budget of clones: each keeps a descriptor open.
@@ -38,9 +39,12 @@ inline constexpr size_t kMaxChannels = 1024;
 
 struct ChannelRecord {
   uint64_t id = 0;
-  uint64_t parent = 0;  // 0: the family's first
+  uint64_t parent = 0;  // 0: the family's first, or that is gone
   std::shared_ptr<const authority::Limits> limits;
   bool revoked = false;
+  // Its holder is gone. The record stays while it is pinned: it stands for its clones.
+  bool closed = false;
+  int pins = 0;
   UniqueFd service_end;
   authority::CloneCharge charge;  // of a clone
 };
@@ -72,10 +76,20 @@ class Family {
                                                      const google::protobuf::Any* limits,
                                                      UniqueFd service_end);
 
+  // Its clones are its parent's from now on, unless it is pinned.
   absl::Status Forget(uint64_t channel);
 
-  // Marks every channel; the numbers of those that were not.
-  std::vector<uint64_t> Revoke();
+  // Keeps a channel's number good for Revoke() after its holder has closed it: a worker
+  // adopts what it is granted, by a clone.
+  absl::Status Pin(uint64_t channel);
+  void Unpin(uint64_t channel);
+
+  // Marks a channel and what was cloned from it, at any remove (the first channel: every
+  // channel); the numbers of those that were alive and not marked. NOT_FOUND: gone.
+  absl::StatusOr<std::vector<uint64_t>> Revoke(uint64_t channel);
+
+  // Channels that have a holder.
+  size_t open() const;
 
   void RecordUsage(v1::BudgetUsage usage) { usage_ = std::move(usage); }
 
@@ -97,6 +111,7 @@ class Family {
          const authority::ServiceSchema& schema)
       : id_(id), service_(service), schema_(schema) {}
   absl::StatusOr<ChannelRecord*> Find(uint64_t channel);
+  void Drop(std::map<uint64_t, ChannelRecord>::iterator gone);
   absl::StatusOr<std::shared_ptr<const authority::Limits>> MeetWith(
       const ChannelRecord& record, const google::protobuf::Any& limits) const;
 

@@ -34,10 +34,19 @@ std::vector<std::string> WordsOf(const Any& any) {
   return {limits.words().begin(), limits.words().end()};
 }
 
+const std::vector<uint64_t> kFailed = {~uint64_t{0}};
+
 UniqueFd SomeEnd() { return UniqueFd(eventfd(0, EFD_CLOEXEC)); }
 
 class FamilyTest : public ::testing::Test {
  protected:
+  uint64_t Clone(uint64_t parent) {
+    const absl::StatusOr<const ChannelRecord*> clone =
+        family_->RegisterClone(parent, nullptr, SomeEnd());
+    EXPECT_OK(clone);
+    return clone.ok() ? (*clone)->id : 0;
+  }
+
   void SetUp() override {
     service_.name = "probe";
     service_.descriptor = ProbeLimits::descriptor()->file()->FindServiceByName("Probe");
@@ -124,9 +133,54 @@ TEST_F(FamilyTest, KnowsOnlyItsOwnChannels) {
   EXPECT_THAT(family_->Forget(7), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST_F(FamilyTest, RevokesAChannelAndWhatWasClonedFromIt) {
+  const uint64_t a = Clone(1);
+  const uint64_t b = Clone(1);
+  const uint64_t below_a = Clone(a);
+  const uint64_t deep = Clone(below_a);
+  EXPECT_EQ(family_->Revoke(a).value_or(kFailed), (std::vector<uint64_t>{a, below_a, deep}));
+  EXPECT_FALSE(family_->channels().at(1).revoked);
+  EXPECT_FALSE(family_->channels().at(b).revoked);
+  EXPECT_THAT(family_->RegisterClone(deep, nullptr, SomeEnd()),
+              StatusIs(absl::StatusCode::kPermissionDenied));
+  EXPECT_OK(family_->RegisterClone(b, nullptr, SomeEnd()));
+}
+
+TEST_F(FamilyTest, ClonesOfAClosedChannelAreItsParents) {
+  const uint64_t a = Clone(1);
+  const uint64_t adopted = Clone(a);
+  ASSERT_OK(family_->Forget(a));
+  EXPECT_THAT(family_->Forget(a), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(family_->Revoke(a), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK(family_->Forget(1));
+  // The first stands for all, whether it is there or not.
+  EXPECT_EQ(family_->Revoke(1).value_or(kFailed), (std::vector<uint64_t>{adopted}));
+}
+
+TEST_F(FamilyTest, APinnedChannelStandsForItsClonesWhenItIsClosed) {
+  const uint64_t granted = Clone(1);
+  ASSERT_OK(family_->Pin(granted));
+  const uint64_t adopted = Clone(granted);
+  const uint64_t below = Clone(adopted);
+  ASSERT_OK(family_->Forget(granted));
+  ASSERT_OK(family_->Forget(adopted));
+  EXPECT_EQ(family_->open(), 2u);
+  EXPECT_THAT(family_->CommitLimits(granted, Words({"a"})), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(family_->RegisterClone(granted, nullptr, SomeEnd()),
+              StatusIs(absl::StatusCode::kNotFound));
+  const Family::Installation installed = family_->Install(0, 99, true, FdRef());
+  for (const v1::ChannelRecord& channel : installed.request.channels()) {
+    EXPECT_NE(channel.channel(), granted) << "it has no service end to install";
+  }
+  EXPECT_EQ(family_->Revoke(granted).value_or(kFailed), (std::vector<uint64_t>{below}));
+  family_->Unpin(granted);
+  EXPECT_THAT(family_->Revoke(granted), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(family_->Pin(granted), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(FamilyTest, GivesNothingOfARevokedChannel) {
-  EXPECT_EQ(family_->Revoke(), std::vector<uint64_t>{1});
-  EXPECT_TRUE(family_->Revoke().empty());
+  EXPECT_EQ(family_->Revoke(1).value_or(kFailed), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(family_->Revoke(1).value_or(kFailed), (std::vector<uint64_t>{}));
   EXPECT_THAT(family_->CommitLimits(1, Words({"a"})),
               StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),

@@ -129,12 +129,12 @@ void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t la
   const bool more = batch.request.more();
   Call(kInstall, batch.request, batch.descriptors, 0,
        [weak = weak_from_this(), &family, more, from = batch.last, last,
-        successor](const absl::Status& status) {
+        successor](const absl::StatusOr<absl::string_view>& taken) {
          const auto self = weak.lock();
          // Without its lanes the process is at its end, and the family may be.
          if (self == nullptr || self->commands_ == nullptr) return;
          // One that does not take its family serves nobody.
-         if (!status.ok()) return self->KillUnlessItEnds();
+         if (!taken.ok()) return self->KillUnlessItEnds();
          self->installed_ = !more;
          if (more) self->InstallAfter(family, from, last, successor, FdRef());
        });
@@ -142,7 +142,7 @@ void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t la
 
 void Incarnation::Call(uint64_t method, const google::protobuf::Message& request,
                        const std::vector<FdRef>& descriptors, int64_t deadline_ns,
-                       std::function<void(absl::Status)> done) {
+                       std::function<void(absl::StatusOr<absl::string_view>)> done) {
   const size_t size = request.ByteSizeLong();
   const auto serialize = [&](char* bytes) {
     return request.SerializeToArray(bytes, static_cast<int>(size));
@@ -156,8 +156,8 @@ void Incarnation::Call(uint64_t method, const google::protobuf::Message& request
   commands_->StartCall(
       call, [] { return false; },
       [done = std::move(done)](transport::Reply& r) {
-        done(r.status == 0 ? absl::OkStatus()
-                           : absl::Status(static_cast<absl::StatusCode>(r.status), r.error));
+        if (r.status == 0) return done(r.message);
+        done(absl::Status(static_cast<absl::StatusCode>(r.status), r.error));
       });
   // A call that could not be sent is only completed by the next pump.
   parts_.loop->Post([weak = weak_from_this()] {
@@ -174,7 +174,7 @@ serving::Left Incarnation::Pump() {
 }
 
 void Incarnation::Revoke(const std::vector<uint64_t>& channels,
-                         std::function<void(absl::Status)> done) {
+                         std::function<void(absl::StatusOr<v1::RevokeResponse>)> done) {
   if (commands_ == nullptr) {
     parts_.loop->Post([done = std::move(done)] { done(absl::UnavailableError("no process")); });
     return;
@@ -182,7 +182,16 @@ void Incarnation::Revoke(const std::vector<uint64_t>& channels,
   v1::RevokeRequest request;
   for (const uint64_t channel : channels) request.add_channels(channel);
   Call(kRevoke, request, {},
-       transport::MonotonicNowNs() + absl::ToInt64Nanoseconds(kRevocationTime), std::move(done));
+       transport::MonotonicNowNs() + absl::ToInt64Nanoseconds(kRevocationTime),
+       [done = std::move(done)](const absl::StatusOr<absl::string_view>& message) {
+         if (!message.ok()) return done(message.status());
+         v1::RevokeResponse response;
+         // TRUST(worker): a process that was taken over may say what it likes.
+         if (!response.ParseFromArray(message->data(), static_cast<int>(message->size()))) {
+           return done(absl::InternalError("malformed answer"));
+         }
+         done(std::move(response));
+       });
   parts_.loop->RunAt(absl::Now() + kRevocationTime + absl::Milliseconds(20),
                      [weak = weak_from_this()] {
                        if (const auto self = weak.lock()) (void)self->Pump();

@@ -15,10 +15,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
 #include "broker/family.h"
 #include "broker/zygote_keeper.h"
+#include "capbroker/v1/control.pb.h"
 #include "serving/event_loop.h"
 #include "serving/lane_server.h"
 #include "transport/lane_client.h"
@@ -54,9 +56,10 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   // the family's.
   bool installed() const { return installed_; }
 
-  // Ends `channels` there. `done` is given an error if the process did not confirm it
-  // in time.
-  void Revoke(const std::vector<uint64_t>& channels, std::function<void(absl::Status)> done);
+  // Ends `channels` there. `done` is given what the process had delivered on them, or an
+  // error if it did not confirm in time.
+  void Revoke(const std::vector<uint64_t>& channels,
+              std::function<void(absl::StatusOr<v1::RevokeResponse>)> done);
 
   // Kills it at once; `ended` follows.
   void Kill();
@@ -74,7 +77,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
                     FdRef usage);
   void Call(uint64_t method, const google::protobuf::Message& request,
             const std::vector<FdRef>& descriptors, int64_t deadline_ns,
-            std::function<void(absl::Status)> done);
+            std::function<void(absl::StatusOr<absl::string_view>)> done);
   serving::Left Pump();
   void KillUnlessItEnds();
   void CloseLanes();

@@ -56,7 +56,7 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
   CB_RETURN_IF_ERROR(Check(request));
   Preparation preparation;
   if (const absl::Status prepared = Prepare(request, take, preparation); !prepared.ok()) {
-    EndFamilies(preparation.families);
+    GiveUp(preparation.grants);
     return prepared;
   }
   const uint64_t id = next_worker_++;
@@ -69,12 +69,12 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
            },
        .ended = [this, id](const v1::WaitWorkerResponse& end) { OnEnded(id, end); }});
   if (!worker.ok()) {
-    EndFamilies(preparation.families);
+    GiveUp(preparation.grants);
     return worker.status();
   }
   Record& record = workers_[id];
   record.worker = *std::move(worker);
-  record.families = std::move(preparation.families);
+  record.grants = std::move(preparation.grants);
   return absl::OkStatus();
 }
 
@@ -115,11 +115,15 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
     UniqueFd channel;
     if (grant.has_channel()) {
       CB_ASSIGN_OR_RETURN(channel, take(grant.channel()));
+      ServedFamily* const family = families_.Find(grant.family());
+      if (family != nullptr && family->Pin(grant.number()).ok()) {
+        preparation.grants.push_back({grant.name(), grant.family(), grant.number(), false});
+      }
     } else {
       // A service that gets no process ends its channel, and the worker sees that.
       CB_ASSIGN_OR_RETURN(Families::Opened opened,
                           families_.Open(grant.open(), [](const absl::Status&) {}));
-      preparation.families.push_back(opened.family);
+      preparation.grants.push_back({grant.name(), opened.family, kFirstChannel, true});
       channel = std::move(opened.channel);
     }
     Attach(std::move(channel), preparation.descriptors, preparation.command.add_channels());
@@ -137,7 +141,7 @@ void Launcher::OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> l
   if (!layers.ok()) {
     // INVARIANT(fail-closed): nothing of a failed launch stays open.
     const auto failed = workers_.extract(id);
-    if (!failed.empty()) EndFamilies(failed.mapped().families);
+    if (!failed.empty()) GiveUp(failed.mapped().grants);
     launched(layers.status());
     return;
   }
@@ -153,6 +157,7 @@ void Launcher::OnEnded(uint64_t id, const v1::WaitWorkerResponse& end) {
   Record& record = found->second;
   record.worker.reset();
   record.end = end;
+  Unpin(record.grants);
   const std::vector<Ended> waiting = std::exchange(record.waiting, {});
   if (record.forget) {
     workers_.erase(found);
@@ -193,15 +198,30 @@ absl::Status Launcher::Kill(const v1::KillWorkerRequest& request) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<uint64_t>> Launcher::FamiliesOf(uint64_t worker) const {
+absl::StatusOr<std::vector<Launcher::GrantedChannel>> Launcher::GrantsOf(
+    uint64_t worker, const std::string& name) const {
   const auto found = workers_.find(worker);
-  if (found == workers_.end()) return absl::NotFoundError("no such worker");
-  return found->second.families;
+  if (found == workers_.end()) return absl::NotFoundError("revoke: no such worker");
+  std::vector<GrantedChannel> grants = found->second.grants;
+  if (name.empty()) return grants;
+  std::erase_if(grants, [&name](const GrantedChannel& grant) { return grant.name != name; });
+  if (grants.empty()) return absl::NotFoundError("revoke: the worker has no such grant");
+  return grants;
 }
 
-void Launcher::EndFamilies(const std::vector<uint64_t>& families) {
-  for (const uint64_t id : families) {
-    if (ServedFamily* family = families_.Find(id)) family->End();
+// Of a launch that failed.
+void Launcher::GiveUp(const std::vector<GrantedChannel>& grants) {
+  for (const GrantedChannel& grant : grants) {
+    ServedFamily* const family = families_.Find(grant.family);
+    if (grant.opened && family != nullptr) family->End();
+  }
+  Unpin(grants);
+}
+
+void Launcher::Unpin(const std::vector<GrantedChannel>& grants) {
+  for (const GrantedChannel& grant : grants) {
+    ServedFamily* const family = families_.Find(grant.family);
+    if (!grant.opened && family != nullptr) family->Unpin(grant.channel);
   }
 }
 

@@ -50,15 +50,23 @@ class Launcher {
   // Kills it, unless `detach`; with `forget`, drops the record when it has ended.
   absl::Status Kill(const v1::KillWorkerRequest& request);
 
-  // The families that were opened for a worker.
-  absl::StatusOr<std::vector<uint64_t>> FamiliesOf(uint64_t worker) const;
+  // The channel that a worker was granted, by its number when it was.
+  struct GrantedChannel {
+    std::string name;
+    uint64_t family = 0;
+    uint64_t channel = 0;
+    bool opened = false;  // for this worker alone
+  };
+  // The grants of a worker, or the one of that name. NOT_FOUND: no such worker or grant.
+  absl::StatusOr<std::vector<GrantedChannel>> GrantsOf(uint64_t worker,
+                                                       const std::string& name) const;
 
   void Describe(v1::InspectResponse* response) const;
 
  private:
   struct Record {
     std::shared_ptr<LaunchedWorker> worker;
-    std::vector<uint64_t> families;
+    std::vector<GrantedChannel> grants;
     std::vector<Ended> waiting;
     std::optional<v1::WaitWorkerResponse> end;
     bool forget = false;
@@ -67,7 +75,7 @@ class Launcher {
   struct Preparation {
     v1::ForkWorker command;
     std::vector<UniqueFd> descriptors;
-    std::vector<uint64_t> families;
+    std::vector<GrantedChannel> grants;
   };
 
   absl::Status Check(const v1::LaunchWorkerRequest& request) const;
@@ -78,7 +86,8 @@ class Launcher {
   void OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> layers,
                  const Launched& launched);
   void OnEnded(uint64_t id, const v1::WaitWorkerResponse& end);
-  void EndFamilies(const std::vector<uint64_t>& families);
+  void GiveUp(const std::vector<GrantedChannel>& grants);
+  void Unpin(const std::vector<GrantedChannel>& grants);
 
   const BrokerParts parts_;
   Families& families_;

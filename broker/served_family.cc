@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "broker/process.h"
 
 namespace capbroker::broker {
@@ -53,7 +54,7 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
   const bool finished =
       end.signal == 0 && end.exit_code == 0 && incarnation_ != nullptr && incarnation_->installed();
   incarnation_.reset();
-  if (ending_ || finished || family_->channels().empty()) return End();
+  if (ending_ || finished || family_->open() == 0) return End();
   Log(absl::StrCat("service ", family_->service().name, " ",
                    end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)
                                    : absl::StrCat("exited with ", end.exit_code)));
@@ -68,18 +69,30 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
   }
 }
 
-void ServedFamily::Revoke(std::function<void(int)> done) {
-  const std::vector<uint64_t> revoked = family_->Revoke();
-  const int count = static_cast<int>(revoked.size());
+absl::Status ServedFamily::Revoke(uint64_t channel,
+                                  std::function<void(const v1::BrokerRevokeResponse&)> done) {
+  CB_ASSIGN_OR_RETURN(const std::vector<uint64_t> revoked, family_->Revoke(channel));
+  v1::BrokerRevokeResponse response;
+  response.set_channels(static_cast<uint32_t>(revoked.size()));
   if (incarnation_ == nullptr || revoked.empty()) {
-    parts_.loop->Post([done = std::move(done), count] { done(count); });
-    return;
+    parts_.loop->Post([done = std::move(done), response] { done(response); });
+    return absl::OkStatus();
   }
-  incarnation_->Revoke(revoked, [this, count, done = std::move(done)](const absl::Status& status) {
+  incarnation_->Revoke(revoked, [this, response, done = std::move(done)](
+                                    const absl::StatusOr<v1::RevokeResponse>& confirmed) mutable {
     // What was not confirmed is enforced.
-    if (!status.ok()) End();
-    done(count);
+    if (!confirmed.ok()) End();
+    for (const v1::RevokeResponse::Delivered& delivered :
+         confirmed.value_or(v1::RevokeResponse()).delivered()) {
+      v1::BrokerRevokeResponse::NotTakenBack* left = response.add_not_taken_back();
+      left->set_service(family_->service().name);
+      left->set_family(family_->id());
+      left->set_channel(delivered.channel());
+      left->set_descriptors(delivered.descriptors());
+    }
+    done(response);
   });
+  return absl::OkStatus();
 }
 
 void ServedFamily::End() {

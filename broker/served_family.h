@@ -18,6 +18,7 @@
 #include "broker/crash_rate.h"
 #include "broker/family.h"
 #include "broker/incarnation.h"
+#include "capbroker/v1/broker.pb.h"
 
 namespace capbroker::broker {
 
@@ -32,9 +33,14 @@ class ServedFamily {
   // family ends.
   void Start(std::function<void(absl::Status)> forked);
 
-  // Ends every channel's authority. `done` is given their number, when no call on them
-  // is admitted any more.
-  void Revoke(std::function<void(int)> done);
+  // Ends the authority of a channel and of what was cloned from it. `done` is called later,
+  // when no call on them is admitted any more, and adds what came of it. NOT_FOUND: the
+  // channel is gone; then `done` is not called.
+  absl::Status Revoke(uint64_t channel, std::function<void(const v1::BrokerRevokeResponse&)> done);
+
+  // See Family.
+  absl::Status Pin(uint64_t channel) { return family_->Pin(channel); }
+  void Unpin(uint64_t channel) { family_->Unpin(channel); }
 
   // Kills the process and ends the family.
   void End();

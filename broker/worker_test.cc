@@ -194,8 +194,29 @@ TEST_F(WorkerTest, LosesWhatIsRevoked) {
   char byte;
   ASSERT_EQ(read(ends[0], &byte, 1), 1);
   close(ends[0]);
-  EXPECT_EQ(broker_->RevokeGrants(worker).value_or(-1), 1);
+  ASSERT_OK_AND_ASSIGN(const Revocation revoked, broker_->RevokeGrants(worker));
+  EXPECT_EQ(revoked.channels, 1);
   EXPECT_EQ(worker.Wait().exit_code(), 33);
+}
+
+TEST_F(WorkerTest, LosesOneGrantAndKeepsTheOthers) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> mine, broker_->Open(Probe({"a"})));
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<Channel> given, mine->Clone());
+  ASSERT_OK_AND_ASSIGN(Worker worker,
+                       broker_->Launch({.entry = WaitForRevocation,
+                                        .grants = {{"other", Probe({"b"})}, {"probe", given}},
+                                        .standard_output = UniqueFd(ends[1])}));
+  char byte;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  close(ends[0]);
+  EXPECT_THAT(broker_->RevokeGrant(worker, "no such"), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK_AND_ASSIGN(const Revocation revoked, broker_->RevokeGrant(worker, "probe"));
+  EXPECT_EQ(revoked.channels, 1);
+  EXPECT_EQ(worker.Wait().exit_code(), 33);
+  // Only what the worker had of it.
+  EXPECT_OK(testing::ProbeClient(mine).Say("a"));
 }
 
 // INVARIANT(one-holder-per-end)

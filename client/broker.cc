@@ -19,6 +19,8 @@
 namespace capbroker {
 namespace {
 
+constexpr uint64_t kFirstChannel = 1;  // of every family
+
 void ToOpenRequest(const Authority& authority, v1::OpenServiceRequest* request) {
   request->set_service(authority.service);
   *request->mutable_limits() = authority.limits;
@@ -79,8 +81,8 @@ absl::Status AttachProgram(const std::string& path, CallDescriptors& descriptors
   return absl::OkStatus();
 }
 
-absl::Status AttachGrants(const std::vector<Grant>& grants, CallDescriptors& descriptors,
-                          v1::LaunchWorkerRequest& request) {
+absl::Status AttachGrants(const std::vector<Grant>& grants, uint64_t broker,
+                          CallDescriptors& descriptors, v1::LaunchWorkerRequest& request) {
   for (const Grant& grant : grants) {
     v1::WorkerGrant* proto = request.add_grants();
     proto->set_name(grant.name);
@@ -88,8 +90,13 @@ absl::Status AttachGrants(const std::vector<Grant>& grants, CallDescriptors& des
       ToOpenRequest(*authority, proto->mutable_open());
       continue;
     }
+    Channel& channel = *std::get<std::shared_ptr<Channel>>(grant.source);
+    if (channel.origin().broker == broker) {
+      proto->set_family(channel.origin().family);
+      proto->set_number(channel.origin().number);
+    }
     // INVARIANT(one-holder-per-end): this process keeps nothing of the channel.
-    CB_ASSIGN_OR_RETURN(UniqueFd lane, std::get<std::shared_ptr<Channel>>(grant.source)->Release());
+    CB_ASSIGN_OR_RETURN(UniqueFd lane, channel.Release());
     descriptors.Attach(std::move(lane), proto->mutable_channel());
   }
   return absl::OkStatus();
@@ -118,9 +125,8 @@ absl::StatusOr<std::shared_ptr<Channel>> Broker::Open(const Authority& authority
   v1::OpenServiceResponse response;
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kOpenService, &context, request, &response));
   CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
-  auto channel = std::make_shared<Channel>(std::move(lane));
-  link_->Remember(channel, response.family());
-  return channel;
+  return std::make_shared<Channel>(
+      std::move(lane), Channel::Origin{link_->number(), response.family(), kFirstChannel});
 }
 
 absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
@@ -148,32 +154,48 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
   if (options.standard_error.valid()) {
     descriptors.Attach(std::move(options.standard_error), request.mutable_standard_error());
   }
-  CB_RETURN_IF_ERROR(AttachGrants(options.grants, descriptors, request));
+  CB_RETURN_IF_ERROR(AttachGrants(options.grants, link_->number(), descriptors, request));
   v1::LaunchWorkerResponse response;
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kLaunchWorker, &context, request, &response));
   return Worker(link_, response.worker(),
                 std::vector<std::string>(response.layers().begin(), response.layers().end()));
 }
 
-absl::StatusOr<int> Broker::Revoke(const Channel& channel) {
-  v1::BrokerRevokeRequest request;
-  request.set_family(link_->FamilyOf(channel));
-  if (request.family() == 0) {
-    return absl::NotFoundError("revoke: this broker's Open() did not give that channel");
+absl::StatusOr<Revocation> Broker::Revoke(const Channel& channel) {
+  const Channel::Origin& origin = channel.origin();
+  if (origin.broker != link_->number()) {
+    return absl::NotFoundError("revoke: not a channel that this broker opened, or a clone of one");
   }
-  grpc::ClientContext context;
-  v1::BrokerRevokeResponse response;
-  CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kRevoke, &context, request, &response));
-  return static_cast<int>(response.channels());
+  v1::BrokerRevokeRequest request;
+  request.set_family(origin.family);
+  request.set_channel(origin.number);
+  return Revoke(request);
 }
 
-absl::StatusOr<int> Broker::RevokeGrants(const Worker& worker) {
+absl::StatusOr<Revocation> Broker::RevokeGrant(const Worker& worker, const std::string& name) {
+  if (name.empty()) return absl::InvalidArgumentError("revoke: a grant has a name");
   v1::BrokerRevokeRequest request;
   request.set_worker(worker.id());
+  request.set_grant(name);
+  return Revoke(request);
+}
+
+absl::StatusOr<Revocation> Broker::RevokeGrants(const Worker& worker) {
+  v1::BrokerRevokeRequest request;
+  request.set_worker(worker.id());
+  return Revoke(request);
+}
+
+absl::StatusOr<Revocation> Broker::Revoke(const v1::BrokerRevokeRequest& request) {
   grpc::ClientContext context;
   v1::BrokerRevokeResponse response;
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kRevoke, &context, request, &response));
-  return static_cast<int>(response.channels());
+  Revocation revocation;
+  revocation.channels = static_cast<int>(response.channels());
+  for (const v1::BrokerRevokeResponse::NotTakenBack& left : response.not_taken_back()) {
+    revocation.not_taken_back.push_back({left.service(), left.descriptors()});
+  }
+  return revocation;
 }
 
 absl::StatusOr<v1::InspectResponse> Broker::Inspect() {

@@ -35,6 +35,18 @@ namespace capbroker {
 
 class BrokerLink;
 
+// What a revocation has ended, and what it could not.
+struct Revocation {
+  int channels = 0;
+  // Descriptors that had been delivered on these channels, at least: Linux takes none back
+  // from who holds it. To end their use, too, end the worker.
+  struct Delivered {
+    std::string service;
+    uint64_t descriptors = 0;
+  };
+  std::vector<Delivered> not_taken_back;
+};
+
 class Broker {
  public:
   // Forks the broker from this process: first thing in main, before secrets are
@@ -64,12 +76,15 @@ class Broker {
   // meanwhile; try again.
   absl::StatusOr<Worker> Launch(WorkerOptions options);
 
-  // Revokes the family of a channel that Open() gave, wherever its clones are now; the
-  // number of channels that were revoked. When it returns no call is admitted any more.
-  // NOT_FOUND: another channel, or the family is gone already.
-  absl::StatusOr<int> Revoke(const Channel& channel);
-  // Revokes all that was opened for the worker.
-  absl::StatusOr<int> RevokeGrants(const Worker& worker);
+  // Revokes a channel that Open() gave, or a clone of one, and everything that was cloned from
+  // it, wherever that is now. When it returns no call on them is admitted any more; calls in
+  // flight have ended with PERMISSION_DENIED and the reason REVOKED.
+  // NOT_FOUND: another channel, or it was closed, or handed on otherwise than as a grant.
+  absl::StatusOr<Revocation> Revoke(const Channel& channel);
+  // The same for one grant of a worker, and for all of them.
+  // NOT_FOUND: no such worker or grant, or a grant by a channel of unknown origin.
+  absl::StatusOr<Revocation> RevokeGrant(const Worker& worker, const std::string& name);
+  absl::StatusOr<Revocation> RevokeGrants(const Worker& worker);
 
   // Processes and families that are alive.
   absl::StatusOr<v1::InspectResponse> Inspect();
@@ -77,6 +92,7 @@ class Broker {
  private:
   friend class BrokerLauncher;  // broker_start.cc
   explicit Broker(std::shared_ptr<BrokerLink> link);
+  absl::StatusOr<Revocation> Revoke(const v1::BrokerRevokeRequest& request);
   std::shared_ptr<BrokerLink> link_;
 };
 

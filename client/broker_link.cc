@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -30,10 +31,16 @@ constexpr ClientMethod kMethods[] = {
     Method("/capbroker.v1.Broker/Inspect", false, false),
 };
 
+uint64_t NextNumber() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 }  // namespace
 
 BrokerLink::BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child)
-    : owner_(getpid()),
+    : number_(NextNumber()),
+      owner_(getpid()),
       is_child_(is_child),
       channel_(std::move(lane)),
       lifeline_(std::move(lifeline)),
@@ -72,20 +79,6 @@ void BrokerLink::End() {
     }
   }
   process_ = PidFd();
-}
-
-void BrokerLink::Remember(const std::shared_ptr<Channel>& channel, uint64_t family) {
-  absl::MutexLock lock(&mutex_);
-  absl::erase_if(opened_, [](const auto& entry) { return entry.second.channel.expired(); });
-  opened_[channel.get()] = {channel, family};
-}
-
-uint64_t BrokerLink::FamilyOf(const Channel& channel) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = opened_.find(&channel);
-  if (found == opened_.end()) return 0;
-  // The address may be another channel's by now.
-  return found->second.channel.lock().get() == &channel ? found->second.family : 0;
 }
 
 }  // namespace capbroker

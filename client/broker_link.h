@@ -1,5 +1,5 @@
-// The application's end of a broker: its lane, its life, and what was opened over
-// it. Shared by the Broker handle and the Worker handles.
+// The application's end of a broker: its lane and its life. Shared by the Broker handle and the
+// Worker handles.
 //
 // Lives in: the application. Thread-safe.
 #ifndef CLIENT_BROKER_LINK_H_
@@ -10,11 +10,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
@@ -50,24 +47,16 @@ class BrokerLink {
   // gives up this copy alone.
   void End();
 
-  // Which family was opened for `channel`; 0: none. Forgets those that are gone.
-  void Remember(const std::shared_ptr<Channel>& channel, uint64_t family)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  uint64_t FamilyOf(const Channel& channel) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of all brokers of this process only this one has the number.
+  uint64_t number() const { return number_; }
 
  private:
-  struct Opened {
-    std::weak_ptr<Channel> channel;
-    uint64_t family = 0;
-  };
-
+  const uint64_t number_;
   const pid_t owner_;
   const bool is_child_;
   Channel channel_;
   UniqueFd lifeline_;
   PidFd process_;
-  mutable absl::Mutex mutex_;
-  absl::flat_hash_map<const Channel*, Opened> opened_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace capbroker

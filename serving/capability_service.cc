@@ -55,9 +55,11 @@ grpc::Status CapabilityService::Narrow(grpc::ServerContext* context,
 grpc::Status CapabilityService::Clone(grpc::ServerContext* context, const v1::CloneRequest*,
                                       v1::CloneResponse* response) {
   Call& call = Call::Of(context);
-  absl::StatusOr<UniqueFd> client_end = call.channel().keeper().Clone(call.channel(), nullptr);
-  if (!client_end.ok()) return ToGrpcStatus(client_end.status());
-  return call.Attach(*std::move(client_end), response->mutable_channel());
+  absl::StatusOr<ChannelKeeper::Cloned> clone =
+      call.channel().keeper().Clone(call.channel(), nullptr);
+  if (!clone.ok()) return ToGrpcStatus(clone.status());
+  response->set_number(clone->number);
+  return call.Attach(std::move(clone->client_end), response->mutable_channel());
 }
 
 grpc::Status CapabilityService::OpenWire(grpc::ServerContext* context, const v1::OpenWireRequest*,

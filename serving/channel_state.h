@@ -34,10 +34,13 @@ class ChannelKeeper {
   // `channel` and returns it.
   virtual absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) = 0;
-  // Makes a channel of the same family, with the meet if `requested` is not null;
-  // gives its client end.
-  virtual absl::StatusOr<UniqueFd> Clone(ChannelState& channel,
-                                         const authority::Limits* requested) = 0;
+  // Makes a channel of the same family, with the meet if `requested` is not null.
+  struct Cloned {
+    uint64_t number = 0;
+    UniqueFd client_end;
+  };
+  virtual absl::StatusOr<Cloned> Clone(ChannelState& channel,
+                                       const authority::Limits* requested) = 0;
   // Opens a wire for the channel, in place of its last one.
   virtual absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) = 0;
   // Sends the broker a snapshot of the budget, if one is due.
@@ -62,6 +65,12 @@ class ChannelState {
   // INVARIANT(limits-never-widen): what is installed is the meet with what is in
   // force, whatever the caller has computed.
   void Install(const authority::Limits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Descriptors that were delivered on this channel, those of further channels not counted.
+  void CountDelivered(size_t descriptors) {
+    delivered_.fetch_add(descriptors, std::memory_order_relaxed);
+  }
+  uint64_t delivered() const { return delivered_.load(std::memory_order_relaxed); }
 
   void Revoke() { revoked_.store(true, std::memory_order_release); }
   bool revoked() const { return revoked_.load(std::memory_order_acquire); }
@@ -88,6 +97,7 @@ class ChannelState {
   const bool wire_;
   ChannelKeeper* const keeper_;
   std::atomic<bool> revoked_{false};
+  std::atomic<uint64_t> delivered_{0};
   mutable absl::Mutex mutex_;
   std::shared_ptr<const authority::Limits> limits_ ABSL_GUARDED_BY(mutex_);
 };

@@ -3,6 +3,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "authority/denial.h"
 #include "base/status_macros.h"
@@ -139,14 +140,16 @@ void FamilyServer::CloseWire(std::unique_ptr<WireServer> wire) {
   std::thread([wire = std::move(wire)]() mutable { wire.reset(); }).detach();
 }
 
-void FamilyServer::Revoke(uint64_t channel) {
+uint64_t FamilyServer::Revoke(uint64_t channel) {
   std::shared_ptr<ServedLane> lane;
   std::unique_ptr<WireServer> wire;
+  std::shared_ptr<ChannelState> state;
   {
     absl::MutexLock lock(&mutex_);
     const auto member = members_.find(channel);
-    if (member == members_.end()) return;
-    member->second.state->Revoke();
+    if (member == members_.end()) return 0;
+    state = member->second.state;
+    state->Revoke();
     lane = member->second.lane;
     wire = std::move(member->second.wire);
   }
@@ -154,6 +157,21 @@ void FamilyServer::Revoke(uint64_t channel) {
     lane->FailCalls(authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
   }
   CloseWire(std::move(wire));
+  return state->delivered();
+}
+
+void FamilyServer::Close() {
+  std::vector<std::shared_ptr<ServedLane>> lanes;
+  std::vector<std::unique_ptr<WireServer>> wires;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [id, member] : members_) {
+      if (member.lane != nullptr) lanes.push_back(member.lane);
+      if (member.wire != nullptr) wires.push_back(std::move(member.wire));
+    }
+  }
+  for (const std::shared_ptr<ServedLane>& lane : lanes) lane->Close();
+  wires.clear();
 }
 
 int FamilyServer::channels() const {
@@ -176,7 +194,8 @@ absl::StatusOr<std::shared_ptr<const Limits>> FamilyServer::Narrow(ChannelState&
   return channel.limits();
 }
 
-absl::StatusOr<UniqueFd> FamilyServer::Clone(ChannelState& channel, const Limits* requested) {
+absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
+                                                          const Limits* requested) {
   // INVARIANT(clones-share-the-budget)
   CB_ASSIGN_OR_RETURN(authority::CloneCharge charge, budget_->ChargeClone());
   CB_ASSIGN_OR_RETURN(
@@ -200,7 +219,7 @@ absl::StatusOr<UniqueFd> FamilyServer::Clone(ChannelState& channel, const Limits
   state->Install(*limits);
   if (channel.revoked()) state->Revoke();
   CB_RETURN_IF_ERROR(Serve(std::move(state), std::move(lane.service), std::move(charge), false));
-  return std::move(lane.client);
+  return Cloned{response.channel(), std::move(lane.client)};
 }
 
 absl::StatusOr<UniqueFd> FamilyServer::OpenWire(ChannelState& channel) {

@@ -39,13 +39,17 @@ class FamilyServer final : public ChannelKeeper {
   absl::Status SetAccount(const google::protobuf::Any& budget, const v1::BudgetUsage* usage);
   absl::Status Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire, bool successor)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives the number of descriptors that were delivered on it.
+  uint64_t Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
   int channels() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Ends every channel: holders see the end of their lanes. Waits for the handlers of wires.
+  void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // ChannelKeeper:
   absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) override;
-  absl::StatusOr<UniqueFd> Clone(ChannelState& channel, const authority::Limits* requested) override
+  absl::StatusOr<Cloned> Clone(ChannelState& channel, const authority::Limits* requested) override
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RecordBudget() override;

@@ -251,6 +251,9 @@ void LaneCall::Send(const grpc::Status& status) {
       sent = ToGrpcStatus(checked);
     }
   }
+  if (sent.ok() && sent_.size() > channels_sent_ && method_.schema != nullptr) {
+    channel().CountDelivered(sent_.size() - channels_sent_);
+  }
   static const std::multimap<std::string, std::string> kNone;
   const grpc::ServerContextBase* from = context();
   lane_->SendReply(id_, sent, from == nullptr ? kNone : ServerContextAccess::InitialMetadata(*from),
@@ -282,9 +285,10 @@ grpc::Status LaneCall::AttachChannel(const Message& limits, v1::Descriptor* fiel
   absl::StatusOr<std::shared_ptr<const authority::Limits>> compiled =
       authority::Limits::Compile(state->schema(), limits);
   if (!compiled.ok()) return ToGrpcStatus(compiled.status());
-  absl::StatusOr<UniqueFd> client_end = state->keeper().Clone(*state, compiled->get());
-  if (!client_end.ok()) return ToGrpcStatus(client_end.status());
-  return Attach(*std::move(client_end), field);
+  absl::StatusOr<ChannelKeeper::Cloned> clone = state->keeper().Clone(*state, compiled->get());
+  if (!clone.ok()) return ToGrpcStatus(clone.status());
+  ++channels_sent_;
+  return Attach(std::move(clone->client_end), field);
 }
 
 grpc::Status LaneCall::Refuse(absl::string_view field) const {

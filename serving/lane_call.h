@@ -99,6 +99,7 @@ class LaneCall final : public Call,
   v1::RequestMetadata metadata_;
   std::vector<UniqueFd> received_;
   std::vector<UniqueFd> sent_;
+  size_t channels_sent_ = 0;  // of those
   std::shared_ptr<const authority::Limits> limits_;
   std::optional<grpc::ServerContext> sync_context_;
   std::optional<grpc::CallbackServerContext> callback_context_;

@@ -19,7 +19,7 @@ LaneServer::LaneServer(EventLoop* loop, LaneServerOptions options)
       options_(options),
       // One more for each channel, so that none can take the others' threads.
       threads_(loop, [this] {
-        return options_.grow ? std::min(options_.max_threads + lanes_.load(), kMostThreads) : 1;
+        return options_.grow ? std::min(options_.max_threads + lanes_->load(), kMostThreads) : 1;
       }) {}
 
 LaneServer::~LaneServer() = default;

@@ -66,7 +66,8 @@ class LaneServer {
 
   EventLoop* const loop_;
   const LaneServerOptions options_;
-  std::atomic<int> lanes_{0};
+  // Shared with the lanes, the last of which may outlive the server.
+  const std::shared_ptr<std::atomic<int>> lanes_ = std::make_shared<std::atomic<int>>(0);
   LoopThreads threads_;
 };
 

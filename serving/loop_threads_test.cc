@@ -88,13 +88,13 @@ TEST_F(LoopThreadsTest, EveryHandlerRunsOnceWhateverTheyTake) {
 }
 
 TEST_F(LoopThreadsTest, HasNoSecondThreadForHandlersThatDoNotBlock) {
-  std::thread::id ran;
+  std::atomic<std::thread::id> ran{};
   loop_->Post([&] {
     ran = std::this_thread::get_id();
     next_.Notify();
   });
   next_.WaitForNotification();
-  EXPECT_EQ(ran, main_.get_id());
+  EXPECT_TRUE(ran.load() == main_.get_id());
 }
 
 TEST_F(LoopThreadsTest, UsesNoProcessorTimeWhenNothingIsCalled) {

@@ -69,14 +69,15 @@ ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
                        std::shared_ptr<const MethodTable> methods,
                        std::shared_ptr<ChannelState> state, std::function<void()> closed)
     : server_(server),
+      lanes_(server->lanes_),
       lane_(std::move(lane)),
       methods_(std::move(methods)),
       state_(std::move(state)),
       on_closed_(std::move(closed)) {
-  server_->lanes_.fetch_add(1);
+  lanes_->fetch_add(1);
 }
 
-ServedLane::~ServedLane() { server_->lanes_.fetch_sub(1); }
+ServedLane::~ServedLane() { lanes_->fetch_sub(1); }
 
 absl::Status ServedLane::Start() {
   CB_ASSIGN_OR_RETURN(const uint64_t watch,

@@ -7,6 +7,7 @@
 
 #include <grpcpp/support/status.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -99,6 +100,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   LaneServer* const server_;
+  const std::shared_ptr<std::atomic<int>> lanes_;  // the server's
   const UniqueFd lane_;
   const std::shared_ptr<const MethodTable> methods_;
   const std::shared_ptr<ChannelState> state_;

@@ -39,8 +39,14 @@ class ControlService final : public v1::ServiceControl::Service {
   }
 
   grpc::Status Revoke(grpc::ServerContext*, const v1::RevokeRequest* request,
-                      v1::RevokeResponse*) override {
-    for (const uint64_t channel : request->channels()) family_->Revoke(channel);
+                      v1::RevokeResponse* response) override {
+    for (const uint64_t channel : request->channels()) {
+      const uint64_t descriptors = family_->Revoke(channel);
+      if (descriptors == 0) continue;
+      v1::RevokeResponse::Delivered* delivered = response->add_delivered();
+      delivered->set_channel(channel);
+      delivered->set_descriptors(descriptors);
+    }
     return grpc::Status::OK;
   }
 

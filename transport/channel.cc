@@ -33,31 +33,15 @@ bool PeerClosed(FdRef socket) {
   return poll(&p, 1, 0) > 0;
 }
 
-template <typename Response>
-absl::StatusOr<Response> Call(transport::LaneClient& lane, const ClientMethod& method,
-                              const google::protobuf::Message& request) {
-  grpc::ClientContext context;
-  Response response;
-  CB_RETURN_IF_ERROR(
-      FromGrpcStatus(transport::CallUnary(lane, method, &context, request, &response)));
-  return response;
-}
-
-// The same for an answer whose one descriptor is what was asked for.
-template <typename Response, typename Field>
-absl::StatusOr<UniqueFd> CallForDescriptor(transport::LaneClient& lane, const ClientMethod& method,
-                                           const google::protobuf::Message& request, Field field) {
-  grpc::ClientContext context;
-  CallDescriptors descriptors(&context);
-  Response response;
-  CB_RETURN_IF_ERROR(
-      FromGrpcStatus(transport::CallUnary(lane, method, &context, request, &response)));
-  return descriptors.Take((response.*field)());
+absl::Status Call(transport::LaneClient& lane, const ClientMethod& method,
+                  grpc::ClientContext* context, const google::protobuf::Message& request,
+                  google::protobuf::Message* response) {
+  return FromGrpcStatus(transport::CallUnary(lane, method, context, request, response));
 }
 
 }  // namespace
 
-Channel::Channel(UniqueFd lane) : lane_(std::move(lane)) {}
+Channel::Channel(UniqueFd lane, const Origin& origin) : origin_(origin), lane_(std::move(lane)) {}
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Adopt(UniqueFd lane) {
   Channel received(std::move(lane));
@@ -65,21 +49,29 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Adopt(UniqueFd lane) {
 }
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Clone() {
-  CB_ASSIGN_OR_RETURN(UniqueFd lane, CallForDescriptor<v1::CloneResponse>(
-                                         lane_, kClone, v1::CloneRequest(),
-                                         &v1::CloneResponse::channel));
-  return std::make_shared<Channel>(std::move(lane));
+  grpc::ClientContext context;
+  CallDescriptors descriptors(&context);
+  v1::CloneResponse response;
+  CB_RETURN_IF_ERROR(Call(lane_, kClone, &context, v1::CloneRequest(), &response));
+  CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
+  Origin origin;
+  if (origin_.family != 0) origin = {origin_.broker, origin_.family, response.number()};
+  return std::make_shared<Channel>(std::move(lane), origin);
 }
 
 absl::StatusOr<v1::NarrowResponse> Channel::Narrow(const google::protobuf::Message& limits) {
   v1::NarrowRequest request;
   request.mutable_limits()->PackFrom(limits);
-  return Call<v1::NarrowResponse>(lane_, kNarrow, request);
+  grpc::ClientContext context;
+  v1::NarrowResponse response;
+  CB_RETURN_IF_ERROR(Call(lane_, kNarrow, &context, request, &response));
+  return response;
 }
 
 absl::Status Channel::GetLimits(google::protobuf::Message* limits) {
-  CB_ASSIGN_OR_RETURN(const v1::GetLimitsResponse response,
-                      Call<v1::GetLimitsResponse>(lane_, kGetLimits, v1::GetLimitsRequest()));
+  grpc::ClientContext context;
+  v1::GetLimitsResponse response;
+  CB_RETURN_IF_ERROR(Call(lane_, kGetLimits, &context, v1::GetLimitsRequest(), &response));
   if (!response.limits().UnpackTo(limits)) {
     return absl::InvalidArgumentError("get limits: the channel has limits of another type");
   }
@@ -87,12 +79,18 @@ absl::Status Channel::GetLimits(google::protobuf::Message* limits) {
 }
 
 absl::StatusOr<v1::DescribeResponse> Channel::Describe() {
-  return Call<v1::DescribeResponse>(lane_, kDescribe, v1::DescribeRequest());
+  grpc::ClientContext context;
+  v1::DescribeResponse response;
+  CB_RETURN_IF_ERROR(Call(lane_, kDescribe, &context, v1::DescribeRequest(), &response));
+  return response;
 }
 
 absl::StatusOr<UniqueFd> Channel::OpenWire() {
-  return CallForDescriptor<v1::OpenWireResponse>(lane_, kOpenWire, v1::OpenWireRequest(),
-                                                 &v1::OpenWireResponse::wire);
+  grpc::ClientContext context;
+  CallDescriptors descriptors(&context);
+  v1::OpenWireResponse response;
+  CB_RETURN_IF_ERROR(Call(lane_, kOpenWire, &context, v1::OpenWireRequest(), &response));
+  return descriptors.Take(response.wire());
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel::Grpc() {
@@ -104,7 +102,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel::Grpc() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(transport::kMaxMessageSize);
   // gRPC closes the descriptor with its transport.
-  wire_ = grpc::CreateCustomInsecureChannelFromFd("capbroker", std::move(wire).Release(), arguments);
+  wire_ =
+      grpc::CreateCustomInsecureChannelFromFd("capbroker", std::move(wire).Release(), arguments);
   return wire_;
 }
 

@@ -13,7 +13,9 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/channel.h>
 
+#include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -27,8 +29,17 @@ namespace capbroker {
 
 class Channel {
  public:
+  // Which channel of which broker's families this is, for the application that opened it:
+  // what it revokes it by. All 0 where nobody knows: a channel that was adopted.
+  struct Origin {
+    uint64_t broker = 0;
+    uint64_t family = 0;
+    uint64_t number = 0;
+  };
+
   // Takes a lane end that nobody else uses: one that the broker has just made.
-  explicit Channel(UniqueFd lane);
+  explicit Channel(UniqueFd lane) : Channel(std::move(lane), Origin()) {}
+  Channel(UniqueFd lane, const Origin& origin);
 
   // Takes a lane end that came in a message or through exec, whose sender may
   // have kept a duplicate: clones it and closes the original, so that nobody can
@@ -67,9 +78,12 @@ class Channel {
   // Ends calls in flight, now and later ones, with UNAVAILABLE.
   void Close();
 
+  const Origin& origin() const { return origin_; }
+
   transport::LaneClient& lane() { return lane_; }
 
  private:
+  const Origin origin_;
   transport::LaneClient lane_;
   absl::Mutex wire_mutex_;
   std::shared_ptr<grpc::Channel> wire_ ABSL_GUARDED_BY(wire_mutex_);

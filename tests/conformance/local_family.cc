@@ -61,6 +61,9 @@ LocalFamily::LocalFamily(std::unique_ptr<serving::Dispatch> service,
 LocalFamily::~LocalFamily() {
   loop_->Stop();
   thread_.join();
+  // Ends the calls in flight, and waits for their handlers while all that they use is there.
+  family_->Close();
+  server_.reset();
 }
 
 }  // namespace capbroker::testing

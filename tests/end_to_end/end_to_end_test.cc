@@ -185,5 +185,25 @@ TEST_F(EndToEndTest, WorkerMayCallAsynchronously) {
             "ok 1");
 }
 
+TEST_F(EndToEndTest, RevocationTellsWhatItCannotTakeBack) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "revoked.", getpid());
+  std::ofstream(path) << "content";
+  ASSERT_OK_AND_ASSIGN(Broker broker, Broker::Start());
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> channel, broker.Open(ReadOnlyFile(path)));
+  const auto stub = NewStub<file::v1::FileOpener>(channel);
+  const file::Files files(*stub);
+  ASSERT_OK_AND_ASSIGN(const UniqueFd opened, files.OpenForReading(path));
+  ASSERT_OK(files.OpenForReading(path));
+  ASSERT_OK_AND_ASSIGN(const Revocation revocation, broker.Revoke(*channel));
+  EXPECT_EQ(revocation.channels, 1);
+  ASSERT_EQ(revocation.not_taken_back.size(), 1u);
+  EXPECT_EQ(revocation.not_taken_back[0].service, "capbroker.file.v1.FileOpener");
+  EXPECT_EQ(revocation.not_taken_back[0].descriptors, 2u);
+  EXPECT_FALSE(files.OpenForReading(path).ok());
+  char text[8] = {};
+  EXPECT_EQ(read(opened.get(), text, sizeof text), 7) << "what was delivered stays";
+  unlink(path.c_str());
+}
+
 }  // namespace
 }  // namespace capbroker

@@ -125,6 +125,11 @@ Result Call(void* function, Arguments... arguments) {
 extern "C" const char* __tsan_default_suppressions() {
   return "race:libgrpc\n"
          "race:libgpr\n"
+         "race:libupb\n"
+         // Reference counts of statuses and cords.
+         "race:libabsl_\n"
+         // Preloaded, and locked across fork().
+         "mutex:libnss_wrapper\n"
          "race:^grpc::\n";
 }
 
