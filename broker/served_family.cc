@@ -82,8 +82,8 @@ absl::Status ServedFamily::Revoke(uint64_t channel,
                                     const absl::StatusOr<v1::RevokeResponse>& confirmed) mutable {
     // What was not confirmed is enforced.
     if (!confirmed.ok()) End();
-    for (const v1::RevokeResponse::Delivered& delivered :
-         confirmed.value_or(v1::RevokeResponse()).delivered()) {
+    const v1::RevokeResponse answer = confirmed.value_or(v1::RevokeResponse());
+    for (const v1::RevokeResponse::Delivered& delivered : answer.delivered()) {
       v1::BrokerRevokeResponse::NotTakenBack* left = response.add_not_taken_back();
       left->set_service(family_->service().name);
       left->set_family(family_->id());
