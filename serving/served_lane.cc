@@ -71,6 +71,7 @@ ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
     : server_(server),
       lanes_(server->lanes_),
       lane_(std::move(lane)),
+      descriptors_(transport::DescriptorsOn(lane_)),
       methods_(std::move(methods)),
       state_(std::move(state)),
       on_closed_(std::move(closed)) {
@@ -96,8 +97,9 @@ void ServedLane::BeginEpoch() {
   std::vector<CallPtr> found;
   std::string survivors;
   while (true) {
-    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
-        lane_, Received(), transport::PacketDirection::kToService, transport::Blocking::kDontWait);
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
+        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
+                                 transport::Blocking::kDontWait, descriptors_);
     if (!packet.ok()) return Close();
     if (!packet->has_value()) break;
     const uint64_t id = (*packet)->view.header.call;
@@ -138,8 +140,9 @@ Left ServedLane::Drain() {
   CallPtr first;
   int packets = 0;
   for (; packets < kPacketsInATurn; ++packets) {
-    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
-        lane_, Received(), transport::PacketDirection::kToService, transport::Blocking::kDontWait);
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
+        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
+                                 transport::Blocking::kDontWait, descriptors_);
     // INVARIANT(hostile-bytes-end-the-channel)
     if (!packet.ok()) {
       Close();

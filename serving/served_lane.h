@@ -102,6 +102,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   LaneServer* const server_;
   const std::shared_ptr<std::atomic<int>> lanes_;  // the server's
   const UniqueFd lane_;
+  const transport::ClientDescriptors descriptors_;
   const std::shared_ptr<const MethodTable> methods_;
   const std::shared_ptr<ChannelState> state_;
 

@@ -143,9 +143,28 @@ ReceiveBuffer::ReceiveBuffer() {
 
 ReceiveBuffer::~ReceiveBuffer() { munmap(data_, size()); }
 
-absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveBuffer& buffer,
-                                                            PacketDirection direction,
-                                                            Blocking blocking) {
+ClientDescriptors DescriptorsOn(FdRef lane) {
+  int passed = 1;
+  socklen_t size = sizeof passed;
+  if (getsockopt(lane.get(), SOL_SOCKET, SO_PASSRIGHTS, &passed, &size) != 0) passed = 1;
+  return passed == 0 ? ClientDescriptors::kRefused : ClientDescriptors::kAccepted;
+}
+
+namespace {
+
+// What recvmsg(2) and recv(2) tell alike.
+struct Received {
+  ssize_t size;
+  bool truncated;
+};
+
+Received ReceiveBytes(FdRef lane, ReceiveBuffer& buffer, int flags) {
+  const ssize_t size = recv(lane.get(), buffer.data(), ReceiveBuffer::size(), flags | MSG_TRUNC);
+  return {size, size > static_cast<ssize_t>(ReceiveBuffer::size())};
+}
+
+Received ReceiveWithDescriptors(FdRef lane, ReceiveBuffer& buffer, int flags,
+                                std::vector<UniqueFd>& descriptors) {
   iovec part = {buffer.data(), ReceiveBuffer::size()};
   alignas(cmsghdr) char control[kControlSize];
   msghdr message = {};
@@ -153,25 +172,37 @@ absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveB
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  const int flags = MSG_CMSG_CLOEXEC | (blocking == Blocking::kDontWait ? MSG_DONTWAIT : 0);
-  ssize_t received;
-  while ((received = recvmsg(lane.get(), &message, flags)) < 0) {
-    if (errno == EINTR) continue;
+  const ssize_t size = recvmsg(lane.get(), &message, flags | MSG_CMSG_CLOEXEC);
+  if (size >= 0) descriptors = TakeDescriptors(message);
+  return {size, size >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0};
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveBuffer& buffer,
+                                                            PacketDirection direction,
+                                                            Blocking blocking,
+                                                            ClientDescriptors descriptors) {
+  const int flags = blocking == Blocking::kDontWait ? MSG_DONTWAIT : 0;
+  ReceivedPacket packet;
+  Received received;
+  do {
+    received = descriptors == ClientDescriptors::kRefused
+                   ? ReceiveBytes(lane, buffer, flags)
+                   : ReceiveWithDescriptors(lane, buffer, flags, packet.descriptors);
+  } while (received.size < 0 && errno == EINTR);
+  if (received.size < 0) {
     if (errno == EAGAIN) return std::nullopt;
     return absl::UnavailableError("the peer closed the channel");
   }
-  ReceivedPacket packet;
-  packet.descriptors = TakeDescriptors(message);
   // INVARIANT(descriptor-belongs-to-call): a truncated packet delivers none.
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    return absl::InvalidArgumentError("malformed packet: truncated");
-  }
-  if (received == 0) {
+  if (received.truncated) return absl::InvalidArgumentError("malformed packet: truncated");
+  if (received.size == 0) {
     if (PeerClosed(lane)) return absl::UnavailableError("the peer closed the channel");
     return absl::InvalidArgumentError("malformed packet: empty");
   }
   absl::StatusOr<PacketView> view =
-      ParsePacket(absl::string_view(buffer.data(), static_cast<size_t>(received)),
+      ParsePacket(absl::string_view(buffer.data(), static_cast<size_t>(received.size)),
                   packet.descriptors.size(), direction);
   if (!view.ok()) return view.status();
   packet.view = *view;

@@ -82,13 +82,17 @@ struct ReceivedPacket {
 
 enum class Blocking { kWait, kDontWait };
 
+// Whether packets on a lane end can have descriptors beside them. Refused: by the kernel,
+// as MakeLane() asked; receiving is then cheaper.
+ClientDescriptors DescriptorsOn(FdRef lane);
+
 // Receives one packet. Nothing: with kDontWait, or after kCancelTickMs, there was
 // none. UNAVAILABLE: the peer closed. INVALID_ARGUMENT: what no honest peer
 // sends, its descriptors closed. INVARIANT(hostile-bytes-end-the-channel): after
 // any error the caller closes the lane.
-absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveBuffer& buffer,
-                                                            PacketDirection direction,
-                                                            Blocking blocking);
+absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(
+    FdRef lane, ReceiveBuffer& buffer, PacketDirection direction, Blocking blocking,
+    ClientDescriptors descriptors = ClientDescriptors::kAccepted);
 
 }  // namespace capbroker::transport
 
