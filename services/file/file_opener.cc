@@ -85,6 +85,11 @@ grpc::Status FileOpenerService::Create(grpc::ServerContext* context,
                                        const v1::CreateRequest* request,
                                        v1::CreateResponse* response) {
   Call& call = Call::Of(context);
+  // A file that cannot be sent would be there for a moment, and with it its effects.
+  if (!call.CanAttach()) {
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                        "create: a wire carries no descriptors; call the method on the lane");
+  }
   const GrantedFiles files(*call.limits(), reopener_);
   absl::StatusOr<GrantedFiles::CreatedFile> file =
       files.Create(request->path(), request->access(), request->mode());
