@@ -71,5 +71,20 @@ TEST_F(FileOpenerPathsTest, CreatesNothingOnTheWireWhichCarriesNoDescriptors) {
               StatusIs(absl::StatusCode::kPermissionDenied));
 }
 
+TEST_F(FileOpenerPathsTest, ListsTheSameOnLaneAndWireAndByStream) {
+  const std::string long_name(240, 'x');  // so that a page is too large for one packet
+  for (int i = 1000; i < 1700; ++i) MakeFile(absl::StrCat("data/", i, long_name), "");
+  ASSERT_OK_AND_ASSIGN(const auto on_lane, Files(*lane_).List(Path("data")));
+  EXPECT_EQ(on_lane.size(), 700u);
+  ASSERT_OK_AND_ASSIGN(const auto on_wire, Files(Wire()).List(Path("data")));
+  EXPECT_EQ(on_wire.size(), 700u);
+  ASSERT_OK_AND_ASSIGN(const auto by_stream, Files(*lane_).ListByStream(Path("data")));
+  EXPECT_EQ(by_stream.size(), 700u);
+  for (const Files& files : {Files(*lane_), Files(*wire_)}) {
+    EXPECT_THAT(files.List(Path("")), StatusIs(absl::StatusCode::kPermissionDenied));
+    EXPECT_THAT(files.List(Path("data/absent")), StatusIs(absl::StatusCode::kNotFound));
+  }
+}
+
 }  // namespace
 }  // namespace capbroker::file
