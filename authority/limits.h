@@ -87,6 +87,11 @@ class Limits {
   // Whether a request of `method` can be allowed at all: its needs are met.
   bool AllowsMethod(const MethodSchema& method) const;
 
+  // Whether both allow the same: of one service, with the same canonical form.
+  friend bool operator==(const Limits& a, const Limits& b) {
+    return a.schema_ == b.schema_ && a.values_ == b.values_;
+  }
+
   friend std::shared_ptr<const Limits> Meet(const Limits& a, const Limits& b);
   friend std::vector<std::string> WithoutEffect(const Limits& requested, const Limits& in_force);
 

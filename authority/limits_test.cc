@@ -397,7 +397,8 @@ TEST_F(LimitsTest, NarrowRefusesAMeetThatIsTooLarge) {
   const auto compiled_b = Limits::Compile(*schema_, b).value();
   EXPECT_THAT(Narrow(*compiled_a, *compiled_b), StatusIs(absl::StatusCode::kResourceExhausted));
   ASSERT_OK_AND_ASSIGN(const auto same, Narrow(*compiled_a, *compiled_a));
-  EXPECT_EQ(same->message()->SerializeAsString(), compiled_a->message()->SerializeAsString());
+  EXPECT_EQ(*same, *compiled_a);
+  EXPECT_FALSE(*same == *compiled_b);
 }
 
 TEST_F(LimitsTest, WithoutEffectNamesWhatWasAskedForInVain) {

@@ -99,13 +99,16 @@ absl::StatusOr<std::shared_ptr<const Limits>> Family::MeetWith(const ChannelReco
   CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> requested,
                       Limits::Compile(schema_, limits));
   // INVARIANT(limits-never-widen): computed here, from the record.
-  std::shared_ptr<const Limits> meet = authority::Meet(*record.limits, *requested);
+  CB_ASSIGN_OR_RETURN(std::shared_ptr<const Limits> meet,
+                      authority::Narrow(*record.limits, *requested));
   CB_RETURN_IF_ERROR(CheckSize(*meet));
   return meet;
 }
 
 absl::StatusOr<Any> Family::CommitLimits(uint64_t channel, const Any& limits) {
   CB_ASSIGN_OR_RETURN(ChannelRecord * record, Find(channel));
+  // INVARIANT(nobody-spins-for-a-stranger)
+  CB_RETURN_IF_ERROR(changes_.Charge("Narrow", authority::UpkeepUnits(limits.value().size())));
   CB_ASSIGN_OR_RETURN(record->limits, MeetWith(*record, limits));
   return ToAny(*record->limits);
 }
@@ -117,6 +120,9 @@ absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, cons
     return absl::ResourceExhaustedError(
         absl::StrCat("clone channel: the family has ", kMaxChannels, " channels"));
   }
+  CB_RETURN_IF_ERROR(
+      changes_.Charge("Clone", limits == nullptr ? authority::UpkeepUnits(*original->limits)
+                                                 : authority::UpkeepUnits(limits->value().size())));
   ChannelRecord clone;
   clone.parent = parent;
   clone.limits = original->limits;

@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "authority/budget.h"
+#include "authority/channel_upkeep.h"
 #include "authority/limits.h"
 #include "authority/schema.h"
 #include "base/unique_fd.h"
@@ -66,12 +67,13 @@ class Family {
   const std::map<uint64_t, ChannelRecord>& channels() const { return channels_; }
 
   // Narrows the record of `channel` to the meet with `limits`; what is in force now.
-  // NOT_FOUND: not of this family. PERMISSION_DENIED: revoked.
+  // NOT_FOUND: not of this family. PERMISSION_DENIED: revoked. RESOURCE_EXHAUSTED:
+  // too large, or twice as many changes in a minute as an honest process lets pass.
   absl::StatusOr<google::protobuf::Any> CommitLimits(uint64_t channel,
                                                      const google::protobuf::Any& limits);
 
   // Records a clone of `parent`, with the meet of its limits and `limits`, if given.
-  // RESOURCE_EXHAUSTED: the family's budget of clones is used up.
+  // RESOURCE_EXHAUSTED: the family's budget of clones or its changes are used up.
   absl::StatusOr<const ChannelRecord*> RegisterClone(uint64_t parent,
                                                      const google::protobuf::Any* limits,
                                                      UniqueFd service_end);
@@ -121,6 +123,10 @@ class Family {
   bool wire_ = false;
   google::protobuf::Any budget_;               // as installed; empty: the service has none
   std::shared_ptr<authority::Budget> clones_;  // charged for clones alone
+  // Twice the rate, so that only a process that was taken over comes to feel it: one
+  // that is started anew in the middle of a minute counts from zero.
+  authority::UpkeepRate changes_{"channel_changes_per_minute",
+                                 2 * authority::kChannelChangesPerMinute};
   std::optional<v1::BudgetUsage> usage_;
   uint64_t next_channel_ = 1;
   std::map<uint64_t, ChannelRecord> channels_;

@@ -73,6 +73,34 @@ class FamilyTest : public ::testing::Test {
   std::unique_ptr<Family> family_;
 };
 
+// INVARIANT(nobody-spins-for-a-stranger)
+TEST_F(FamilyTest, RefusesChangesWithoutEnd) {
+  absl::Status status;
+  uint64_t commits = 0;
+  while (status.ok() && commits < 100'000) {
+    status = family_->CommitLimits(1, Words({"a", "b"})).status();
+    commits += status.ok() ? 1 : 0;
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(commits, 2 * authority::kChannelChangesPerMinute);
+  EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  // Another family has its own.
+  EXPECT_OK(Make(Words({"a"}))->CommitLimits(1, Words({"a"})));
+}
+
+TEST_F(FamilyTest, CountsTheSizeOfWhatIsToBeCommitted) {
+  const Any large = Words({std::string(4000, 'a')});
+  absl::Status status;
+  uint64_t commits = 0;
+  while (status.ok() && commits < 100'000) {
+    status = family_->CommitLimits(1, large).status();
+    commits += status.ok() ? 1 : 0;
+  }
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(commits, 2 * authority::kChannelChangesPerMinute / 4);
+}
+
 // INVARIANT(limits-never-widen)
 TEST_F(FamilyTest, CommitsTheMeetWhateverIsAskedFor) {
   ASSERT_OK_AND_ASSIGN(const Any first, family_->CommitLimits(1, Words({"b", "c"})));

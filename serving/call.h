@@ -39,6 +39,10 @@ class Call {
   // an object with once it has looked at it. INVARIANT(object-checked-after-look)
   virtual const std::shared_ptr<const authority::Limits>& limits() const = 0;
 
+  // Whether descriptors travel with the response: on a lane, not on a wire. For what
+  // must not be done when its result cannot be sent.
+  virtual bool CanAttach() const = 0;
+
   // Sends `fd` with the response: puts its slot into `field`, a Descriptor of the
   // response. FAILED_PRECONDITION on the wire, which carries none.
   virtual grpc::Status Attach(UniqueFd fd, v1::Descriptor* field) = 0;

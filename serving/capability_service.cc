@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "authority/channel_upkeep.h"
 #include "authority/limits.h"
 #include "base/unique_fd.h"
 #include "serving/call.h"
@@ -13,10 +14,22 @@
 namespace capbroker::serving {
 
 using authority::Limits;
+using authority::UpkeepUnits;
+
+namespace {
+
+// A wire is a gRPC server with threads of its own.
+constexpr uint64_t kWireUnits = 100;
+
+}  // namespace
 
 grpc::Status CapabilityService::Describe(grpc::ServerContext* context, const v1::DescribeRequest*,
                                          v1::DescribeResponse* response) {
-  const ChannelState& channel = Call::Of(context).channel();
+  ChannelState& channel = Call::Of(context).channel();
+  if (const absl::Status charged = channel.keeper().ChargeUpkeep("Describe", UpkeepUnits(0));
+      !charged.ok()) {
+    return ToGrpcStatus(charged);
+  }
   const google::protobuf::ServiceDescriptor& service = channel.schema().descriptor();
   response->set_service(service.full_name());
   for (int i = 0; i < service.method_count(); ++i) {
@@ -31,7 +44,13 @@ grpc::Status CapabilityService::Describe(grpc::ServerContext* context, const v1:
 
 grpc::Status CapabilityService::GetLimits(grpc::ServerContext* context, const v1::GetLimitsRequest*,
                                           v1::GetLimitsResponse* response) {
-  *response->mutable_limits() = Call::Of(context).limits()->ToAny();
+  Call& call = Call::Of(context);
+  if (const absl::Status charged =
+          call.channel().keeper().ChargeUpkeep("GetLimits", UpkeepUnits(*call.limits()));
+      !charged.ok()) {
+    return ToGrpcStatus(charged);
+  }
+  *response->mutable_limits() = call.limits()->ToAny();
   return grpc::Status::OK;
 }
 
@@ -39,6 +58,12 @@ grpc::Status CapabilityService::Narrow(grpc::ServerContext* context,
                                        const v1::NarrowRequest* request,
                                        v1::NarrowResponse* response) {
   ChannelState& channel = Call::Of(context).channel();
+  // Compiling and the meet cost as much as both sides are large.
+  const uint64_t units =
+      UpkeepUnits(request->limits().value().size()) + UpkeepUnits(*channel.limits());
+  if (const absl::Status charged = channel.keeper().ChargeUpkeep("Narrow", units); !charged.ok()) {
+    return ToGrpcStatus(charged);
+  }
   const absl::StatusOr<std::shared_ptr<const Limits>> requested =
       Limits::Compile(channel.schema(), request->limits());
   if (!requested.ok()) return ToGrpcStatus(requested.status());
@@ -55,6 +80,11 @@ grpc::Status CapabilityService::Narrow(grpc::ServerContext* context,
 grpc::Status CapabilityService::Clone(grpc::ServerContext* context, const v1::CloneRequest*,
                                       v1::CloneResponse* response) {
   Call& call = Call::Of(context);
+  if (const absl::Status charged =
+          call.channel().keeper().ChargeUpkeep("Clone", UpkeepUnits(*call.limits()));
+      !charged.ok()) {
+    return ToGrpcStatus(charged);
+  }
   absl::StatusOr<ChannelKeeper::Cloned> clone =
       call.channel().keeper().Clone(call.channel(), nullptr);
   if (!clone.ok()) return ToGrpcStatus(clone.status());
@@ -67,6 +97,10 @@ grpc::Status CapabilityService::OpenWire(grpc::ServerContext* context, const v1:
   Call& call = Call::Of(context);
   if (!call.channel().wire()) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "the grant allows no wire");
+  }
+  if (const absl::Status charged = call.channel().keeper().ChargeUpkeep("OpenWire", kWireUnits);
+      !charged.ok()) {
+    return ToGrpcStatus(charged);
   }
   absl::StatusOr<UniqueFd> client_end = call.channel().keeper().OpenWire(call.channel());
   if (!client_end.ok()) return ToGrpcStatus(client_end.status());

@@ -28,9 +28,10 @@ std::shared_ptr<const Limits> ChannelState::limits() const {
   return limits_;
 }
 
-void ChannelState::Install(const Limits& limits) {
+absl::Status ChannelState::Install(const Limits& limits) {
   absl::MutexLock lock(&mutex_);
-  limits_ = authority::Meet(*limits_, limits);
+  CB_ASSIGN_OR_RETURN(limits_, authority::Narrow(*limits_, limits));
+  return absl::OkStatus();
 }
 
 absl::Status ChannelState::Revoked(const MethodSchema& method) const {

@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "authority/budget.h"
 #include "authority/limits.h"
@@ -30,8 +31,13 @@ class ChannelState;
 class ChannelKeeper {
  public:
   virtual ~ChannelKeeper() = default;
+  // Charges the family for a call of the channel's own methods, before anything is
+  // done for it. RESOURCE_EXHAUSTED: too many in the last minute.
+  virtual absl::Status ChargeUpkeep(absl::string_view method, uint64_t units) = 0;
   // Commits the meet of the channel's limits and `requested`, installs it in
-  // `channel` and returns it.
+  // `channel` and returns it. Where the meet is what is in force already, nobody is
+  // asked. RESOURCE_EXHAUSTED: the meet is too large, or the family has changed too
+  // much in the last minute.
   virtual absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) = 0;
   // Makes a channel of the same family, with the meet if `requested` is not null.
@@ -63,8 +69,9 @@ class ChannelState {
   std::shared_ptr<const authority::Limits> limits() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // INVARIANT(limits-never-widen): what is installed is the meet with what is in
-  // force, whatever the caller has computed.
-  void Install(const authority::Limits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
+  // force, whatever the caller has computed. RESOURCE_EXHAUSTED, and nothing
+  // installed, when the meet is larger than limits may be.
+  absl::Status Install(const authority::Limits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Descriptors that were delivered on this channel, those of further channels not counted.
   void CountDelivered(size_t descriptors) {

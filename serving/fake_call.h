@@ -18,7 +18,12 @@ class FakeCall : public Call {
 
   const std::shared_ptr<const authority::Limits>& limits() const override { return limits_; }
 
+  bool CanAttach() const override { return can_attach; }
+
   grpc::Status Attach(UniqueFd fd, v1::Descriptor* field) override {
+    if (!can_attach) {
+      return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "no descriptors here");
+    }
     sent.push_back(std::move(fd));
     field->set_slot(static_cast<uint32_t>(sent.size()));
     return grpc::Status::OK;
@@ -47,6 +52,7 @@ class FakeCall : public Call {
   // The descriptor that the handler sent in `field`.
   UniqueFd TakeSent(const v1::Descriptor& field) { return std::move(sent.at(field.slot() - 1)); }
 
+  bool can_attach = true;          // false: as on a wire
   std::vector<UniqueFd> received;  // what comes with the request
   std::vector<UniqueFd> sent;
   std::vector<std::unique_ptr<google::protobuf::Message>> channels;  // limits of each

@@ -179,18 +179,28 @@ int FamilyServer::channels() const {
   return static_cast<int>(members_.size());
 }
 
+absl::Status FamilyServer::ChargeUpkeep(absl::string_view method, uint64_t units) {
+  return calls_.Charge(method, units);
+}
+
 absl::StatusOr<std::shared_ptr<const Limits>> FamilyServer::Narrow(ChannelState& channel,
                                                                    const Limits& requested) {
+  const std::shared_ptr<const Limits> in_force = channel.limits();
+  CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> meet,
+                      authority::Narrow(*in_force, requested));
+  if (*meet == *in_force) return in_force;
+  // INVARIANT(nobody-spins-for-a-stranger)
+  CB_RETURN_IF_ERROR(changes_.Charge("Narrow", authority::UpkeepUnits(*meet)));
   grpc::ClientContext context;
   v1::CommitLimitsRequest request;
   v1::CommitLimitsResponse response;
   request.set_channel(channel.id());
-  *request.mutable_limits() = requested.ToAny();
+  *request.mutable_limits() = meet->ToAny();
   // INVARIANT(limits-never-widen): recorded first, so that no successor has more.
   CB_RETURN_IF_ERROR(FromGrpcStatus(supervisor_->CommitLimits(&context, request, &response)));
   CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> committed,
                       Limits::Compile(*schema_, response.limits()));
-  channel.Install(*committed);
+  CB_RETURN_IF_ERROR(channel.Install(*committed));
   return channel.limits();
 }
 
@@ -198,6 +208,11 @@ absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
                                                           const Limits* requested) {
   // INVARIANT(clones-share-the-budget)
   CB_ASSIGN_OR_RETURN(authority::CloneCharge charge, budget_->ChargeClone());
+  std::shared_ptr<const Limits> limits = channel.limits();
+  if (requested != nullptr) {
+    CB_ASSIGN_OR_RETURN(limits, authority::Narrow(*limits, *requested));
+  }
+  CB_RETURN_IF_ERROR(changes_.Charge("Clone", authority::UpkeepUnits(*limits)));
   CB_ASSIGN_OR_RETURN(
       transport::LanePair lane,
       transport::MakeLane(takes_descriptors_ ? transport::ClientDescriptors::kAccepted
@@ -207,16 +222,16 @@ absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
   v1::RegisterCloneRequest request;
   v1::RegisterCloneResponse response;
   request.set_parent(channel.id());
-  if (requested != nullptr) *request.mutable_limits() = requested->ToAny();
+  if (requested != nullptr) *request.mutable_limits() = limits->ToAny();
   CB_ASSIGN_OR_RETURN(UniqueFd recorded, Duplicate(lane.service));
   descriptors.Attach(std::move(recorded), request.mutable_service_end());
   CB_RETURN_IF_ERROR(FromGrpcStatus(supervisor_->RegisterClone(&context, request, &response)));
-  CB_ASSIGN_OR_RETURN(std::shared_ptr<const Limits> limits,
+  CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> recorded_limits,
                       Limits::Compile(*schema_, response.limits()));
   // What the broker has recorded, and no more than the parent has here.
-  auto state = std::make_shared<ChannelState>(response.channel(), *schema_, channel.limits(),
+  auto state = std::make_shared<ChannelState>(response.channel(), *schema_, std::move(limits),
                                               budget_, channel.wire(), this);
-  state->Install(*limits);
+  CB_RETURN_IF_ERROR(state->Install(*recorded_limits));
   if (channel.revoked()) state->Revoke();
   CB_RETURN_IF_ERROR(Serve(std::move(state), std::move(lane.service), std::move(charge), false));
   return Cloned{response.channel(), std::move(lane.client)};

@@ -15,8 +15,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "authority/budget.h"
+#include "authority/channel_upkeep.h"
 #include "authority/schema.h"
 #include "base/unique_fd.h"
 #include "capbroker/v1/control.grpc.pb.h"
@@ -47,6 +49,7 @@ class FamilyServer final : public ChannelKeeper {
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // ChannelKeeper:
+  absl::Status ChargeUpkeep(absl::string_view method, uint64_t units) override;
   absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) override;
   absl::StatusOr<Cloned> Clone(ChannelState& channel, const authority::Limits* requested) override
@@ -75,6 +78,8 @@ class FamilyServer final : public ChannelKeeper {
   v1::Supervisor::StubInterface* const supervisor_;
   bool takes_descriptors_ = false;
   std::shared_ptr<authority::Budget> budget_;  // set before the first channel
+  authority::UpkeepRate calls_{"channel_calls_per_minute", authority::kChannelCallsPerMinute};
+  authority::UpkeepRate changes_{"channel_changes_per_minute", authority::kChannelChangesPerMinute};
 
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<uint64_t, Member> members_ ABSL_GUARDED_BY(mutex_);

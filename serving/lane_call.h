@@ -55,6 +55,7 @@ class LaneCall final : public Call,
 
   // Call:
   const std::shared_ptr<const authority::Limits>& limits() const override { return limits_; }
+  bool CanAttach() const override { return true; }
   grpc::Status Attach(UniqueFd fd, v1::Descriptor* field) override;
   absl::StatusOr<UniqueFd> Take(const v1::Descriptor& field) override;
   grpc::Status AttachChannel(const google::protobuf::Message& limits,

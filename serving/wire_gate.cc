@@ -17,6 +17,7 @@ class WireCall final : public Call {
 
   const std::shared_ptr<const authority::Limits>& limits() const override { return limits_; }
 
+  bool CanAttach() const override { return false; }
   grpc::Status Attach(UniqueFd, v1::Descriptor*) override { return NoDescriptors(); }
   absl::StatusOr<UniqueFd> Take(const v1::Descriptor&) override {
     return absl::FailedPreconditionError("the wire carries no descriptors");

@@ -55,6 +55,7 @@ absl::StatusOr<HostName> ParseHostName(absl::string_view text) {
   if (IsNumber(label)) {
     return absl::InvalidArgumentError("neither a name nor an address in its usual form");
   }
+  // Letter case is no place for the caller to write to name servers and modules in.
   name.text = absl::AsciiStrToLower(text);
   return name;
 }

@@ -1,5 +1,9 @@
 // Host names: which texts are names, and which names mean something special.
 //
+// A name is made lower case before anybody is asked: 253 letters in either case
+// would carry 31 bytes out to a name server with each query for one and the same
+// granted name, past the budget of distinct names.
+//
 // Two programs that read one name differently are how a check is passed by. So a
 // name here is letters, digits, "-" and "_" in labels, and nothing that any C
 // library would take for an address: "127.1", "0x7f.1" and "017700000001" are

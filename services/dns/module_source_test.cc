@@ -58,6 +58,11 @@ TEST(NssModuleTest, FindsAddressesWithScopeAndCanonicalName) {
   EXPECT_EQ(answer.canonical_name, "canonical.cbtest");
 }
 
+TEST(NssModuleTest, AsksInLowerCaseWhateverTheCallerWrote) {
+  // The module of the test knows the name in this case only.
+  EXPECT_EQ(TestModule()->Ask(QuestionFor("FouNd.CBTEST")).outcome, SourceOutcome::kSuccess);
+}
+
 TEST(NssModuleTest, GivesOnlyTheFamiliesThatAreWanted) {
   HostQuestion question = QuestionFor("found.cbtest");
   question.v4 = false;

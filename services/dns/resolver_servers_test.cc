@@ -143,6 +143,34 @@ TEST_F(ResolverServersTest, DoesWithoutEdnsWhereTheServerKnowsNone) {
   EXPECT_THAT(Addresses(response), ElementsAre("192.0.2.1"));
 }
 
+// What a caller could write to a name server beside the names that its budget counts.
+TEST_F(ResolverServersTest, LetterCaseOfTheCallerReachesNoServer) {
+  ScriptedDnsServer server([](const ScriptedDnsServer::Query& query) {
+    return query.tcp ? MakeReply(query, 3) : MakeReply(query, 0, {}, /*truncated=*/true);
+  });
+  Write("resolv.conf", server.ResolvConf() + "search corp.test\noptions ndots:3\n");
+  for (const char* name : {"DaTa.A.Test", "dAtA.a.tEST", "DATA.A.TEST."}) {
+    EXPECT_THAT(Resolve(name), StatusIs(absl::StatusCode::kNotFound)) << name;
+  }
+  const std::vector<ScriptedDnsServer::Query> queries = server.Queries();
+  // Two families, over UDP and over TCP, and two names but for the one with a dot.
+  EXPECT_THAT(queries, SizeIs(2 * 2 * 5));
+  for (const ScriptedDnsServer::Query& query : queries) {
+    EXPECT_THAT(query.asked, ::testing::AnyOf("data.a.test", "data.a.test.corp.test"));
+  }
+}
+
+TEST_F(ResolverServersTest, LetterCaseOfTheCallerReachesNoRealServer) {
+  DnsServer& server = Serve({"host-record=data.a.test,192.0.2.1"});
+  for (const char* name : {"DaTa.A.Test", "dAtA.a.tEST"}) {
+    ASSERT_OK_AND_ASSIGN(const v1::ResolveResponse response, Resolve(name));
+    EXPECT_THAT(Addresses(response), ElementsAre("192.0.2.1"));
+  }
+  // dnsmasq logs what it is asked in the case that it was asked in.
+  EXPECT_THAT(server.Queries(), SizeIs(4));
+  EXPECT_THAT(server.Queries(), ::testing::Each(::testing::EndsWith(" data.a.test")));
+}
+
 TEST_F(ResolverServersTest, IgnoresRepliesToOtherQuestions) {
   ScriptedDnsServer server([](const ScriptedDnsServer::Query& query) -> std::optional<std::string> {
     const std::string forged = std::string(IpAddress::Parse("203.0.113.66")->packed());

@@ -16,10 +16,9 @@ namespace {
 
 // The context of one call and the descriptors that come with its answer.
 struct CallState {
-  explicit CallState(absl::Duration timeout) : descriptors(&context) {
-    if (timeout != absl::InfiniteDuration()) {
-      context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-    }
+  explicit CallState(absl::Duration timeout) : CallState(absl::Now() + timeout) {}
+  explicit CallState(absl::Time deadline) : descriptors(&context) {
+    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
   }
   grpc::ClientContext context;
   CallDescriptors descriptors;
@@ -129,7 +128,52 @@ absl::StatusOr<std::string> Files::RealPath(absl::string_view path) const {
   return std::move(*response.mutable_path());
 }
 
+absl::StatusOr<v1::ListDirectoryPageResponse> Files::ListPage(absl::string_view path,
+                                                              absl::string_view after,
+                                                              uint32_t max_entries,
+                                                              absl::Time deadline) const {
+  CallState call(deadline);
+  v1::ListDirectoryPageRequest request;
+  request.set_path(std::string(path));
+  request.set_after(std::string(after));
+  request.set_max_entries(max_entries);
+  v1::ListDirectoryPageResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.ListDirectoryPage(&call.context, request, &response)));
+  return response;
+}
+
+absl::StatusOr<v1::ListDirectoryPageResponse> Files::ListPage(absl::string_view path,
+                                                              absl::string_view after,
+                                                              uint32_t max_entries) const {
+  return ListPage(path, after, max_entries, absl::Now() + timeout_);
+}
+
 absl::StatusOr<std::vector<v1::ListDirectoryResponse::Entry>> Files::List(
+    absl::string_view path, size_t max_entries) const {
+  const absl::Time deadline = absl::Now() + timeout_;
+  std::vector<v1::ListDirectoryResponse::Entry> entries;
+  std::string after;
+  bool more = true;
+  while (more) {
+    CB_ASSIGN_OR_RETURN(v1::ListDirectoryPageResponse page, ListPage(path, after, 0, deadline));
+    for (v1::ListDirectoryResponse::Entry& entry : *page.mutable_entries()) {
+      // Whoever serves: the names go on, and so this ends.
+      if (entry.name() <= after) return absl::InternalError("list directory: names out of order");
+      if (entries.size() == max_entries) {
+        return absl::ResourceExhaustedError("list directory: too many entries");
+      }
+      after = entry.name();
+      entries.push_back(std::move(entry));
+    }
+    more = page.more();
+    if (more && page.entries().empty()) {
+      return absl::InternalError("list directory: a page without entries");
+    }
+  }
+  return entries;
+}
+
+absl::StatusOr<std::vector<v1::ListDirectoryResponse::Entry>> Files::ListByStream(
     absl::string_view path, size_t max_entries) const {
   CallState call(timeout_);
   v1::ListDirectoryRequest request;

@@ -51,9 +51,19 @@ class Files {
   absl::StatusOr<std::string> ReadLink(absl::string_view path) const;
   absl::StatusOr<std::string> RealPath(absl::string_view path) const;
 
-  // All entries of a directory, at most `max_entries` of them: RESOURCE_EXHAUSTED
-  // when there are more. Streams, so the channel must allow a wire.
+  // All entries of a directory, in the order of their names' bytes, at most
+  // `max_entries` of them: RESOURCE_EXHAUSTED when there are more. An entry that is
+  // there all the while is told once. A call for each 512, which together end after
+  // the timeout; the service reads the whole directory for each.
   absl::StatusOr<std::vector<v1::ListDirectoryResponse::Entry>> List(
+      absl::string_view path, size_t max_entries = 100'000) const;
+  // At most 512 entries with names after `after`, and whether there are more.
+  absl::StatusOr<v1::ListDirectoryPageResponse> ListPage(absl::string_view path,
+                                                         absl::string_view after,
+                                                         uint32_t max_entries = 0) const;
+  // All entries in the file system's order, read once: for very large directories.
+  // Streams, so the channel must allow a wire.
+  absl::StatusOr<std::vector<v1::ListDirectoryResponse::Entry>> ListByStream(
       absl::string_view path, size_t max_entries = 100'000) const;
 
   // A channel for a directory alone, and what the directory is called on it. The
@@ -66,6 +76,10 @@ class Files {
 
  private:
   absl::StatusOr<v1::FileStatus> Stat(absl::string_view path, bool no_follow) const;
+  absl::StatusOr<v1::ListDirectoryPageResponse> ListPage(absl::string_view path,
+                                                         absl::string_view after,
+                                                         uint32_t max_entries,
+                                                         absl::Time deadline) const;
 
   v1::FileOpener::StubInterface& stub_;
   const absl::Duration timeout_;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "capbroker/file/v1/file_opener.fake.h"
 #include "services/file/file_limits.h"
@@ -36,6 +37,7 @@ class FileClientTest : public FileOpenerFixture {
     Connect(stub_.on_Stat, &FileOpenerService::Stat);
     Connect(stub_.on_ReadLink, &FileOpenerService::ReadLink);
     Connect(stub_.on_RealPath, &FileOpenerService::RealPath);
+    Connect(stub_.on_ListDirectoryPage, &FileOpenerService::ListDirectoryPage);
     Connect(stub_.on_OpenDirectory, &FileOpenerService::OpenDirectory);
   }
 
@@ -105,6 +107,42 @@ TEST_F(FileClientTest, CreatesAndAsks) {
   EXPECT_EQ(target, "page");
   ASSERT_OK_AND_ASSIGN(const std::string real, files.RealPath(Path("data/link")));
   EXPECT_EQ(real, Path("data/page"));
+}
+
+TEST_F(FileClientTest, ListsInPagesWithoutStream) {
+  for (int i = 1000; i < 2500; ++i) MakeFile(absl::StrCat("data/", i), "");
+  ASSERT_OK_AND_ASSIGN(const auto entries, Files(stub_).List(Path("data")));
+  ASSERT_EQ(entries.size(), 1502u);
+  EXPECT_EQ(entries.front().name(), "1000");
+  EXPECT_EQ(entries[1500].name(), "link");
+  EXPECT_EQ(entries[1500].kind(), v1::FILE_KIND_SYMLINK);
+  EXPECT_EQ(entries.back().name(), "page");
+  EXPECT_THAT(Files(stub_).List(Path("data"), 1501),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_OK(Files(stub_).List(Path("data"), 1502));
+  EXPECT_THAT(Files(stub_).List(Path("data/page")),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK_AND_ASSIGN(const auto page, Files(stub_).ListPage(Path("data"), "2498", 2));
+  ASSERT_EQ(page.entries_size(), 2);
+  EXPECT_EQ(page.entries(1).name(), "link");
+  EXPECT_TRUE(page.more());
+}
+
+TEST_F(FileClientTest, ListingEndsWhateverTheServiceSays) {
+  int pages = 0;
+  stub_.on_ListDirectoryPage = [&pages](auto*, const auto&, auto* response) {
+    response->add_entries()->set_name("same");
+    response->set_more(true);
+    ++pages;
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Files(stub_).List(Path("data")), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_EQ(pages, 2);
+  stub_.on_ListDirectoryPage = [](auto*, const auto&, auto* response) {
+    response->set_more(true);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(Files(stub_).List(Path("data")), StatusIs(absl::StatusCode::kInternal));
 }
 
 TEST_F(FileClientTest, ATimeoutIsTheCallsDeadline) {

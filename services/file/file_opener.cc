@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,6 +86,11 @@ grpc::Status FileOpenerService::Create(grpc::ServerContext* context,
                                        const v1::CreateRequest* request,
                                        v1::CreateResponse* response) {
   Call& call = Call::Of(context);
+  // A file that cannot be sent would be there for a moment, and with it its effects.
+  if (!call.CanAttach()) {
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                        "create: a wire carries no descriptors; call the method on the lane");
+  }
   const GrantedFiles files(*call.limits(), reopener_);
   absl::StatusOr<GrantedFiles::CreatedFile> file =
       files.Create(request->path(), request->access(), request->mode());
@@ -143,6 +149,25 @@ grpc::Status FileOpenerService::ListDirectory(
     if (!writer->Write(*batch)) break;
   }
   return grpc::Status::CANCELLED;
+}
+
+// TRUST(worker): `after` may be any bytes, and the number of entries any number.
+grpc::Status FileOpenerService::ListDirectoryPage(grpc::ServerContext* context,
+                                                  const v1::ListDirectoryPageRequest* request,
+                                                  v1::ListDirectoryPageResponse* response) {
+  const Call& call = Call::Of(context);
+  absl::StatusOr<UniqueFd> directory =
+      GrantedFiles(*call.limits(), reopener_).OpenForListing(request->path());
+  if (!directory.ok()) return Answer(call, "list directory", directory.status());
+  absl::StatusOr<DirectoryEntries> entries = DirectoryEntries::Read(*std::move(directory));
+  if (!entries.ok()) return Answer(call, "list directory", entries.status());
+  size_t count = DirectoryEntries::kMaxPage;
+  if (request->max_entries() != 0) count = std::min<size_t>(count, request->max_entries());
+  absl::StatusOr<v1::ListDirectoryPageResponse> page =
+      entries->Page(request->after(), count, [context] { return context->IsCancelled(); });
+  if (!page.ok()) return Answer(call, "list directory", page.status());
+  *response = *std::move(page);
+  return grpc::Status::OK;
 }
 
 grpc::Status FileOpenerService::OpenDirectory(grpc::ServerContext* context,

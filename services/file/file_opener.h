@@ -37,6 +37,9 @@ class FileOpenerService : public v1::FileOpener::Service {
                         v1::RealPathResponse* response) override;
   grpc::Status ListDirectory(grpc::ServerContext* context, const v1::ListDirectoryRequest* request,
                              grpc::ServerWriter<v1::ListDirectoryResponse>* writer) override;
+  grpc::Status ListDirectoryPage(grpc::ServerContext* context,
+                                 const v1::ListDirectoryPageRequest* request,
+                                 v1::ListDirectoryPageResponse* response) override;
   grpc::Status OpenDirectory(grpc::ServerContext* context, const v1::OpenDirectoryRequest* request,
                              v1::OpenDirectoryResponse* response) override;
 

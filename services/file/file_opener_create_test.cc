@@ -12,7 +12,7 @@ namespace {
 
 using ::grpc::StatusCode;
 
-// Whose response carries nothing, as on a wire.
+// Whose response turns out to carry nothing, when the file is there already.
 class CallWithoutDescriptors : public serving::FakeCall {
  public:
   using FakeCall::FakeCall;
@@ -119,6 +119,26 @@ TEST_F(FileOpenerCreateTest, CreatesNothingInKernelFileSystems) {
   EXPECT_THAT(Create(limits, "/proc/new"), IsRefusedByObject("kernel_file_systems"));
   limits.set_kernel_file_systems(1);
   EXPECT_THAT(Create(limits, "/proc/new"), IsRefusedByObject("kernel_file_systems"));
+}
+
+TEST_F(FileOpenerCreateTest, CreatesNothingWhereNoDescriptorCanBeSent) {
+  v1::CreateRequest request;
+  request.set_path(Path("data/new"));
+  request.set_access(v1::ACCESS_WRITE);
+  request.set_mode(0600);
+  v1::CreateResponse response;
+  grpc::ServerContext context;
+  serving::FakeCall call(Compile(limits_));
+  call.can_attach = false;
+  const serving::CallScope scope(&context, &call);
+  struct stat before = {};
+  ASSERT_EQ(stat(Path("data").c_str(), &before), 0);
+  EXPECT_EQ(FileOpenerService().Create(&context, &request, &response).error_code(),
+            StatusCode::FAILED_PRECONDITION);
+  struct stat after = {};
+  ASSERT_EQ(stat(Path("data").c_str(), &after), 0);
+  EXPECT_EQ(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
+  EXPECT_EQ(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec) << "not for a moment either";
 }
 
 TEST_F(FileOpenerCreateTest, LeavesNoFileBehindThatCannotBeSent) {

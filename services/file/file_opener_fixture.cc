@@ -154,6 +154,16 @@ Answer<v1::RealPathResponse> FileOpenerFixture::RealPath(const v1::FileOpenerLim
   return Run("RealPath", &FileOpenerService::RealPath, limits, request);
 }
 
+Answer<v1::ListDirectoryPageResponse> FileOpenerFixture::ListDirectoryPage(
+    const v1::FileOpenerLimits& limits, absl::string_view path, const std::string& after,
+    uint32_t max_entries) {
+  v1::ListDirectoryPageRequest request;
+  request.set_path(Path(path));
+  request.set_after(after);
+  request.set_max_entries(max_entries);
+  return Run("ListDirectoryPage", &FileOpenerService::ListDirectoryPage, limits, request);
+}
+
 Answer<v1::OpenDirectoryResponse> FileOpenerFixture::OpenDirectory(
     const v1::FileOpenerLimits& limits, absl::string_view path) {
   v1::OpenDirectoryRequest request;

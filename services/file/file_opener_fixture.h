@@ -91,6 +91,10 @@ class FileOpenerFixture : public ::testing::Test {
                                 bool no_follow = false);
   Answer<v1::ReadLinkResponse> ReadLink(const v1::FileOpenerLimits& limits, absl::string_view path);
   Answer<v1::RealPathResponse> RealPath(const v1::FileOpenerLimits& limits, absl::string_view path);
+  Answer<v1::ListDirectoryPageResponse> ListDirectoryPage(const v1::FileOpenerLimits& limits,
+                                                          absl::string_view path,
+                                                          const std::string& after,
+                                                          uint32_t max_entries);
   Answer<v1::OpenDirectoryResponse> OpenDirectory(const v1::FileOpenerLimits& limits,
                                                   absl::string_view path);
 

@@ -46,7 +46,7 @@ class ListDirectoryTest : public FileOpenerFixture {
   }
   absl::StatusOr<std::map<std::string, v1::FileKind>> List(absl::string_view path,
                                                            size_t max_entries = 100'000) {
-    const auto entries = Files(*stub_, absl::Seconds(20)).List(Path(path), max_entries);
+    const auto entries = Files(*stub_, absl::Seconds(20)).ListByStream(Path(path), max_entries);
     if (!entries.ok()) return entries.status();
     std::map<std::string, v1::FileKind> kinds;
     for (const auto& entry : *entries) {

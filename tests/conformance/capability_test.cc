@@ -87,6 +87,82 @@ TEST(CapabilityTest, NarrowSaysWhatHadNoEffect) {
   EXPECT_EQ(narrowed.without_effect(0), "words");
 }
 
+TEST(CapabilityTest, NarrowingThatChangesNothingIsNotCommitted) {
+  const auto family = Family({"yes", "also"});
+  const auto channel = std::make_shared<Channel>(family->TakeLane());
+  ASSERT_OK_AND_ASSIGN(auto narrowed, channel->Narrow(Words({"yes", "also"})));
+  ASSERT_OK_AND_ASSIGN(narrowed, channel->Narrow(Words({"*"})));
+  ASSERT_OK_AND_ASSIGN(narrowed, channel->Narrow(Words({"also", "yes", "more", "yes"})));
+  EXPECT_EQ(family->commits(), 0);
+  v1::ConformanceLimits in_force;
+  ASSERT_TRUE(narrowed.limits().UnpackTo(&in_force));
+  EXPECT_EQ(in_force.words_size(), 2);
+  ASSERT_OK(channel->Narrow(Words({"yes"})));
+  EXPECT_EQ(family->commits(), 1);
+  ASSERT_OK(channel->Narrow(Words({"yes"})));
+  EXPECT_EQ(family->commits(), 1);
+}
+
+// 48 KiB of limits in few entries: what counts as much as it can, and is done soon.
+std::vector<std::string> LongWords() {
+  std::vector<std::string> words;
+  for (char c = 'a'; c < 'm'; ++c) words.push_back(std::string(4000, c));
+  return words;
+}
+
+// Calls until it is refused, which has to be by the rate `field`; how often it was not.
+template <typename CallOnce>
+int CallsUntilRefused(const std::string& field, CallOnce call) {
+  constexpr int kWithoutEnd = 1'000'000;
+  for (int calls = 0; calls < kWithoutEnd; ++calls) {
+    const absl::Status status = call();
+    if (status.ok()) continue;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted));
+    const std::optional<Denial> denial = DenialOf(status);
+    EXPECT_TRUE(denial.has_value());
+    EXPECT_EQ(denial.value_or(Denial()).reason(), Denial::BUDGET_EXHAUSTED);
+    EXPECT_EQ(denial.value_or(Denial()).field(), field);
+    return calls;
+  }
+  return kWithoutEnd;
+}
+
+// INVARIANT(nobody-spins-for-a-stranger)
+TEST(CapabilityTest, HolderCannotMakeTheBrokerCommitWithoutEnd) {
+  const auto family = Family(LongWords());
+  const auto channel = std::make_shared<Channel>(family->TakeLane());
+  const auto clone_and_narrow = [&channel]() -> absl::Status {
+    absl::StatusOr<std::shared_ptr<Channel>> clone = absl::UnknownError("");
+    // Clones are given back when the service sees that they are gone.
+    do {
+      clone = channel->Clone();
+    } while (DenialOf(clone.status()).value_or(Denial()).field() == "clones");
+    if (!clone.ok()) return clone.status();
+    return (*clone)->Narrow(Words({LongWords()[0]})).status();
+  };
+  const int times = CallsUntilRefused("channel_changes_per_minute", clone_and_narrow);
+  EXPECT_GT(times, 100);
+  EXPECT_LT(times, 130) << "each of them is of more than 48 KiB";
+  EXPECT_LE(family->commits(), times);
+  EXPECT_LE(family->clones(), times + 1);
+  // The service goes on.
+  EXPECT_EQ(ReasonOf(Echo(channel, "yes")), Denial::NOT_IN_LIMITS);
+}
+
+TEST(CapabilityTest, HolderCannotAskAboutTheChannelWithoutEnd) {
+  const auto family = Family(LongWords());
+  const auto channel = std::make_shared<Channel>(family->TakeLane());
+  v1::ConformanceLimits limits;
+  EXPECT_LT(
+      CallsUntilRefused("channel_calls_per_minute", [&] { return channel->GetLimits(&limits); }),
+      2000);
+  const std::string rate = "channel_calls_per_minute";
+  EXPECT_LT(CallsUntilRefused(rate, [&] { return channel->Describe().status(); }), 100);
+  EXPECT_EQ(CallsUntilRefused(rate, [&] { return channel->Narrow(Words({})).status(); }), 0);
+  EXPECT_EQ(family->commits(), 0);
+  EXPECT_EQ(ReasonOf(Echo(channel, "yes")), Denial::NOT_IN_LIMITS);
+}
+
 TEST(CapabilityTest, LimitsOfAnotherTypeOrWithUnknownFieldsAreInvalidArgument) {
   const auto family = Family({"yes"});
   const auto channel = std::make_shared<Channel>(family->TakeLane());
@@ -186,9 +262,8 @@ TEST(CapabilityTest, EpochEndsCallsInFlightAndTheChannelGoesOn) {
       transport::MakeLane(transport::ClientDescriptors::kRefused);
   ASSERT_OK(lane);
   const auto channel = std::make_shared<Channel>(std::move(lane->client));
-  std::thread caller([&channel] {
-    EXPECT_EQ(Echo(channel, "yes").error_code(), grpc::StatusCode::UNAVAILABLE);
-  });
+  std::thread caller(
+      [&channel] { EXPECT_EQ(Echo(channel, "yes").error_code(), grpc::StatusCode::UNAVAILABLE); });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   transport::OutgoingPacket epoch;
   epoch.header.type = transport::PacketType::kEpoch;

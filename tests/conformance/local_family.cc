@@ -24,18 +24,18 @@ LocalFamily::LocalFamily(std::unique_ptr<serving::Dispatch> service,
                          const google::protobuf::Message& limits,
                          serving::LaneServerOptions options)
     : service_(std::move(service)),
-      capability_(::capbroker::v1::CapbrokerMakeDispatch(
-          std::make_unique<serving::CapabilityService>())),
+      capability_(
+          ::capbroker::v1::CapbrokerMakeDispatch(std::make_unique<serving::CapabilityService>())),
       schema_(Must(authority::ServiceSchema::Compile(*service_->descriptor()))),
       loop_(Must(serving::EventLoop::Create())),
       server_(std::make_unique<serving::LaneServer>(loop_.get(), options)) {
   google::protobuf::SetLogHandler(nullptr);  // as in a service process
-  supervisor_.on_CommitLimits = [](auto*, const auto& request, auto* response) {
+  supervisor_.on_CommitLimits = [this](auto*, const auto& request, auto* response) {
+    ++commits_;
     *response->mutable_limits() = request.limits();
     return grpc::Status::OK;
   };
-  const google::protobuf::Any first =
-      Must(authority::Limits::Compile(*schema_, limits))->ToAny();
+  const google::protobuf::Any first = Must(authority::Limits::Compile(*schema_, limits))->ToAny();
   supervisor_.on_RegisterClone = [this, first](auto*, const auto& request, auto* response) {
     response->set_channel(next_channel_++);
     *response->mutable_limits() = request.has_limits() ? request.limits() : first;
@@ -44,10 +44,8 @@ LocalFamily::LocalFamily(std::unique_ptr<serving::Dispatch> service,
   supervisor_.on_ForgetChannel = [](auto*, const auto&, auto*) { return grpc::Status::OK; };
   supervisor_.on_RecordUsage = [](auto*, const auto&, auto*) { return grpc::Status::OK; };
   family_ = std::make_unique<serving::FamilyServer>(loop_.get(), server_.get(), service_.get(),
-                                                    capability_.get(), schema_.get(),
-                                                    &supervisor_);
-  transport::LanePair lane =
-      Must(transport::MakeLane(transport::ClientDescriptors::kAccepted));
+                                                    capability_.get(), schema_.get(), &supervisor_);
+  transport::LanePair lane = Must(transport::MakeLane(transport::ClientDescriptors::kAccepted));
   lane_ = std::move(lane.client);
   ::capbroker::v1::ChannelRecord record;
   record.set_channel(1);

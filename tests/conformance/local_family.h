@@ -3,6 +3,7 @@
 #ifndef TESTS_CONFORMANCE_LOCAL_FAMILY_H_
 #define TESTS_CONFORMANCE_LOCAL_FAMILY_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -28,6 +29,9 @@ class LocalFamily {
   // The client end of the family's first channel; once.
   UniqueFd TakeLane() { return std::move(lane_); }
   void Revoke() { family_->Revoke(1); }
+  // Of the calls that the broker would have had.
+  int commits() const { return commits_.load(); }
+  int clones() const { return static_cast<int>(next_channel_.load()) - 2; }
 
  private:
   std::unique_ptr<serving::Dispatch> service_;
@@ -37,6 +41,7 @@ class LocalFamily {
   std::unique_ptr<serving::LaneServer> server_;
   ::capbroker::v1::SupervisorFake supervisor_;
   std::atomic<uint64_t> next_channel_{2};
+  std::atomic<int> commits_{0};
   std::unique_ptr<serving::FamilyServer> family_;
   UniqueFd lane_;
   std::thread thread_;

@@ -31,10 +31,10 @@ size_t ReadQuestion(absl::string_view message, ScriptedDnsServer::Query& query) 
   size_t at = kHeaderBytes;
   while (at < message.size() && message[at] != 0) {
     const size_t length = static_cast<uint8_t>(message[at]);
-    absl::StrAppend(&query.name, query.name.empty() ? "" : ".",
-                    absl::AsciiStrToLower(message.substr(at + 1, length)));
+    absl::StrAppend(&query.asked, query.asked.empty() ? "" : ".", message.substr(at + 1, length));
     at += 1 + length;
   }
+  query.name = absl::AsciiStrToLower(query.asked);
   if (at + 5 > message.size()) return 0;
   query.type = static_cast<uint16_t>(static_cast<uint8_t>(message[at + 1]) << 8 |
                                      static_cast<uint8_t>(message[at + 2]));
@@ -90,7 +90,7 @@ void ScriptedDnsServer::Run() {
 }
 
 std::optional<std::string> ScriptedDnsServer::Answer(absl::string_view message, bool tcp) {
-  Query query = {.message = std::string(message), .name = "", .tcp = tcp};
+  Query query = {.message = std::string(message), .name = "", .asked = "", .tcp = tcp};
   if (ReadQuestion(message, query) == 0) return std::nullopt;
   {
     absl::MutexLock lock(&mutex_);

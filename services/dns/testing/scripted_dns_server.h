@@ -24,7 +24,8 @@ class ScriptedDnsServer {
  public:
   struct Query {
     std::string message;
-    std::string name;  // in lower case
+    std::string name;   // in lower case
+    std::string asked;  // as it was written
     uint16_t type = 0;
     bool tcp = false;
   };
