@@ -54,12 +54,11 @@ std::optional<Address> Address::FromPacked(absl::string_view bytes) {
 
 // TRUST(worker): `text` is what a request holds.
 std::optional<Address> Address::FromText(absl::string_view text) {
-  std::array<char, INET6_ADDRSTRLEN> terminated;
+  std::array<char, INET6_ADDRSTRLEN> terminated = {};
   // A NUL would hide the rest of the text from inet_pton.
   if (text.size() >= terminated.size() || absl::StrContains(text, '\0')) return std::nullopt;
   std::memcpy(terminated.data(), text.data(), text.size());
-  terminated[text.size()] = '\0';
-  std::array<char, 16> packed;
+  std::array<char, 16> packed = {};
   if (inet_pton(AF_INET, terminated.data(), packed.data()) == 1) {
     return FromPacked(absl::string_view(packed.data(), 4));
   }

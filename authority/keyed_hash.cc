@@ -77,6 +77,7 @@ HashKey DrawKey() {
   if (getrandom(&key, sizeof(key), GRND_NONBLOCK) == sizeof(key)) return key;
   // In a confinement without getrandom(2): what the kernel gave at exec, which a
   // sibling shares, and the nanosecond, which it would have to guess.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): what getauxval(3) gives is an address
   std::memcpy(&key, reinterpret_cast<const void*>(getauxval(AT_RANDOM)), sizeof(key));
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -20,7 +20,6 @@ namespace capbroker::authority {
 namespace {
 
 using ::capbroker::testing::StatusIs;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

@@ -32,6 +32,8 @@ constexpr std::array<char, 256> kNameBytes = MakeNameBytes();
 class NormalizedName {
  public:
   // TRUST(worker): `name` is what a request holds.
+  // Only what is written of the buffer is read.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
   explicit NormalizedName(absl::string_view name) {
     if (absl::EndsWith(name, ".")) name.remove_suffix(1);
     if (name.empty() || name.size() > kMaxNameBytes) return;

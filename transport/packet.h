@@ -54,9 +54,9 @@ static_assert(sizeof(PacketHeader) == 48);
 inline constexpr uint32_t kPacketMagic = 0x316c6263;  // "cbl1"
 
 // Bytes of metadata in a packet: enough for gRPC's default of 8 KiB.
-inline constexpr size_t kMaxMetadataSize = 16 * 1024;
+inline constexpr size_t kMaxMetadataSize = 16u << 10;
 // A larger message travels in a memfd. Below the socket's default send buffer.
-inline constexpr size_t kMaxInlineMessage = 64 * 1024;
+inline constexpr size_t kMaxInlineMessage = 64u << 10;
 inline constexpr size_t kMaxPacketSize =
     sizeof(PacketHeader) + kMaxMetadataSize + kMaxInlineMessage;
 // The largest bound that a service may set for its messages.
@@ -78,7 +78,7 @@ constexpr uint64_t MethodId(absl::string_view full_name) {
 
 // A packet as it was received; the views point into the receiver's buffer.
 struct PacketView {
-  PacketHeader header;
+  PacketHeader header = {};
   absl::string_view metadata;
   absl::string_view message;  // empty with kFlagBulk
 };

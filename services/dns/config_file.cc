@@ -33,7 +33,7 @@ bool IsAbsent(int error) { return error == ENOENT || error == ENOTDIR; }
 }  // namespace
 
 std::optional<FileStamp> StampOf(const std::string& path) {
-  struct stat status;
+  struct stat status = {};
   if (stat(path.c_str(), &status) == 0) return MakeStamp(status);
   if (IsAbsent(errno)) return FileStamp{};
   return std::nullopt;
@@ -48,10 +48,10 @@ std::optional<FileContent> ReadConfigFile(const std::string& path) {
     content.settled = true;
     return content;
   }
-  struct stat status;
+  struct stat status = {};
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   content.stamp = MakeStamp(status);
-  timespec now;
+  timespec now = {};
   clock_gettime(CLOCK_REALTIME, &now);
   content.settled = std::llabs(Nanoseconds(now) - content.stamp.changed_ns) > kSettledAfterNs &&
                     std::llabs(Nanoseconds(now) - content.stamp.modified_ns) > kSettledAfterNs;

@@ -34,7 +34,7 @@ ares_socket_t OpenSocket(int family, int type, int protocol, void* /*conf*/) {
 int CloseSocket(ares_socket_t fd, void* /*conf*/) { return close(fd); }
 
 int ConnectSocket(ares_socket_t fd, const sockaddr* target, ares_socklen_t length, void* conf) {
-  sockaddr_in6 v6;
+  sockaddr_in6 v6 = {};
   if (target->sa_family != AF_INET6 || length != sizeof(v6)) return connect(fd, target, length);
   std::memcpy(&v6, target, sizeof(v6));
   const absl::string_view address(reinterpret_cast<const char*>(&v6.sin6_addr), 16);
@@ -138,7 +138,7 @@ void DnsQuery::OnAnswer(void* arg, int status, int timeouts, unsigned char* mess
 }
 
 absl::Duration DnsQuery::Patience() const {
-  timeval wait;
+  timeval wait = {};
   if (ares_timeout(channel_, nullptr, &wait) == nullptr) return absl::InfiniteDuration();
   return absl::DurationFromTimeval(wait);
 }

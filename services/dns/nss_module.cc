@@ -18,7 +18,7 @@ namespace capbroker::dns {
 namespace {
 
 constexpr size_t kFirstBufferBytes = 1024;
-constexpr size_t kMaxBufferBytes = 256 * 1024;
+constexpr size_t kMaxBufferBytes = 256u << 10;
 
 SourceOutcome OutcomeOf(nss_status status) {
   switch (status) {

@@ -313,10 +313,10 @@ TEST_F(GroupDatabaseTest, AListThatWaitsForItsTurnCanBeCancelled) {
   std::atomic<bool> cancelled = false;
   std::thread other;
   EXPECT_OK(VisitGroups([] { return false; },
-                        [&](GroupRecord) {
+                        [&](const GroupRecord&) {
                           other = std::thread([&] {
                             EXPECT_THAT(VisitGroups([&] { return cancelled.load(); },
-                                                    [](GroupRecord) { return true; }),
+                                                    [](const GroupRecord&) { return true; }),
                                         StatusIs(absl::StatusCode::kCancelled));
                           });
                           cancelled = true;

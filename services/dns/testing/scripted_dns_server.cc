@@ -101,7 +101,7 @@ std::optional<std::string> ScriptedDnsServer::Answer(absl::string_view message, 
 
 void ScriptedDnsServer::AnswerDatagram() {
   std::string buffer(kMaxMessageBytes, '\0');
-  sockaddr_in peer;
+  sockaddr_in peer = {};
   socklen_t length = sizeof(peer);
   auto* const generic = reinterpret_cast<sockaddr*>(&peer);
   const ssize_t got = recvfrom(udp_.get(), buffer.data(), buffer.size(), 0, generic, &length);
