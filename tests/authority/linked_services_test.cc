@@ -182,6 +182,7 @@ FieldDescriptorProto* FindField(std::vector<FileDescriptorProto>& files, const s
 
 // What each field says is needed: without it the test above would fail.
 TEST_F(TreeServicesTest, NoFieldCanForgetWhatBoundsIt) {
+  ASSERT_OK(CompileAll(files_));
   std::vector<std::string> names;
   ForEachService(files_, [&names](const ServiceDescriptor& service) {
     for (int i = 0; i < service.method_count(); ++i) {
