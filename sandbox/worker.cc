@@ -94,17 +94,24 @@ StepResult PlaceDescriptors(const WorkerPlan& plan, FdRef hand_over) {
   return Done();
 }
 
-// INVARIANT(default-deny): from here on the table holds, whatever happens next.
-StepResult EnterTable(const WorkerPlan& plan, UniqueFd& listener) {
-  if (!plan.layers.Has(Layer::kSystemCallTable)) return Done();
+// Empty without the layer. Before the limits are applied: those of a program to be executed
+// may leave this image no memory.
+std::vector<sock_filter> BindTable(const WorkerPlan& plan) {
+  if (!plan.layers.Has(Layer::kSystemCallTable)) return {};
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(getpid());
   values[static_cast<size_t>(Parameter::kProgramDescriptor)] =
       static_cast<uint32_t>(plan.program_number);
   values[static_cast<size_t>(Parameter::kProgramPath)] = reinterpret_cast<uint64_t>(&kNoPath);
-  const std::vector<sock_filter> program = plan.table->Bind(values);
-  return plan.layers.Has(Layer::kViolationReports) ? InstallFilterWithListener(program, listener)
-                                                   : InstallFilter(program);
+  return plan.table->Bind(values);
+}
+
+// INVARIANT(default-deny): from here on the table holds, whatever happens next.
+StepResult EnterTable(const WorkerPlan& plan, const std::vector<sock_filter>& table,
+                      UniqueFd& listener) {
+  if (!plan.layers.Has(Layer::kSystemCallTable)) return Done();
+  return plan.layers.Has(Layer::kViolationReports) ? InstallFilterWithListener(table, listener)
+                                                   : InstallFilter(table);
 }
 
 // `hand_over` is where the socket is, in and out.
@@ -121,8 +128,9 @@ StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init, UniqueF
     _exit(kDescriptorsFailedCode);
   }
   hand_over = FdRef::FromRaw(kHandOverPlace);
+  const std::vector<sock_filter> table = BindTable(plan);
   if (StepResult result = ApplyLimits(plan.limits); !result.ok()) return result;
-  return EnterTable(plan, listener);
+  return EnterTable(plan, table, listener);
 }
 
 [[noreturn]] void RunEntry(const absl::FunctionRef<int()>& entry) {
