@@ -18,9 +18,13 @@ For every proto file of `proto`, in a library for each side, so that a worker li
     :word_counter_dispatch   word_counter.dispatch.h    the dispatch table, with the checks in front
     :word_counter_fake       word_counter.fake.h        a stub made of functions, for tests of callers
 
-and `:word_counter`, which is all of these but the fake.
+and `:word_counter`, which is all of these but the fake. Beside them:
+
+    :word_counter_compatibility_test   with `recorded`: fails when the proto takes something from those who use
+    :word_counter_record               its recorded version, which `bazel run` of the last one writes
 """
 
+load(":image.bzl", "compatibility_targets", "proto_image")
 load(":proto.bzl", "GENERATING_ATTRIBUTES", "ProtoFilesInfo", "compile_generated", "generate")
 
 # The protoc plugin, built from this repository with the compiler that runs the build.
@@ -78,14 +82,17 @@ _generated_service = rule(
     incompatible_use_toolchain_transition = True,
 )
 
-def capbroker_service(name, proto, visibility = None, testonly = False):
-    """Declares the libraries of the services in the files of `proto`.
+def capbroker_service(name, proto, recorded = None, visibility = None, testonly = False):
+    """Declares the libraries of the services in the files of `proto`, their page and their tests.
 
     Args:
-      name: the stem of the libraries' names.
+      name: the stem of the targets' names.
       proto: a capbroker_proto target.
-      visibility: of all of them.
-      testonly: of all of them.
+      recorded: the version of the proto that users rely on: a file of the package in the text form of
+        FileDescriptorSet, checked in and written by `bazel run` of `<name>_record`. Without one nothing is
+        held to be compatible.
+      visibility: of the libraries and the page.
+      testonly: of the libraries and the page.
     """
     for part in _PARTS:
         grpc = [] if part == "grpc" else [":%s_grpc" % name]
@@ -104,3 +111,11 @@ def capbroker_service(name, proto, visibility = None, testonly = False):
         visibility = visibility,
         deps = [":%s_%s" % (name, part) for part in ["grpc", "client", "dispatch"]],
     )
+    proto_image(
+        name = name + "_image",
+        protos = [proto],
+        testonly = testonly,
+        visibility = visibility,
+    )
+    if recorded:
+        compatibility_targets(name, ":%s_image" % name, recorded)
