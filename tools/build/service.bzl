@@ -20,11 +20,13 @@ For every proto file of `proto`, in a library for each side, so that a worker li
 
 and `:word_counter`, which is all of these but the fake. Beside them:
 
+    :word_counter_doc                  word_counter_doc.md: what a caller wants to know, from the proto
     :word_counter_compatibility_test   with `recorded`: fails when the proto takes something from those who use
     :word_counter_record               its recorded version, which `bazel run` of the last one writes
 """
 
 load(":image.bzl", "compatibility_targets", "proto_image")
+load(":page.bzl", "service_page")
 load(":proto.bzl", "GENERATING_ATTRIBUTES", "ProtoFilesInfo", "compile_generated", "generate")
 
 # The protoc plugin, built from this repository with the compiler that runs the build.
@@ -114,6 +116,13 @@ def capbroker_service(name, proto, recorded = None, visibility = None, testonly 
     proto_image(
         name = name + "_image",
         protos = [proto],
+        testonly = testonly,
+        visibility = visibility,
+    )
+    service_page(
+        name = name + "_doc",
+        images = [":%s_image" % name],
+        out = name + "_doc.md",
         testonly = testonly,
         visibility = visibility,
     )
