@@ -129,6 +129,36 @@ def generate(ctx, protos, files, importable, suffixes, plugin = None, plugin_nam
     )
     return struct(files = outputs, root = root)
 
+def describe(ctx, protos, output):
+    """Writes a serialised FileDescriptorSet of proto files, all that they import, and their comments.
+
+    Args:
+      ctx: the rule's context, with the attribute `_protoc`.
+      protos: list of ProtoFilesInfo.
+      output: the file to write.
+
+    Returns:
+      The import paths of the files that are the targets' own.
+    """
+    files = depset(transitive = [proto.transitive for proto in protos])
+    direct = []
+    for proto in protos:
+        direct += [file.import_path for file in proto.direct]
+    arguments = ctx.actions.args()
+    arguments.add_all(files, map_each = _import_flag)
+    arguments.add_all(["--include_imports", "--include_source_info"])
+    arguments.add(output, format = "--descriptor_set_out=%s")
+    arguments.add_all(direct)
+    ctx.actions.run(
+        executable = ctx.executable._protoc,
+        arguments = [arguments],
+        inputs = [file.file for file in files.to_list()],
+        outputs = [output],
+        mnemonic = "CapbrokerDescribe",
+        progress_message = "Describing %s" % ctx.label,
+    )
+    return direct
+
 def compile_generated(ctx, generated, deps):
     """Compiles generated files into a library, without warnings: nobody can act on them.
 

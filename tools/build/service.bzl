@@ -18,9 +18,18 @@ For every proto file of `proto`, in a library for each side, so that a worker li
     :word_counter_dispatch   word_counter.dispatch.h    the dispatch table, with the checks in front
     :word_counter_fake       word_counter.fake.h        a stub made of functions, for tests of callers
 
-and `:word_counter`, which is all of these but the fake.
+and `:word_counter`, which is all of these but the fake. Beside them:
+
+    :word_counter_doc                  word_counter_doc.md: what a caller wants to know, from the proto
+    :word_counter_compatibility_test   with `recorded`: fails when the proto takes something from those who use
+    :word_counter_record               its recorded version, which `bazel run` of the last one writes
+    :word_counter_fuzz                 a test: hostile bytes against the checks in front of the service. As a
+                                       fuzzer: `bazel run :word_counter_fuzz -- --seconds=600`; with libFuzzer:
+                                       `bazel build --config=libfuzzer :word_counter_fuzz`
 """
 
+load(":image.bzl", "compatibility_targets", "proto_image")
+load(":page.bzl", "service_page")
 load(":proto.bzl", "GENERATING_ATTRIBUTES", "ProtoFilesInfo", "compile_generated", "generate")
 
 # The protoc plugin, built from this repository with the compiler that runs the build.
@@ -78,14 +87,41 @@ _generated_service = rule(
     incompatible_use_toolchain_transition = True,
 )
 
-def capbroker_service(name, proto, visibility = None, testonly = False):
-    """Declares the libraries of the services in the files of `proto`.
+def _generated_fuzz_impl(ctx):
+    proto = ctx.attr.proto[ProtoFilesInfo]
+    generated = generate(
+        ctx,
+        proto.direct,
+        proto.transitive,
+        [file.import_path for file in proto.transitive.to_list()],
+        [".fuzz.cc"],
+        plugin = ctx.attr._plugin[DefaultInfo].files_to_run,
+        plugin_name = "capbroker",
+    )
+    return [DefaultInfo(files = depset(generated.files))]
+
+_generated_fuzz = rule(
+    doc = "The sources that make the services in the files of a capbroker_proto target known to tools/fuzz.",
+    implementation = _generated_fuzz_impl,
+    attrs = {
+        "proto": attr.label(doc = "The capbroker_proto target.", providers = [ProtoFilesInfo], mandatory = True),
+        "_plugin": attr.label(default = _PLUGIN, executable = True, cfg = "exec"),
+        "_protoc": attr.label(default = "@system//:protoc", executable = True, cfg = "exec"),
+    },
+)
+
+def capbroker_service(name, proto, recorded = None, fuzz = True, visibility = None, testonly = False):
+    """Declares the libraries of the services in the files of `proto`, their page and their tests.
 
     Args:
-      name: the stem of the libraries' names.
+      name: the stem of the targets' names.
       proto: a capbroker_proto target.
-      visibility: of all of them.
-      testonly: of all of them.
+      recorded: the version of the proto that users rely on: a file of the package in the text form of
+        FileDescriptorSet, checked in and written by `bazel run` of `<name>_record`. Without one nothing is
+        held to be compatible.
+      fuzz: whether it has a fuzzer. Of a proto whose services the schema refuses it fails.
+      visibility: of the libraries and the page.
+      testonly: of the libraries and the page.
     """
     for part in _PARTS:
         grpc = [] if part == "grpc" else [":%s_grpc" % name]
@@ -104,3 +140,35 @@ def capbroker_service(name, proto, visibility = None, testonly = False):
         visibility = visibility,
         deps = [":%s_%s" % (name, part) for part in ["grpc", "client", "dispatch"]],
     )
+    proto_image(
+        name = name + "_image",
+        protos = [proto],
+        testonly = testonly,
+        visibility = visibility,
+    )
+    service_page(
+        name = name + "_doc",
+        images = [":%s_image" % name],
+        out = name + "_doc.md",
+        testonly = testonly,
+        visibility = visibility,
+    )
+    if recorded:
+        compatibility_targets(name, ":%s_image" % name, recorded)
+    if fuzz:
+        _generated_fuzz(
+            name = name + "_fuzz_sources",
+            proto = proto,
+            testonly = True,
+            visibility = visibility,
+        )
+        native.cc_test(
+            name = name + "_fuzz",
+            size = "small",
+            srcs = [":%s_fuzz_sources" % name],
+            deps = [
+                ":%s_dispatch" % name,
+                str(Label("//tools/fuzz:main")),
+                str(Label("//tools/fuzz:service_fuzz")),
+            ],
+        )

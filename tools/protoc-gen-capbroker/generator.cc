@@ -36,6 +36,7 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* file, const std
   print(".dispatch.h", PrintDispatchHeader);
   print(".dispatch.cc", PrintDispatchSource);
   print(".fake.h", PrintFakeHeader);
+  print(".fuzz.cc", PrintFuzzSource);
   return true;
 }
 

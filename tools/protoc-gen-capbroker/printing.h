@@ -34,7 +34,7 @@ Variables MethodVariables(const google::protobuf::MethodDescriptor& method);
 
 bool AllUnary(const google::protobuf::ServiceDescriptor& service);
 
-// The three kinds of file.
+// The kinds of file.
 void PrintClientHeader(const google::protobuf::FileDescriptor& file,
                        google::protobuf::io::Printer* printer);
 void PrintClientSource(const google::protobuf::FileDescriptor& file,
@@ -44,6 +44,8 @@ void PrintDispatchHeader(const google::protobuf::FileDescriptor& file,
 void PrintDispatchSource(const google::protobuf::FileDescriptor& file,
                          google::protobuf::io::Printer* printer);
 void PrintFakeHeader(const google::protobuf::FileDescriptor& file,
+                     google::protobuf::io::Printer* printer);
+void PrintFuzzSource(const google::protobuf::FileDescriptor& file,
                      google::protobuf::io::Printer* printer);
 
 }  // namespace capbroker::codegen
