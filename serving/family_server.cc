@@ -66,7 +66,7 @@ FamilyServer::FamilyServer(EventLoop* loop, LaneServer* server, Dispatch* servic
   }
 }
 
-FamilyServer::~FamilyServer() = default;
+FamilyServer::~FamilyServer() { Close(); }
 
 absl::Status FamilyServer::SetAccount(const google::protobuf::Any& budget,
                                       const v1::BudgetUsage* usage) {
@@ -137,7 +137,15 @@ void FamilyServer::Forget(uint64_t channel) {
 // Waits for the wire's handlers, which the loop must not.
 void FamilyServer::CloseWire(std::unique_ptr<WireServer> wire) {
   if (wire == nullptr) return;
-  std::thread([wire = std::move(wire)]() mutable { wire.reset(); }).detach();
+  {
+    absl::MutexLock lock(&closing_->mutex);
+    ++closing_->wires;
+  }
+  std::thread([wire = std::move(wire), closing = closing_]() mutable {
+    wire.reset();
+    absl::MutexLock lock(&closing->mutex);
+    --closing->wires;
+  }).detach();
 }
 
 uint64_t FamilyServer::Revoke(uint64_t channel) {
@@ -172,6 +180,12 @@ void FamilyServer::Close() {
   }
   for (const std::shared_ptr<ServedLane>& lane : lanes) lane->Close();
   wires.clear();
+  // Handlers of wires that were closed before use what the caller may destroy next.
+  absl::MutexLock lock(&closing_->mutex);
+  closing_->mutex.Await(absl::Condition(
+      +[](Closing* closing)
+           ABSL_EXCLUSIVE_LOCKS_REQUIRED(closing->mutex) { return closing->wires == 0; },
+      closing_.get()));
 }
 
 int FamilyServer::channels() const {

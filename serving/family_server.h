@@ -67,6 +67,12 @@ class FamilyServer final : public ChannelKeeper {
 
   absl::Status Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
                      authority::CloneCharge charge, bool successor) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Wires that are being closed, each by a thread of its own.
+  struct Closing {
+    absl::Mutex mutex;
+    int wires ABSL_GUARDED_BY(mutex) = 0;
+  };
+
   void Forget(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
   void CloseWire(std::unique_ptr<WireServer> wire);
 
@@ -81,6 +87,7 @@ class FamilyServer final : public ChannelKeeper {
   authority::UpkeepRate calls_{"channel_calls_per_minute", authority::kChannelCallsPerMinute};
   authority::UpkeepRate changes_{"channel_changes_per_minute", authority::kChannelChangesPerMinute};
 
+  const std::shared_ptr<Closing> closing_ = std::make_shared<Closing>();
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<uint64_t, Member> members_ ABSL_GUARDED_BY(mutex_);
 };

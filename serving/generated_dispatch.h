@@ -16,6 +16,7 @@
 #include "serving/call.h"
 #include "serving/dispatch.h"
 #include "serving/wire_gate.h"
+#include "transport/packet.h"  // MethodId, for the generated code
 
 namespace capbroker::serving {
 

@@ -42,7 +42,7 @@ class LaneCall::Reaction final : public grpc::ServerCallbackUnary {
 
   // Whether OnCancel() is to be called, which happens once, not before the
   // handler has returned and not after Finish(). With the call's mutex held.
-  bool TakeCancel() {
+  bool TakeCancel() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     if (!started_ || finished_ || told_ || !call_->cancelled_) return false;
     told_ = true;
     return true;

@@ -75,6 +75,9 @@ class ForwardedCall {
     if (!admitted.ok()) {
       refused_ = admitted;
       client_->TryCancel();
+    } else if (server_->IsCancelled()) {
+      // Not the orderly end that it would look like to the handler.
+      client_->TryCancel();
     } else {
       upstream_.StartWritesDone();
     }

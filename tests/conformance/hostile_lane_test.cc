@@ -214,8 +214,7 @@ TEST_F(HostileLaneTest, MoreDescriptorsThanAPacketMayHaveEndTheChannel) {
 }
 
 TEST_F(HostileLaneTest, UnknownMethodIsUnimplemented) {
-  ExpectAnswered(Packet(Request("/no.such.Service/Method", 1, 0)),
-                 grpc::StatusCode::UNIMPLEMENTED);
+  ExpectAnswered(Packet(Request("/no.such.Service/Method", 1, 0)), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(HostileLaneTest, StreamingMethodOnTheLaneIsUnimplemented) {

@@ -335,7 +335,6 @@ void PrintDispatchSource(const FileDescriptor& file, Printer* p) {
            "\n"
            "#include \"serving/generated_dispatch.h\"\n"
            "#include \"serving/wire_forward.h\"\n"
-           "#include \"transport/packet.h\"\n"
            "\n"
            "namespace $namespace$ {\n"
            "\n"
