@@ -67,6 +67,7 @@ class ControlService final : public v1::ServiceControl::Service {
       }
     }
     CB_RETURN_IF_ERROR(family_->SetAccount(request.budget(), usage ? &*usage : nullptr));
+    if (request.has_audit()) family_->SetAudit(request.audit());
     for (const v1::ChannelRecord& record : request.channels()) {
       CB_ASSIGN_OR_RETURN(UniqueFd lane, call.Take(record.service_end()));
       CB_RETURN_IF_ERROR(
@@ -99,6 +100,7 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
                                 [&loop] { loop->Stop(); })
                          .status());
   server.Run();
+  family.FinishAudit();
   // Handlers that are still at it end with the process.
   _exit(0);
 }

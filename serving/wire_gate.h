@@ -30,6 +30,8 @@ class WireGate {
   // ... and each message; the first one charges the call.
   grpc::Status AdmitMessage(int method, const google::protobuf::Message& message, bool first);
   grpc::Status AdmitResponse(int method, const google::protobuf::Message& response);
+  // For the audit: what the handler has answered, which is given back.
+  grpc::Status Record(int method, grpc::Status answer);
 
  private:
   const authority::MethodSchema& Schema(int method) const {
