@@ -290,6 +290,27 @@ TEST_F(SchemaFaultTest, DescriptorWithoutRights) {
       "t.Request.f", "in a map");
 }
 
+TEST_F(SchemaFaultTest, RightsThatNothingOfTheKindCanHave) {
+  const auto compile = [this](absl::string_view rights) {
+    return CompileRequest(
+        absl::StrCat("capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {", rights, "}];"));
+  };
+  EXPECT_OK(compile("kinds: PIDFD access: NO_ACCESS"));
+  EXPECT_FAULT(compile("kinds: PIDFD kinds: PIPE access: NO_ACCESS"), "t.Request.f", "PIDFD alone");
+  EXPECT_OK(compile("kinds: MEMFD seals: 15"));
+  EXPECT_FAULT(compile("kinds: MEMFD kinds: PIPE seals: 15"), "t.Request.f", "MEMFD alone");
+  EXPECT_OK(compile("kinds: REGULAR_FILE append_only: true"));
+  EXPECT_FAULT(compile("kinds: REGULAR_FILE access: READ append_only: true"), "t.Request.f",
+               "cannot be written");
+  EXPECT_OK(compile("kinds: CHARACTER_DEVICE kinds: MEMFD seekable: true"));
+  EXPECT_FAULT(compile("kinds: PIPE seekable: true"), "t.Request.f", "never is");
+  EXPECT_OK(compile("kinds: REGULAR_FILE max_size: 1"));
+  EXPECT_FAULT(compile("kinds: CHARACTER_DEVICE max_size: 1"), "t.Request.f", "no size");
+  EXPECT_OK(compile("kinds: REGULAR_FILE access: WRITE reduced: true"));
+  EXPECT_FAULT(compile("kinds: REGULAR_FILE reduced: true"), "t.Request.f", "is reduced");
+  EXPECT_FAULT(compile("kinds: PIPE access: READ reduced: true"), "t.Request.f", "is reduced");
+}
+
 TEST_F(SchemaFaultTest, DescriptorsInAStream) {
   EXPECT_FAULT(CompileMethods("rpc M(stream File) returns (Nothing) { "
                               "option (capbroker.v1.unlimited) = \"why\"; }"),

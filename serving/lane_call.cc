@@ -234,6 +234,7 @@ absl::Status LaneCall::CheckResponse(size_t size) {
     return absl::ResourceExhaustedError("response larger than its bound");
   }
   if (method_.response_descriptors || !sent_.empty()) {
+    CB_RETURN_IF_ERROR(transport::ReduceDescriptors(*response_, absl::MakeSpan(sent_)));
     const absl::InlinedVector<FdRef, 2> refs(sent_.begin(), sent_.end());
     if (const absl::Status checked = transport::CheckDescriptors(*response_, refs); !checked.ok()) {
       return absl::InternalError(checked.message());
