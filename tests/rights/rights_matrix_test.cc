@@ -34,6 +34,7 @@ using transport::MethodId;
 using transport::PacketType;
 
 constexpr char kTake[] = "/capbroker.testing.v1.Rights/Take";
+constexpr char kGive[] = "/capbroker.testing.v1.Rights/Give";
 constexpr char kTalk[] = "/capbroker.testing.v1.Rights/Talk";
 
 ::capbroker::v1::Descriptor* Field(v1::Declared* declared, const FieldDescriptor* field) {
@@ -76,6 +77,8 @@ class HostileService {
   }
   ~HostileService() { thread_.join(); }  // the client's end is closed by then
   UniqueFd TakeClientEnd() { return std::move(client_); }
+  // Descriptors that came with requests.
+  size_t taken() const { return taken_; }
   Gift gift;
 
  private:
@@ -86,6 +89,7 @@ class HostileService {
                                              transport::Blocking::kWait);
       if (!packet.ok()) return;
       if (!packet->has_value()) continue;
+      taken_ += (*packet)->descriptors.size();
       const uint64_t talk = MethodId(kTalk);
       v1::GiveResponse given;
       if (gift.field != nullptr) Field(given.mutable_declared(), gift.field)->set_slot(1);
@@ -96,11 +100,12 @@ class HostileService {
       reply.header.type = PacketType::kResponse;
       reply.header.call = (*packet)->view.header.call;
       reply.message = message;
-      reply.descriptors = sent;
+      if (gift.fd.valid()) reply.descriptors = sent;
       EXPECT_OK(transport::SendPacket(lane, reply).status);
     }
   }
 
+  std::atomic<size_t> taken_{0};
   UniqueFd client_;
   std::thread thread_;
 };
@@ -118,13 +123,14 @@ class RightsMatrixTest : public ::testing::Test {
   ~RightsMatrixTest() override { deceived_->Close(); }
 
   // From a client that checks.
-  absl::Status Take(const FieldDescriptor* field, UniqueFd fd) {
+  static absl::Status Take(v1::Rights::StubInterface& stub, const FieldDescriptor* field,
+                           UniqueFd fd) {
     grpc::ClientContext context;
     CallDescriptors descriptors(&context);
     v1::TakeRequest request;
     v1::TakeResponse response;
     descriptors.Attach(std::move(fd), Field(request.mutable_declared(), field));
-    return FromGrpcStatus(stub_->Take(&context, request, &response));
+    return FromGrpcStatus(stub.Take(&context, request, &response));
   }
 
   // From a client that does not: the code of the answer.
@@ -135,11 +141,12 @@ class RightsMatrixTest : public ::testing::Test {
     packet.header.call = ++call_;
     packet.header.method = MethodId(method);
     packet.message = message;
-    packet.descriptors = absl::MakeSpan(&fd, 1);
+    if (fd.valid()) packet.descriptors = absl::MakeSpan(&fd, 1);
     EXPECT_OK(transport::SendPacket(raw_, packet).status);
     const auto answer = transport::ReceivePacket(
         raw_, buffer_, transport::PacketDirection::kToClient, transport::Blocking::kWait);
     if (!answer.ok() || !answer->has_value()) return grpc::StatusCode::UNAVAILABLE;
+    answered_ = (*answer)->descriptors.size();
     return static_cast<grpc::StatusCode>((*answer)->view.header.status);
   }
   grpc::StatusCode TakeRaw(const FieldDescriptor* field, FdRef fd) {
@@ -168,6 +175,7 @@ class RightsMatrixTest : public ::testing::Test {
   std::unique_ptr<v1::Rights::StubInterface> stub_;
   UniqueFd raw_;
   uint64_t call_ = 0;
+  size_t answered_ = 0;  // descriptors of the last answer to what was sent raw
   transport::ReceiveBuffer buffer_;
   HostileService hostile_;
   std::shared_ptr<Channel> deceived_;
@@ -192,15 +200,24 @@ TEST_F(RightsMatrixTest, EveryKindAgainstEveryDeclarationBothWays) {
       const bool as_it_is = IsDeclared(specimen, rights, /*reduced=*/false);
       const UniqueFd fd = specimen.make();
       EXPECT_EQ(transport::CheckRights(fd, rights).ok(), as_it_is);
-      EXPECT_EQ(Take(field, specimen.make()).code(),
-                reduced ? absl::StatusCode::kOk : absl::StatusCode::kInvalidArgument);
+      const absl::StatusCode taken =
+          reduced ? absl::StatusCode::kOk : absl::StatusCode::kInvalidArgument;
+      EXPECT_EQ(Take(*stub_, field, specimen.make()).code(), taken);
+      const size_t before = hostile_.taken();
+      hostile_.gift = {};
+      (void)Take(*deceived_stub_, field, specimen.make());
+      EXPECT_EQ(hostile_.taken() - before, reduced ? 1u : 0u) << "sent to who does not check";
       EXPECT_EQ(TakeRaw(field, fd),
                 as_it_is ? grpc::StatusCode::OK : grpc::StatusCode::INVALID_ARGUMENT);
       EXPECT_EQ(Give(*stub_, gift_, field, specimen.make()).code(),
                 reduced ? absl::StatusCode::kOk : absl::StatusCode::kInternal);
+      gift_ = {specimen.make(), field};
+      EXPECT_EQ(SendRaw(kGive, v1::GiveRequest(), FdRef()),
+                reduced ? grpc::StatusCode::OK : grpc::StatusCode::INTERNAL);
+      EXPECT_EQ(answered_, reduced ? 1u : 0u) << "sent to who does not check";
       EXPECT_EQ(Give(*deceived_stub_, hostile_.gift, field, specimen.make()).code(),
                 as_it_is ? absl::StatusCode::kOk : absl::StatusCode::kInternal);
-      compared += 5;
+      compared += 7;
       accepted += as_it_is ? 1 : 0;
       if (HasFailure()) return;
     }
