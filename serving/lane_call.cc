@@ -149,8 +149,10 @@ absl::Status LaneCall::CheckRequest() {
   if (method_.schema == nullptr) {
     limits_ = state->limits();
     // The channel's own methods end with it.
-    return state->revoked() ? absl::PermissionDeniedError("the channel was revoked")
-                            : absl::OkStatus();
+    if (!state->revoked()) return absl::OkStatus();
+    const absl::string_view name = method_.method->name;
+    return authority::ToStatus(
+        authority::MakeRefusal(v1::Denial::REVOKED, "", name.substr(name.rfind('/') + 1)));
   }
   // INVARIANT(same-check-on-both-paths): WireGate::Admit() is this call's twin.
   ChannelState::Admission admission = state->Admit(*method_.schema, *request_);
