@@ -35,9 +35,8 @@ uint64_t SaturatingAdd(uint64_t a, uint64_t b) {
 bool PerMinute(v1::BudgetKind kind) {
   return kind == v1::CALLS_PER_MINUTE || kind == v1::OPEN_DESCRIPTORS;
 }
-bool ForLife(v1::BudgetKind kind) {
-  return kind == v1::DISTINCT_VALUES || kind == v1::RESPONSE_BYTES;
-}
+// What a crash must not give back. Clones are charged anew.
+bool IsRecorded(v1::BudgetKind kind) { return kind != v1::CLONES; }
 
 // The distinct values that `message` holds in fields bounded by the limits field.
 void CollectValues(const ServiceSchema& schema, const MessagePlan& plan, const Message& message,
@@ -76,10 +75,14 @@ struct Budget::Account {
   int of = -1;  // DISTINCT_VALUES: index of the limits field
   uint64_t limit = 0;
   uint64_t used = 0;      // of a kind that is not per minute
-  uint64_t recorded = 0;  // what the recorded snapshot admits
+  uint64_t charged = 0;   // of a kind that is per minute: ever, in this process
+  uint64_t recorded = 0;  // what the recorded snapshot admits of `used`, or of `charged`
   SlidingMinute minute;
   KeyedTextSet values;
 
+  bool SnapshotDue() const {
+    return IsRecorded(kind) && (PerMinute(kind) ? charged : used) > recorded;
+  }
   uint64_t Used(absl::Duration now) { return PerMinute(kind) ? minute.Sum(now) : used; }
 };
 
@@ -242,6 +245,7 @@ std::optional<Refusal> Budget::Apply(absl::string_view method, const Charge& cha
       if (amount == 0) continue;
       if (PerMinute(account.kind)) {
         account.minute.Add(now, amount);
+        account.charged = SaturatingAdd(account.charged, amount);
         continue;
       }
       account.used += amount;
@@ -308,17 +312,23 @@ void Budget::ReleaseClone() {
   }
 }
 
-BudgetUsage Budget::Snapshot() const {
+BudgetUsage Budget::Snapshot() {
   absl::MutexLock lock(&family_->mutex());
+  const absl::Duration now = family_->Now();
   BudgetUsage usage;
-  for (const Account& account : accounts_) {
-    if (!ForLife(account.kind)) continue;
+  for (Account& account : accounts_) {
+    if (!IsRecorded(account.kind)) continue;
     BudgetUsage::Field& field = usage.fields.emplace_back();
     field.name = account.name;
     const uint64_t step = std::max<uint64_t>(1, account.limit / kSnapshotSteps);
-    // Ahead of what is used, never beyond the limit, and never back.
-    field.used =
-        std::max(account.recorded, std::min(account.limit, SaturatingAdd(account.used, step)));
+    // Ahead of what is used, and never beyond the limit.
+    field.used = std::min(account.limit, SaturatingAdd(account.Used(now), step));
+    if (PerMinute(account.kind)) {
+      // What is charged from here on is no more than `step`, so that no later minute has more.
+      field.covers = SaturatingAdd(account.charged, step);
+    } else {
+      field.used = std::max(account.recorded, field.used);
+    }
     field.values.assign(account.values.begin(), account.values.end());
   }
   return usage;
@@ -328,7 +338,9 @@ void Budget::Recorded(const BudgetUsage& usage) {
   absl::MutexLock lock(&family_->mutex());
   for (const BudgetUsage::Field& field : usage.fields) {
     for (Account& account : accounts_) {
-      if (account.name == field.name) account.recorded = std::max(account.recorded, field.used);
+      if (account.name != field.name) continue;
+      const uint64_t admitted = PerMinute(account.kind) ? field.covers : field.used;
+      account.recorded = std::max(account.recorded, admitted);
     }
   }
 }
@@ -337,7 +349,7 @@ bool Budget::snapshot_due() const {
   absl::MutexLock lock(&family_->mutex());
   for (const Budget* budget = this; budget != nullptr; budget = budget->parent_.get()) {
     for (const Account& account : budget->accounts_) {
-      if (ForLife(account.kind) && account.used > account.recorded) return true;
+      if (account.SnapshotDue()) return true;
     }
   }
   return false;
@@ -356,16 +368,19 @@ absl::Status Budget::Restore(const BudgetUsage& usage) {
   }
   const absl::Duration now = family_->Now();
   for (Account& account : accounts_) {
-    if (PerMinute(account.kind)) account.minute.Add(now, account.limit);
-    if (!ForLife(account.kind)) continue;
+    if (!IsRecorded(account.kind)) continue;
     // What nobody recorded counts as used up.
-    account.used = account.limit;
+    uint64_t used = account.limit;
     for (const BudgetUsage::Field& field : usage.fields) {
       if (field.name != account.name) continue;
-      account.used = field.used;
+      used = field.used;
       account.values.insert(field.values.begin(), field.values.end());
     }
-    account.recorded = account.used;
+    if (PerMinute(account.kind)) {
+      account.minute.Add(now, used);
+    } else {
+      account.used = account.recorded = used;
+    }
   }
   return absl::OkStatus();
 }

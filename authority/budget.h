@@ -15,9 +15,10 @@
 // A service without a rule of a kind doesn't bound it, except clones: 16.
 //
 // After a crash: a snapshot admits somewhat more than was used, and Restore takes
-// all of it for used. Whenever a charge goes beyond what the last recorded
-// snapshot admits, `snapshot_due()` says so, and the service process sends a new one
-// to the broker before it acts on the call; so no crash gives anything back.
+// all of it for used, what is per minute as of that moment. Whenever a charge goes
+// beyond what the last recorded snapshot admits, `snapshot_due()` says so, and the
+// service process sends a new one to the broker before it acts on the call; so no
+// crash gives anything back, and one before the first charge takes nothing.
 //
 // Lives in: the service process; the broker keeps the last snapshot. Thread-safe.
 // The schema must outlive it.
@@ -54,6 +55,9 @@ struct BudgetUsage {
     std::string name;
     uint64_t used = 0;
     std::vector<std::string> values;  // DISTINCT_VALUES: those that were counted
+    // Per minute: how much in all the account may have charged until the next snapshot
+    // is due. Means something to that account alone.
+    uint64_t covers = 0;
   };
   std::vector<Field> fields;
 };
@@ -111,15 +115,15 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   // What this account, without its ancestors, may have used up by the time that
   // the next snapshot is due.
-  BudgetUsage Snapshot() const;
+  BudgetUsage Snapshot();
   // Tells that `usage` would survive a crash of this process.
   void Recorded(const BudgetUsage& usage);
   // Whether this account or an ancestor has used up more than its recorded snapshot
   // admits.
   bool snapshot_due() const;
-  // Takes over `usage` in a new process, before anything is charged. The current
-  // minute counts as used up, and so does what `usage` says nothing about. Clones
-  // are not restored: each one that is handed over is charged anew.
+  // Takes over `usage` in a new process, before anything is charged. What `usage` says
+  // nothing about counts as used up. Clones are not restored: each one that is handed
+  // over is charged anew.
   // INVALID_ARGUMENT: a field that the service doesn't have.
   absl::Status Restore(const BudgetUsage& usage);
 

@@ -272,16 +272,34 @@ TEST_F(BudgetTest, AServiceWithoutABudgetStillBoundsItsClones) {
 }
 
 // limits-never-widen: a crash gives nothing back.
-TEST_F(BudgetTest, AfterACrashTheMinuteCountsAsUsedUp) {
-  const auto before = Make(kAmple);
-  EXPECT_EQ(Call(*before), "");
-  const auto after = Make(kAmple);
+TEST_F(BudgetTest, AfterACrashTheMinuteCountsWhatWasRecorded) {
+  constexpr absl::string_view kTen = "calls_per_minute: 10 distinct_names: 10 descriptors: 10";
+  const auto before = Make(kTen);
+  for (int i = 0; i < 8; ++i) ASSERT_EQ(Call(*before), "");
+  ASSERT_EQ(Respond(*before, 0, 9), "");
+  const auto after = Make(kTen);
   ASSERT_OK(after->Restore(before->Snapshot()));
-  EXPECT_EQ(Call(*after), "calls_per_minute");
+  EXPECT_EQ(after->Left("calls_per_minute"), 1u) << "one more than was used";
   EXPECT_EQ(Respond(*after, 0, 1), "descriptors");
   now_ += absl::Seconds(61);
-  EXPECT_EQ(Call(*after), "");
-  EXPECT_EQ(Respond(*after, 0, 1), "");
+  EXPECT_EQ(after->Left("calls_per_minute"), 10u);
+  EXPECT_EQ(Respond(*after, 0, 10), "");
+}
+
+TEST_F(BudgetTest, OfTheMinuteTooASnapshotIsDueBeforeMoreIsUsedThanTheLastOneAdmits) {
+  const auto budget = Make("calls_per_minute: 160 distinct_names: 1");
+  ASSERT_EQ(Call(*budget), "");
+  EXPECT_TRUE(budget->snapshot_due());
+  budget->Recorded(budget->Snapshot());
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(Call(*budget), "");
+  EXPECT_FALSE(budget->snapshot_due());
+  ASSERT_EQ(Call(*budget), "");
+  EXPECT_TRUE(budget->snapshot_due());
+  // What lies further back makes no room: the record is of the last minute that was recorded.
+  now_ += absl::Seconds(61);
+  EXPECT_TRUE(budget->snapshot_due());
+  budget->Recorded(budget->Snapshot());
+  EXPECT_FALSE(budget->snapshot_due());
 }
 
 TEST_F(BudgetTest, AfterACrashWhatWasUsedStaysUsed) {
@@ -356,7 +374,7 @@ TEST_F(BudgetTest, ASharesSnapshotIsItsOwnAndItsDueIsTheWholeLines) {
   EXPECT_TRUE(share->snapshot_due()) << "the family's";
   family->Recorded(family->Snapshot());
   EXPECT_FALSE(share->snapshot_due());
-  EXPECT_EQ(share->Snapshot().fields.size(), 3u);
+  EXPECT_EQ(share->Snapshot().fields.size(), 5u) << "all but the clones";
 }
 
 }  // namespace

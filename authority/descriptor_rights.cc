@@ -1,5 +1,8 @@
 #include "authority/descriptor_rights.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +17,42 @@ using ::google::protobuf::FieldDescriptor;
 
 absl::Status Fault(const FieldDescriptor& field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(field.full_name(), ": ", what));
+}
+
+using Rights = v1::DescriptorRights;
+
+bool OnlyKinds(const Rights& rights, std::initializer_list<Rights::Kind> allowed) {
+  return std::all_of(rights.kinds().begin(), rights.kinds().end(), [&](int kind) {
+    return std::find(allowed.begin(), allowed.end(), kind) != allowed.end();
+  });
+}
+
+// Rights that no descriptor of these kinds could have, or that would say nothing of it.
+absl::Status CheckCombination(const FieldDescriptor& field, const Rights& rights) {
+  const bool has_file = OnlyKinds(rights, {Rights::REGULAR_FILE, Rights::MEMFD});
+  const bool one_way = rights.access() == Rights::READ || rights.access() == Rights::WRITE;
+  if (!Rights::Access_IsValid(rights.access())) return Fault(field, "its access is unknown");
+  if (rights.access() == Rights::NO_ACCESS && !OnlyKinds(rights, {Rights::PIDFD})) {
+    return Fault(field, "NO_ACCESS is of a PIDFD alone");
+  }
+  if (rights.seals() != 0 && !OnlyKinds(rights, {Rights::MEMFD})) {
+    return Fault(field, "seals are of a MEMFD alone");
+  }
+  if (rights.append_only() && (rights.access() == Rights::READ || rights.access() == Rights::PATH ||
+                               rights.access() == Rights::NO_ACCESS)) {
+    return Fault(field, "is append_only, and cannot be written");
+  }
+  if (rights.seekable() &&
+      !OnlyKinds(rights, {Rights::REGULAR_FILE, Rights::MEMFD, Rights::CHARACTER_DEVICE})) {
+    return Fault(field, "is seekable, and of a kind that never is");
+  }
+  if (rights.max_size() != 0 && !has_file) {
+    return Fault(field, "has a max_size, and is of a kind that has no size");
+  }
+  if (rights.reduced() && (!has_file || !one_way)) {
+    return Fault(field, "is reduced, and not a REGULAR_FILE or MEMFD for READ or WRITE");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckRights(const FieldDescriptor& field) {
@@ -31,7 +70,7 @@ absl::Status CheckRights(const FieldDescriptor& field) {
       return Fault(field, absl::StrCat("its rights name the unknown kind ", kind));
     }
   }
-  return absl::OkStatus();
+  return CheckCombination(field, rights);
 }
 
 // `seen` makes recursive types (of responses) end.

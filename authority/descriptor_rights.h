@@ -12,8 +12,8 @@ namespace capbroker::authority {
 bool IsDescriptorField(const google::protobuf::FieldDescriptor& field);
 
 // Whether a message of `type` has a descriptor field, at any depth. INVALID_ARGUMENT,
-// with the field's full name: a descriptor without kinds, in a map, or rights
-// on a field that is no descriptor.
+// with the field's full name: a descriptor without kinds, in a map, with rights
+// that nothing of its kinds can have, or rights on a field that is no descriptor.
 absl::StatusOr<bool> CarriesDescriptors(const google::protobuf::Descriptor& type);
 
 }  // namespace capbroker::authority

@@ -13,6 +13,7 @@
 #include "google/protobuf/descriptor_database.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/struct.pb.h"
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/authority/every_kind.pb.h"
 
@@ -289,6 +290,27 @@ TEST_F(SchemaFaultTest, DescriptorWithoutRights) {
       "t.Request.f", "in a map");
 }
 
+TEST_F(SchemaFaultTest, RightsThatNothingOfTheKindCanHave) {
+  const auto compile = [this](absl::string_view rights) {
+    return CompileRequest(
+        absl::StrCat("capbroker.v1.Descriptor f = 1 [(capbroker.v1.rights) = {", rights, "}];"));
+  };
+  EXPECT_OK(compile("kinds: PIDFD access: NO_ACCESS"));
+  EXPECT_FAULT(compile("kinds: PIDFD kinds: PIPE access: NO_ACCESS"), "t.Request.f", "PIDFD alone");
+  EXPECT_OK(compile("kinds: MEMFD seals: 15"));
+  EXPECT_FAULT(compile("kinds: MEMFD kinds: PIPE seals: 15"), "t.Request.f", "MEMFD alone");
+  EXPECT_OK(compile("kinds: REGULAR_FILE append_only: true"));
+  EXPECT_FAULT(compile("kinds: REGULAR_FILE access: READ append_only: true"), "t.Request.f",
+               "cannot be written");
+  EXPECT_OK(compile("kinds: CHARACTER_DEVICE kinds: MEMFD seekable: true"));
+  EXPECT_FAULT(compile("kinds: PIPE seekable: true"), "t.Request.f", "never is");
+  EXPECT_OK(compile("kinds: REGULAR_FILE max_size: 1"));
+  EXPECT_FAULT(compile("kinds: CHARACTER_DEVICE max_size: 1"), "t.Request.f", "no size");
+  EXPECT_OK(compile("kinds: REGULAR_FILE access: WRITE reduced: true"));
+  EXPECT_FAULT(compile("kinds: REGULAR_FILE reduced: true"), "t.Request.f", "is reduced");
+  EXPECT_FAULT(compile("kinds: PIPE access: READ reduced: true"), "t.Request.f", "is reduced");
+}
+
 TEST_F(SchemaFaultTest, DescriptorsInAStream) {
   EXPECT_FAULT(CompileMethods("rpc M(stream File) returns (Nothing) { "
                               "option (capbroker.v1.unlimited) = \"why\"; }"),
@@ -400,19 +422,43 @@ TEST_F(SchemaFaultTest, WithoutLimitsOnlyUnlimitedMethods) {
   EXPECT_FAULT(Compile("rpc M(Nothing) returns (Nothing); }", ""), "t.S.M", "empty limits");
 }
 
-TEST(SchemaTest, Proto2RequestsAndLimitsAreRefused) {
-  google::protobuf::FileDescriptorProto file;
-  file.set_name("proto2.proto");
-  file.add_message_type()->set_name("Request");
-  google::protobuf::ServiceDescriptorProto* service = file.add_service();
-  service->set_name("S");
-  google::protobuf::MethodDescriptorProto* method = service->add_method();
-  method->set_name("M");
-  method->set_input_type("Request");
-  method->set_output_type("Request");
-  google::protobuf::DescriptorPool pool(google::protobuf::DescriptorPool::generated_pool());
-  EXPECT_FAULT(ServiceSchema::Compile(*pool.BuildFile(file)->service(0)).status(), "Request",
-               "not proto3");
+// A proto2 message can have extensions, which no option of its own file bounds.
+TEST(SchemaTest, Proto2IsRefusedInRequestsAtAnyDepthInLimitsAndInBudgets) {
+  google::protobuf::FileDescriptorProto old_file;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      R"(name: "old.proto" package: "old"
+         message_type { name: "Extensible" extension_range { start: 100 end: 200 } }
+         extension { name: "text" number: 100 label: LABEL_OPTIONAL type: TYPE_STRING
+                     extendee: ".old.Extensible" })",
+      &old_file));
+  for (const char* part : {"request", "nested", "limits", "budget"}) {
+    SCOPED_TRACE(part);
+    const absl::string_view named = part;
+    google::protobuf::DescriptorPool pool(google::protobuf::DescriptorPool::generated_pool());
+    ASSERT_NE(pool.BuildFile(old_file), nullptr);
+    google::protobuf::FileDescriptorProto file;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        R"(name: "new.proto" syntax: "proto3" dependency: "old.proto"
+           dependency: "capbroker/v1/authority.proto"
+           message_type { name: "Empty" }
+           message_type { name: "Outer" field {
+             name: "inner" number: 1 label: LABEL_OPTIONAL type: TYPE_MESSAGE
+             type_name: ".old.Extensible"
+             options { [capbroker.v1.unbounded]: "its own fields" } } }
+           service { name: "S" method {
+             name: "M" input_type: ".Empty" output_type: ".Empty"
+             options { [capbroker.v1.unlimited]: "for tests" } } })",
+        &file));
+    google::protobuf::ServiceDescriptorProto& service = *file.mutable_service(0);
+    if (named == "request") service.mutable_method(0)->set_input_type(".old.Extensible");
+    if (named == "nested") service.mutable_method(0)->set_input_type(".Outer");
+    v1::ServiceAuthority& authority = *service.mutable_options()->MutableExtension(v1::authority);
+    if (named == "limits") authority.set_limits("old.Extensible");
+    if (named == "budget") authority.set_budget("old.Extensible");
+    const google::protobuf::FileDescriptor* const built = pool.BuildFile(file);
+    ASSERT_NE(built, nullptr);
+    EXPECT_FAULT(ServiceSchema::Compile(*built->service(0)).status(), "Extensible", "not proto3");
+  }
 }
 
 TEST(SchemaTest, CompilesEveryShapeOfField) {

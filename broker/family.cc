@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "authority/denial.h"
 #include "base/status_macros.h"
 #include "transport/packet.h"
 
@@ -90,7 +91,9 @@ absl::StatusOr<ChannelRecord*> Family::Find(uint64_t channel) {
   if (found == channels_.end() || found->second.closed) {
     return absl::NotFoundError("channel: not of this family");
   }
-  if (found->second.revoked) return absl::PermissionDeniedError("channel: revoked");
+  if (found->second.revoked) {
+    return authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", ""));
+  }
   return &found->second;
 }
 

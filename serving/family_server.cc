@@ -40,28 +40,30 @@ v1::BudgetUsage ToProto(const BudgetUsage& usage) {
 }
 
 absl::StatusOr<std::shared_ptr<Budget>> MakeBudget(const authority::ServiceSchema& schema,
-                                                   const google::protobuf::Any& budget) {
+                                                   const google::protobuf::Any& budget,
+                                                   const authority::BudgetClock& clock) {
   if (schema.budget_type() == nullptr || budget.type_url().empty()) {
-    return Budget::CreateDefault(schema);
+    return Budget::CreateDefault(schema, clock);
   }
   const std::unique_ptr<google::protobuf::Message> message = schema.NewBudget();
   if (!budget.UnpackTo(message.get())) {
     return absl::InvalidArgumentError("budget: not the service's budget message");
   }
-  return Budget::Create(schema, *message);
+  return Budget::Create(schema, *message, clock);
 }
 
 }  // namespace
 
 FamilyServer::FamilyServer(EventLoop* loop, LaneServer* server, Dispatch* service,
                            Dispatch* capability, const authority::ServiceSchema* schema,
-                           v1::Supervisor::StubInterface* supervisor)
+                           v1::Supervisor::StubInterface* supervisor, authority::BudgetClock clock)
     : loop_(loop),
       server_(server),
       service_(service),
       schema_(schema),
       methods_(MethodTable::Build({service, capability}, schema)),
-      supervisor_(supervisor) {
+      supervisor_(supervisor),
+      clock_(std::move(clock)) {
   for (const authority::MethodSchema& method : schema->methods()) {
     takes_descriptors_ |= method.request_descriptors();
   }
@@ -72,7 +74,7 @@ FamilyServer::~FamilyServer() { Close(); }
 absl::Status FamilyServer::SetAccount(const google::protobuf::Any& budget,
                                       const v1::BudgetUsage* usage) {
   if (budget_ != nullptr) return absl::OkStatus();
-  CB_ASSIGN_OR_RETURN(budget_, MakeBudget(*schema_, budget));
+  CB_ASSIGN_OR_RETURN(budget_, MakeBudget(*schema_, budget, clock_));
   return usage == nullptr ? absl::OkStatus() : budget_->Restore(FromProto(*usage));
 }
 
@@ -214,6 +216,12 @@ int FamilyServer::channels() const {
   return static_cast<int>(members_.size());
 }
 
+std::shared_ptr<ChannelState> FamilyServer::Find(uint64_t channel) const {
+  absl::MutexLock lock(&mutex_);
+  const auto member = members_.find(channel);
+  return member == members_.end() ? nullptr : member->second.state;
+}
+
 absl::Status FamilyServer::ChargeUpkeep(absl::string_view method, uint64_t units) {
   return calls_.Charge(method, units);
 }
@@ -295,7 +303,10 @@ absl::StatusOr<UniqueFd> FamilyServer::OpenWire(ChannelState& channel) {
   return std::move(opened.client_end);
 }
 
+// One at a time: the broker keeps the last that it is sent.
 absl::Status FamilyServer::RecordBudget() {
+  absl::MutexLock lock(&recording_);
+  if (!budget_->snapshot_due()) return absl::OkStatus();  // another thread's covers it
   const BudgetUsage usage = budget_->Snapshot();
   grpc::ClientContext context;
   v1::RecordUsageRequest request;

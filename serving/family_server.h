@@ -36,7 +36,8 @@ class FamilyServer final : public ChannelKeeper {
  public:
   // Everything given outlives this.
   FamilyServer(EventLoop* loop, LaneServer* server, Dispatch* service, Dispatch* capability,
-               const authority::ServiceSchema* schema, v1::Supervisor::StubInterface* supervisor);
+               const authority::ServiceSchema* schema, v1::Supervisor::StubInterface* supervisor,
+               authority::BudgetClock clock = authority::MonotonicNow);
   ~FamilyServer() override;
 
   // From the broker:
@@ -48,6 +49,8 @@ class FamilyServer final : public ChannelKeeper {
   // Gives the number of descriptors that were delivered on it.
   uint64_t Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
   int channels() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Null: it serves no channel of that number.
+  std::shared_ptr<ChannelState> Find(uint64_t channel) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Tells the broker what is left to tell. At the end of the process.
   void FinishAudit();
@@ -62,7 +65,7 @@ class FamilyServer final : public ChannelKeeper {
   absl::StatusOr<Cloned> Clone(ChannelState& channel, const authority::Limits* requested) override
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status RecordBudget() override;
+  absl::Status RecordBudget() override ABSL_LOCKS_EXCLUDED(recording_);
   bool successor() const override { return successor_; }
 
  private:
@@ -90,10 +93,12 @@ class FamilyServer final : public ChannelKeeper {
   const authority::ServiceSchema* const schema_;
   const std::shared_ptr<const MethodTable> methods_;
   v1::Supervisor::StubInterface* const supervisor_;
+  const authority::BudgetClock clock_;
   bool takes_descriptors_ = false;
   std::atomic<bool> successor_{false};
   std::shared_ptr<authority::Budget> budget_;  // set before the first channel
   std::unique_ptr<AuditRecorder> audit_;       // as well; null: nobody audits
+  absl::Mutex recording_;
   authority::UpkeepRate calls_{"channel_calls_per_minute", authority::kChannelCallsPerMinute};
   authority::UpkeepRate changes_{"channel_changes_per_minute", authority::kChannelChangesPerMinute};
 

@@ -149,8 +149,10 @@ absl::Status LaneCall::CheckRequest() {
   if (method_.schema == nullptr) {
     limits_ = state->limits();
     // The channel's own methods end with it.
-    return state->revoked() ? absl::PermissionDeniedError("the channel was revoked")
-                            : absl::OkStatus();
+    if (!state->revoked()) return absl::OkStatus();
+    const absl::string_view name = method_.method->name;
+    return authority::ToStatus(
+        authority::MakeRefusal(v1::Denial::REVOKED, "", name.substr(name.rfind('/') + 1)));
   }
   // INVARIANT(same-check-on-both-paths): WireGate::Admit() is this call's twin.
   ChannelState::Admission admission = state->Admit(*method_.schema, *request_);
@@ -235,6 +237,7 @@ absl::Status LaneCall::CheckResponse(size_t size) {
     return absl::ResourceExhaustedError("response larger than its bound");
   }
   if (method_.response_descriptors || !sent_.empty()) {
+    CB_RETURN_IF_ERROR(transport::ReduceDescriptors(*response_, absl::MakeSpan(sent_)));
     const absl::InlinedVector<FdRef, 2> refs(sent_.begin(), sent_.end());
     if (const absl::Status checked = transport::CheckDescriptors(*response_, refs); !checked.ok()) {
       return absl::InternalError(checked.message());

@@ -39,7 +39,7 @@ class CallDescriptors {
 
   // For the stub: the object of the call with that context, or null.
   static CallDescriptors* Of(const grpc::ClientContext* context);
-  const std::vector<UniqueFd>& attached() const { return attached_; }
+  std::vector<UniqueFd>& attached() { return attached_; }
   void SetReceived(std::vector<UniqueFd> received) { received_ = std::move(received); }
 
  private:

@@ -1,10 +1,14 @@
 #include "transport/channel.h"
 
+#include <fcntl.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <sys/socket.h>
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "transport/call_descriptors.h"
 #include "transport/grpc_access.h"
@@ -39,18 +43,46 @@ absl::Status Call(transport::LaneClient& lane, const ClientMethod& method,
 
 Channel::Channel(UniqueFd lane, const Origin& origin) : origin_(origin), lane_(std::move(lane)) {}
 
-absl::StatusOr<std::shared_ptr<Channel>> Channel::Adopt(UniqueFd lane) {
+// INVARIANT(one-holder-per-end): `received` is closed when this returns.
+absl::StatusOr<std::shared_ptr<Channel>> Channel::Adopt(UniqueFd lane, absl::Duration timeout) {
   Channel received(std::move(lane));
-  CB_ASSIGN_OR_RETURN(std::shared_ptr<Channel> adopted, received.Clone());
-  // INVARIANT(one-holder-per-end): the sender's duplicate, if there is one, ends too.
+  const absl::Time deadline = absl::Now() + timeout;
+  CB_ASSIGN_OR_RETURN(std::shared_ptr<Channel> adopted, received.CloneUntil(deadline));
+  // The sender's duplicate, if there is one, ends too.
   grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(deadline));
   v1::CloseResponse response;
   CB_RETURN_IF_ERROR(Call(received.lane_, kClose, &context, v1::CloseRequest(), &response));
   return adopted;
 }
 
+// TRUST(worker): whoever executed this program has chosen what is open.
+absl::StatusOr<std::shared_ptr<Channel>> Channel::Unwrap(int number, absl::Duration timeout) {
+  int domain = 0;
+  int type = 0;
+  socklen_t size = sizeof domain;
+  const bool lane = getsockopt(number, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+                    getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+                    domain == AF_UNIX && type == SOCK_SEQPACKET;
+  if (!lane) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unwrap channel: descriptor ", number, " is none"));
+  }
+  return Adopt(UniqueFd(number), timeout);
+}
+
+absl::StatusOr<int> Channel::Wrap(UniqueFd lane) {
+  if (fcntl(lane.get(), F_SETFD, 0) != 0) return absl::InvalidArgumentError("wrap: not open");
+  return std::move(lane).Release();
+}
+
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Clone() {
+  return CloneUntil(absl::InfiniteFuture());
+}
+
+absl::StatusOr<std::shared_ptr<Channel>> Channel::CloneUntil(absl::Time deadline) {
   grpc::ClientContext context;
+  if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
   CallDescriptors descriptors(&context);
   v1::CloneResponse response;
   CB_RETURN_IF_ERROR(Call(lane_, kClone, &context, v1::CloneRequest(), &response));

@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "capbroker/v1/capability.pb.h"
 #include "transport/lane_client.h"
@@ -41,10 +42,24 @@ class Channel {
   explicit Channel(UniqueFd lane) : Channel(std::move(lane), Origin()) {}
   Channel(UniqueFd lane, const Origin& origin);
 
-  // Takes a lane end that came in a message or through exec, whose sender may
-  // have kept a duplicate: clones it and ends the original, so that nobody can
-  // take this holder's answers, and a duplicate is worth nothing.
-  static absl::StatusOr<std::shared_ptr<Channel>> Adopt(UniqueFd lane);
+  // Takes a lane end that came in a message, whose sender may have kept a duplicate:
+  // clones it and ends the original, so that nobody can take this holder's
+  // answers, and a duplicate is worth nothing. DEADLINE_EXCEEDED: nobody has answered, or who kept
+  // a duplicate has taken the one answer that this needs: then it has no more than it had, and this
+  // holder nothing.
+  static absl::StatusOr<std::shared_ptr<Channel>> Adopt(UniqueFd lane,
+                                                        absl::Duration timeout = kAdoptionTime);
+  static constexpr absl::Duration kAdoptionTime = absl::Seconds(10);
+
+  // The same for the number of a descriptor that this program was executed with. INVALID_ARGUMENT,
+  // and nothing is closed: no lane is open there.
+  static absl::StatusOr<std::shared_ptr<Channel>> Unwrap(int number,
+                                                         absl::Duration timeout = kAdoptionTime);
+
+  // The other side of that: the number of a lane end from Release(), which a program that is
+  // executed next inherits. In the child, between fork and exec: everywhere else another
+  // thread's exec would inherit it, too. Async-signal-safe.
+  static absl::StatusOr<int> Wrap(UniqueFd lane);
 
   // A channel with the same limits, which narrows independently of this one and
   // shares its family's budget.
@@ -73,7 +88,7 @@ class Channel {
   // Nonblocking, as gRPC wants it.
   absl::StatusOr<UniqueFd> OpenWire();
 
-  // Gives up the channel's descriptor, to send it or to execute with it.
+  // Gives up the channel's descriptor, to send it or to execute with it; close-on-exec.
   // FAILED_PRECONDITION with calls in flight.
   absl::StatusOr<UniqueFd> Release();
 
@@ -85,6 +100,8 @@ class Channel {
   transport::LaneClient& lane() { return lane_; }
 
  private:
+  absl::StatusOr<std::shared_ptr<Channel>> CloneUntil(absl::Time deadline);
+
   const Origin origin_;
   transport::LaneClient lane_;
   absl::Mutex wire_mutex_;

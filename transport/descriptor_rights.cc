@@ -1,19 +1,21 @@
 #include "transport/descriptor_rights.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-
-#include <linux/magic.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
-#include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "transport/reduce_access.h"
 
 #ifndef PID_FS_MAGIC
 #define PID_FS_MAGIC 0x50494446  // linux/magic.h, Linux 6.9
@@ -38,18 +40,20 @@ bool CarriesDescriptors(const google::protobuf::Descriptor* type,
   return false;
 }
 
+// -1: not a socket, or not known.
+int SocketOption(FdRef fd, int option) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return getsockopt(fd.get(), SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
 Rights::Kind KindOfSocket(FdRef fd) {
-  int type = 0;
-  socklen_t size = sizeof type;
-  if (getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return Rights::KIND_UNSPECIFIED;
+  // One that listens makes connections: another authority than one of them.
+  if (SocketOption(fd, SO_ACCEPTCONN) != 0) return Rights::KIND_UNSPECIFIED;
+  const int type = SocketOption(fd, SO_TYPE);
   if (type == SOCK_STREAM) return Rights::STREAM_SOCKET;
-  int domain = 0;
-  size = sizeof domain;
-  if (type == SOCK_SEQPACKET &&
-      getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX) {
-    return Rights::LANE;
-  }
-  return Rights::KIND_UNSPECIFIED;
+  const bool lane = type == SOCK_SEQPACKET && SocketOption(fd, SO_DOMAIN) == AF_UNIX;
+  return lane ? Rights::LANE : Rights::KIND_UNSPECIFIED;
 }
 
 // The kind of what is open; never a directory, whose descriptor would be the
@@ -74,9 +78,10 @@ Rights::Kind KindOf(FdRef fd) {
       break;
   }
   struct statfs file_system;
-  if (fstatfs(fd.get(), &file_system) == 0 && file_system.f_type == PID_FS_MAGIC) {
-    return Rights::PIDFD;
-  }
+  if (fstatfs(fd.get(), &file_system) != 0) return Rights::KIND_UNSPECIFIED;
+  if (file_system.f_type == PID_FS_MAGIC) return Rights::PIDFD;
+  // A namespace looks like a file, and is the right to enter it.
+  if (file_system.f_type == NSFS_MAGIC) return Rights::KIND_UNSPECIFIED;
   return S_ISREG(status.st_mode) ? Rights::REGULAR_FILE : Rights::KIND_UNSPECIFIED;
 }
 
@@ -91,57 +96,42 @@ bool AccessAllows(Rights::Access declared, int flags) {
       return !path_only && (flags & O_ACCMODE) == O_WRONLY;
     case Rights::READ_WRITE:
       return !path_only && (flags & O_ACCMODE) == O_RDWR;
-    default:
+    case Rights::ACCESS_UNSPECIFIED:
+    case Rights::NO_ACCESS:
       return !path_only;
+    default:
+      return false;
   }
 }
 
-class Walk {
- public:
-  explicit Walk(absl::Span<const FdRef> descriptors)
-      : descriptors_(descriptors), named_(descriptors.size()) {}
+// Calls `visit(field, slot)` for every descriptor that the message names, at any depth.
+using Visit = absl::FunctionRef<absl::Status(const FieldDescriptor&, uint32_t)>;
 
-  absl::Status Visit(const Message& message) {
-    const Reflection* reflection = message.GetReflection();
-    std::vector<const FieldDescriptor*> fields;
-    reflection->ListFields(message, &fields);
-    for (const FieldDescriptor* field : fields) {
-      if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
-      if (!field->is_repeated()) {
-        CB_RETURN_IF_ERROR(VisitField(field, reflection->GetMessage(message, field)));
+absl::Status ForEachDescriptor(const Message& message, Visit visit) {
+  const Reflection* reflection = message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    const int count = field->is_repeated() ? reflection->FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      const Message& value = field->is_repeated()
+                                 ? reflection->GetRepeatedMessage(message, field, i)
+                                 : reflection->GetMessage(message, field);
+      if (value.GetDescriptor() != v1::Descriptor::descriptor()) {
+        CB_RETURN_IF_ERROR(ForEachDescriptor(value, visit));
         continue;
       }
-      const int count = reflection->FieldSize(message, field);
-      for (int i = 0; i < count; ++i) {
-        CB_RETURN_IF_ERROR(VisitField(field, reflection->GetRepeatedMessage(message, field, i)));
-      }
+      const uint32_t slot = static_cast<const v1::Descriptor&>(value).slot();
+      if (slot != 0) CB_RETURN_IF_ERROR(visit(*field, slot));
     }
-    return absl::OkStatus();
   }
+  return absl::OkStatus();
+}
 
-  absl::Status AllNamed() const {
-    if (std::find(named_.begin(), named_.end(), false) == named_.end()) return absl::OkStatus();
-    return absl::InvalidArgumentError("descriptor that no field names");
-  }
-
- private:
-  absl::Status VisitField(const FieldDescriptor* field, const Message& value) {
-    if (value.GetDescriptor() != v1::Descriptor::descriptor()) return Visit(value);
-    const uint32_t slot = static_cast<const v1::Descriptor&>(value).slot();
-    if (slot == 0) return absl::OkStatus();
-    if (slot > descriptors_.size() || named_[slot - 1]) {
-      return absl::InvalidArgumentError(absl::StrCat(field->name(), ": no such descriptor"));
-    }
-    named_[slot - 1] = true;
-    const absl::Status checked =
-        CheckRights(descriptors_[slot - 1], field->options().GetExtension(v1::rights));
-    if (checked.ok()) return checked;
-    return absl::InvalidArgumentError(absl::StrCat(field->name(), ": ", checked.message()));
-  }
-
-  const absl::Span<const FdRef> descriptors_;
-  std::vector<bool> named_;
-};
+absl::Status Named(const FieldDescriptor& field, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(field.name(), ": ", status.message()));
+}
 
 }  // namespace
 
@@ -169,13 +159,49 @@ absl::Status CheckRights(FdRef fd, const v1::DescriptorRights& rights) {
       return absl::InvalidArgumentError("descriptor without the declared seals");
     }
   }
+  if (rights.seekable() && lseek(fd.get(), 0, SEEK_CUR) < 0) {
+    return absl::InvalidArgumentError("descriptor that is not seekable");
+  }
+  if (rights.max_size() != 0) {
+    struct stat status;
+    if (fstat(fd.get(), &status) != 0 ||
+        static_cast<uint64_t>(status.st_size) > rights.max_size()) {
+      return absl::InvalidArgumentError("descriptor of a file larger than declared");
+    }
+  }
   return absl::OkStatus();
 }
 
+// TRUST(worker): on receive, message and descriptors are the peer's.
 absl::Status CheckDescriptors(const Message& message, absl::Span<const FdRef> descriptors) {
-  Walk walk(descriptors);
-  CB_RETURN_IF_ERROR(walk.Visit(message));
-  return walk.AllNamed();
+  std::vector<bool> named(descriptors.size());
+  CB_RETURN_IF_ERROR(
+      ForEachDescriptor(message, [&](const FieldDescriptor& field, uint32_t slot) -> absl::Status {
+        if (slot > descriptors.size() || named[slot - 1]) {
+          return Named(field, absl::InvalidArgumentError("no such descriptor"));
+        }
+        named[slot - 1] = true;
+        const absl::Status checked =
+            CheckRights(descriptors[slot - 1], field.options().GetExtension(v1::rights));
+        return checked.ok() ? checked : Named(field, checked);
+      }));
+  if (std::find(named.begin(), named.end(), false) == named.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError("descriptor that no field names");
+}
+
+absl::Status ReduceDescriptors(const Message& message, absl::Span<UniqueFd> descriptors) {
+  return ForEachDescriptor(message,
+                           [&](const FieldDescriptor& field, uint32_t slot) -> absl::Status {
+                             const Rights& rights = field.options().GetExtension(v1::rights);
+                             // Where the slot is wrong, CheckDescriptors() says so.
+                             if (!rights.reduced() || slot > descriptors.size())
+                               return absl::OkStatus();
+                             UniqueFd& sent = descriptors[slot - 1];
+                             absl::StatusOr<UniqueFd> reduced = ReduceAccess(sent, rights);
+                             if (!reduced.ok()) return Named(field, reduced.status());
+                             if (reduced->valid()) sent = *std::move(reduced);
+                             return absl::OkStatus();
+                           });
 }
 
 }  // namespace capbroker::transport

@@ -2,7 +2,8 @@
 //
 // Both ends check, on send and on receive. INVARIANT(no-descriptor-undeclared):
 // every descriptor of a packet is named by exactly one field, and has the kind,
-// access mode and seals that the field's `rights` declare.
+// access mode, seals and size that the field's `rights` declare. What these rights are
+// worth in a holder that is not confined: docs/design/descriptor_rights.md.
 //
 // Runs in every process. May be used in a compromised process.
 #ifndef TRANSPORT_DESCRIPTOR_RIGHTS_H_
@@ -27,6 +28,11 @@ absl::Status CheckRights(FdRef fd, const v1::DescriptorRights& rights);
 // Checks all that `message` names against all that there are.
 absl::Status CheckDescriptors(const google::protobuf::Message& message,
                               absl::Span<const FdRef> descriptors);
+
+// On send, before the check: puts a descriptor with less access in the place of one that a
+// `reduced` field names and that has more. FAILED_PRECONDITION: it cannot be had.
+absl::Status ReduceDescriptors(const google::protobuf::Message& message,
+                               absl::Span<UniqueFd> descriptors);
 
 }  // namespace capbroker::transport
 

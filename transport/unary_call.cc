@@ -35,10 +35,11 @@ class OutgoingCall {
       metadata_ = metadata.SerializeAsString();
     }
     if (method.request_descriptors) {
-      if (const CallDescriptors* own = CallDescriptors::Of(context)) {
+      if (CallDescriptors* own = CallDescriptors::Of(context)) {
+        checked_ = ReduceDescriptors(request, absl::MakeSpan(own->attached()));
         descriptors_.assign(own->attached().begin(), own->attached().end());
       }
-      checked_ = CheckDescriptors(request, descriptors_);
+      checked_.Update(CheckDescriptors(request, descriptors_));
     }
   }
 
@@ -116,7 +117,11 @@ class BoundUnary final : public grpc::ClientCallbackUnary {
  public:
   BoundUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
              const Message* request, Message* response, grpc::ClientUnaryReactor* reactor)
-      : lane_(lane), method_(method), context_(context), request_(request), response_(response),
+      : lane_(lane),
+        method_(method),
+        context_(context),
+        request_(request),
+        response_(response),
         reactor_(reactor) {
     BindReactor(reactor);
   }
@@ -155,8 +160,7 @@ grpc::Status CallUnary(LaneClient& lane, const ClientMethod& method, grpc::Clien
 }
 
 void StartUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
-                const Message* request, Message* response,
-                std::function<void(grpc::Status)> done) {
+                const Message* request, Message* response, std::function<void(grpc::Status)> done) {
   const OutgoingCall outgoing(method, context, *request);
   const auto serialize = [&](char* bytes) {
     return outgoing.checked().ok() && outgoing.Serialize(bytes);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -198,6 +199,38 @@ bool MessageAllowed(const Message& limits, const Message& message,
   return true;
 }
 
+void CollectDistinct(const FieldDescriptor& limit, const Message& message,
+                     const std::string& bounded_by_of_map, std::set<std::string>& values) {
+  const Reflection& reflection = *message.GetReflection();
+  const capbroker::v1::LimitKind kind = limit.options().GetExtension(capbroker::v1::limit);
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor& field = *message.GetDescriptor()->field(i);
+    if (field.has_presence() && !reflection.HasField(message, &field)) continue;
+    const std::string bounded_by = bounded_by_of_map.empty()
+                                       ? field.options().GetExtension(capbroker::v1::bounded_by)
+                                       : bounded_by_of_map;
+    if (field.message_type() != nullptr) {
+      const int count = field.is_repeated() ? reflection.FieldSize(message, &field) : 1;
+      for (int j = 0; j < count; ++j) {
+        const Message& nested = field.is_repeated()
+                                    ? reflection.GetRepeatedMessage(message, &field, j)
+                                    : reflection.GetMessage(message, &field);
+        CollectDistinct(limit, nested, field.is_map() ? bounded_by : "", values);
+      }
+    } else if (bounded_by == limit.name()) {
+      for (const std::string& value : Texts(message, field)) {
+        if (kind == capbroker::v1::NAME_PATTERNS) {
+          values.insert(LowerWithoutFinalDot(value));
+        } else if (kind == capbroker::v1::CIDRS) {
+          values.insert(Bits(value, field.type() == FieldDescriptor::TYPE_BYTES));
+        } else {
+          values.insert(value);
+        }
+      }
+    }
+  }
+}
+
 bool NeedMet(const Message& limits, const capbroker::v1::Requirement& need) {
   const FieldDescriptor& limit = *limits.GetDescriptor()->FindFieldByName(need.field());
   const std::string wanted =
@@ -220,6 +253,12 @@ bool NaivelyAllows(const Message& limits, const google::protobuf::MethodDescript
     if (!NeedMet(limits, need)) return false;
   }
   return MessageAllowed(limits, request, "");
+}
+
+std::set<std::string> NaiveDistinctValues(const FieldDescriptor& limit, const Message& request) {
+  std::set<std::string> values;
+  CollectDistinct(limit, request, "", values);
+  return values;
 }
 
 }  // namespace capbroker::testing

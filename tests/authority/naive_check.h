@@ -3,6 +3,9 @@
 #ifndef TESTS_AUTHORITY_NAIVE_CHECK_H_
 #define TESTS_AUTHORITY_NAIVE_CHECK_H_
 
+#include <set>
+#include <string>
+
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 
@@ -11,6 +14,10 @@ namespace capbroker::testing {
 bool NaivelyAllows(const google::protobuf::Message& limits,
                    const google::protobuf::MethodDescriptor& method,
                    const google::protobuf::Message& request);
+
+// The values of the request's fields that the limits field bounds, spellings of one value once.
+std::set<std::string> NaiveDistinctValues(const google::protobuf::FieldDescriptor& limit,
+                                          const google::protobuf::Message& request);
 
 }  // namespace capbroker::testing
 

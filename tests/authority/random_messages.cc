@@ -33,9 +33,9 @@ uint64_t SeedFromEnvironment() {
   return std::random_device()();
 }
 
-int CasesFromEnvironment(int default_cases) {
+int64_t CasesFromEnvironment(int64_t default_cases) {
   const char* const text = std::getenv("CAPBROKER_CASES");
-  int cases = 0;
+  int64_t cases = 0;
   return text != nullptr && absl::SimpleAtoi(text, &cases) ? cases : default_cases;
 }
 

@@ -22,7 +22,7 @@ namespace capbroker::testing {
 // From the environment (CAPBROKER_SEED), or a new one.
 uint64_t SeedFromEnvironment();
 // From the environment (CAPBROKER_CASES), or `default_cases`.
-int CasesFromEnvironment(int default_cases);
+int64_t CasesFromEnvironment(int64_t default_cases);
 
 // Draws values, messages and requests of one service.
 class RandomMessages {

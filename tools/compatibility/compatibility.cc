@@ -251,6 +251,15 @@ class Comparison {
     if (!was.append_only() && is.append_only()) Breaks(element, "must be append_only");
     if ((was.seals() & ~is.seals()) != 0) Loosens(element, "needs fewer seals");
     if ((is.seals() & ~was.seals()) != 0) Breaks(element, "needs more seals");
+    if (was.seekable() && !is.seekable()) Loosens(element, "need not be seekable");
+    if (!was.seekable() && is.seekable()) Breaks(element, "must be seekable");
+    const auto size = [](const v1::DescriptorRights& rights) {
+      return rights.max_size() == 0 ? ~uint64_t{0} : rights.max_size();
+    };
+    if (size(is) > size(was)) Loosens(element, "may be larger");
+    if (size(is) < size(was)) Breaks(element, "may not be as large");
+    // What was reduced by its sender is refused.
+    if (was.reduced() && !is.reduced()) Breaks(element, "is not reduced any more");
   }
 
   void CompareEnum(const std::string& name, const EnumDescriptorProto& before,

@@ -54,7 +54,7 @@ constexpr char kRecorded[] = R"(
     uint32 amount = 2 [(capbroker.v1.bounded_by) = "amount"];
     string note = 3 [(capbroker.v1.unbounded) = "a note", (capbroker.v1.max_length) = 32];
     oneof how { bool fast = 4 [(capbroker.v1.unbounded) = "x"]; bool slow = 5 [(capbroker.v1.unbounded) = "x"]; }
-    capbroker.v1.Descriptor paper = 6 [(capbroker.v1.rights) = {kinds: PIPE access: READ append_only: true seals: 3}];
+    capbroker.v1.Descriptor paper = 6 [(capbroker.v1.rights) = {kinds: PIPE access: READ append_only: true seals: 3 seekable: true max_size: 9 reduced: true}];
     Inner inner = 7 [(capbroker.v1.unbounded) = "its fields are bounded"];
   }
   message Inner { Color color = 1 [(capbroker.v1.bounded_by) = "colors"]; }
@@ -219,7 +219,14 @@ constexpr Change kChanges[] = {
      "t.BuyRequest.paper: LOOSENS: need not be append_only"},
     {"FewerSeals", "seals: 3", "seals: 2", "t.BuyRequest.paper: LOOSENS: needs fewer seals"},
     {"MoreSeals", "seals: 3", "seals: 7", "t.BuyRequest.paper: BREAKS: needs more seals"},
-    {"NoRights", "[(capbroker.v1.rights) = {kinds: PIPE access: READ append_only: true seals: 3}]",
+    {"NotSeekable", "seekable: true ", "", "t.BuyRequest.paper: LOOSENS: need not be seekable"},
+    {"Larger", "max_size: 9", "max_size: 10", "t.BuyRequest.paper: LOOSENS: may be larger"},
+    {"Smaller", "max_size: 9", "max_size: 8", "t.BuyRequest.paper: BREAKS: may not be as large"},
+    {"OfAnySize", "max_size: 9 ", "", "t.BuyRequest.paper: LOOSENS: may be larger"},
+    {"NotReduced", " reduced: true", "", "t.BuyRequest.paper: BREAKS: is not reduced any more"},
+    {"NoRights",
+     "[(capbroker.v1.rights) = {kinds: PIPE access: READ append_only: true seals: 3 seekable: true "
+     "max_size: 9 reduced: true}]",
      "", "t.BuyRequest.paper: LOOSENS: has no rights any more"},
 };
 

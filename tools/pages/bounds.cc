@@ -53,6 +53,9 @@ std::string RightsInWords(const FieldDescriptor& field) {
                       : absl::StrCat(", ", v1::DescriptorRights::Access_Name(rights.access())));
   if (rights.append_only()) absl::StrAppend(&words, ", append only");
   if (rights.seals() != 0) absl::StrAppend(&words, ", seals ", rights.seals());
+  if (rights.seekable()) absl::StrAppend(&words, ", seekable");
+  if (rights.max_size() != 0) absl::StrAppend(&words, ", at most ", rights.max_size(), " bytes");
+  if (rights.reduced()) absl::StrAppend(&words, ", reduced to that when it is sent");
   return words;
 }
 
