@@ -77,10 +77,11 @@ Rights::Kind KindOf(FdRef fd) {
     default:
       break;
   }
-  struct statfs file_system;
-  if (fstatfs(fd.get(), &file_system) != 0) return Rights::KIND_UNSPECIFIED;
+  // Refused by a confined worker's table, which also refuses to enter a namespace.
+  struct statfs file_system = {};
+  (void)fstatfs(fd.get(), &file_system);
   if (file_system.f_type == PID_FS_MAGIC) return Rights::PIDFD;
-  // A namespace looks like a file, and is the right to enter it.
+  // Looks like a file, and is the right to enter a namespace.
   if (file_system.f_type == NSFS_MAGIC) return Rights::KIND_UNSPECIFIED;
   return S_ISREG(status.st_mode) ? Rights::REGULAR_FILE : Rights::KIND_UNSPECIFIED;
 }
