@@ -75,7 +75,7 @@ std::optional<std::string> BudgetModel::Exceeded(uint64_t clones) const {
   return std::nullopt;
 }
 
-// What is per minute may be refused for up to 61 seconds.
+// What is per minute must be refused for 60 seconds, and may be for up to 62.
 bool BudgetModel::RefusesCall(const Message& request) const {
   return std::any_of(accounts_.begin(), accounts_.end(), [&](const Account& account) {
     std::set<std::string> values = Values(account, request);
@@ -217,14 +217,16 @@ SequenceRun::Failure SequenceRun::Ask(const Step& step, const ModelChannel& chan
   if (!may) return std::nullopt;
   // After a crash somewhat more counts as used up than was.
   const bool exactly = !crashed_ && step.crash == Crash::kNone;
-  if (exactly && answer.admitted.ok() == budget_.RefusesCall(request(index))) {
+  // What is admitted although it is too much is for Exceeded() to see.
+  if (exactly && !answer.admitted.ok() && !budget_.RefusesCall(request(index))) {
     return absl::StrCat("budget for ", index, ": ", answer.admitted.ToString());
   }
   if (!answer.admitted.ok()) return std::nullopt;
   ++compared_.admitted;
   compared_.admitted_after_crash += crashed_ ? 1 : 0;
   budget_.AddCall(request(index));
-  if (exactly && answer.responded.ok() == budget_.RefusesResponse(step.amount, step.descriptors)) {
+  if (exactly && !answer.responded.ok() &&
+      !budget_.RefusesResponse(step.amount, step.descriptors)) {
     return absl::StrCat("response: ", answer.responded.ToString());
   }
   if (answer.responded.ok()) budget_.AddResponse(step.amount, step.descriptors);

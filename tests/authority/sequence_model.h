@@ -29,7 +29,7 @@ class BudgetModel {
   void AddResponse(uint64_t bytes, uint64_t descriptors);
   // What was admitted beyond the budget, if anything.
   std::optional<std::string> Exceeded(uint64_t clones) const;
-  // Whether there is no room for one more.
+  // Whether it may be refused: there is no room for one more.
   bool RefusesCall(const google::protobuf::Message& request) const;
   bool RefusesResponse(uint64_t bytes, uint64_t descriptors) const;
   bool RefusesClone(uint64_t clones) const;
