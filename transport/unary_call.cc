@@ -116,7 +116,11 @@ class BoundUnary final : public grpc::ClientCallbackUnary {
  public:
   BoundUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
              const Message* request, Message* response, grpc::ClientUnaryReactor* reactor)
-      : lane_(lane), method_(method), context_(context), request_(request), response_(response),
+      : lane_(lane),
+        method_(method),
+        context_(context),
+        request_(request),
+        response_(response),
         reactor_(reactor) {
     BindReactor(reactor);
   }
@@ -144,7 +148,10 @@ class BoundUnary final : public grpc::ClientCallbackUnary {
 grpc::Status CallUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
                        const Message& request, Message* response) {
   const OutgoingCall outgoing(method, context, request);
-  if (!outgoing.checked().ok()) return ToGrpcStatus(outgoing.checked());
+  if (!outgoing.checked().ok()) {
+    ClientContextAccess::SetServerMetadata(*context, {});
+    return ToGrpcStatus(outgoing.checked());
+  }
   const auto serialize = [&](char* bytes) { return outgoing.Serialize(bytes); };
   grpc::Status status;
   lane.Call(
@@ -155,8 +162,7 @@ grpc::Status CallUnary(LaneClient& lane, const ClientMethod& method, grpc::Clien
 }
 
 void StartUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
-                const Message* request, Message* response,
-                std::function<void(grpc::Status)> done) {
+                const Message* request, Message* response, std::function<void(grpc::Status)> done) {
   const OutgoingCall outgoing(method, context, *request);
   const auto serialize = [&](char* bytes) {
     return outgoing.checked().ok() && outgoing.Serialize(bytes);
