@@ -196,7 +196,7 @@ TEST_F(FamilyTest, APinnedChannelStandsForItsClonesWhenItIsClosed) {
   EXPECT_THAT(family_->CommitLimits(granted, Words({"a"})), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(family_->RegisterClone(granted, nullptr, SomeEnd()),
               StatusIs(absl::StatusCode::kNotFound));
-  const Family::Installation installed = family_->Install(0, 99, true, FdRef());
+  const Family::Installation installed = family_->Install(0, 99, true, {});
   for (const v1::ChannelRecord& channel : installed.request.channels()) {
     EXPECT_NE(channel.channel(), granted) << "it has no service end to install";
   }
@@ -213,7 +213,7 @@ TEST_F(FamilyTest, GivesNothingOfARevokedChannel) {
               StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),
               StatusIs(absl::StatusCode::kPermissionDenied));
-  EXPECT_TRUE(family_->Install(0, 1, true, FdRef()).request.channels(0).revoked());
+  EXPECT_TRUE(family_->Install(0, 1, true, {}).request.channels(0).revoked());
 }
 
 // INVARIANT(empty-grants-nothing)
@@ -233,7 +233,7 @@ TEST_F(FamilyTest, InstallsInBatchesThatFitIntoAPacket) {
   for (uint64_t after = 0; more;) {
     const bool first = after == 0;
     const Family::Installation batch =
-        family_->Install(after, 140, true, first ? FdRef(usage) : FdRef());
+        family_->Install(after, 140, true, {first ? FdRef(usage) : FdRef(), FdRef()});
     EXPECT_LE(batch.request.ByteSizeLong(), 64u * 1024);
     EXPECT_LE(batch.descriptors.size(), 33u);
     EXPECT_TRUE(batch.request.successor());

@@ -86,7 +86,7 @@ grpc::Status CapabilityService::Clone(grpc::ServerContext* context, const v1::Cl
     return ToGrpcStatus(charged);
   }
   absl::StatusOr<ChannelKeeper::Cloned> clone =
-      call.channel().keeper().Clone(call.channel(), nullptr);
+      call.channel().keeper().Clone(call.channel(), nullptr, nullptr);
   if (!clone.ok()) return ToGrpcStatus(clone.status());
   response->set_number(clone->number);
   return call.Attach(std::move(clone->client_end), response->mutable_channel());

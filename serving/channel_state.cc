@@ -15,12 +15,13 @@ using google::protobuf::Message;
 ChannelState::ChannelState(uint64_t id, const authority::ServiceSchema& schema,
                            std::shared_ptr<const Limits> limits,
                            std::shared_ptr<authority::Budget> budget, bool wire,
-                           ChannelKeeper* keeper)
+                           ChannelKeeper* keeper, std::shared_ptr<void> bound)
     : id_(id),
       schema_(schema),
       budget_(std::move(budget)),
       wire_(wire),
       keeper_(keeper),
+      bound_(std::move(bound)),
       limits_(std::move(limits)) {}
 
 std::shared_ptr<const Limits> ChannelState::limits() const {

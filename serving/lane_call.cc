@@ -149,8 +149,8 @@ absl::Status LaneCall::CheckRequest() {
   if (method_.schema == nullptr) {
     limits_ = state->limits();
     // The channel's own methods end with it.
-    return state->revoked() ? absl::PermissionDeniedError("the channel was revoked")
-                            : absl::OkStatus();
+    if (!state->revoked()) return absl::OkStatus();
+    return authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", "call"));
   }
   // INVARIANT(same-check-on-both-paths): WireGate::Admit() is this call's twin.
   ChannelState::Admission admission = state->Admit(*method_.schema, *request_);
@@ -279,13 +279,15 @@ absl::StatusOr<UniqueFd> LaneCall::Take(const v1::Descriptor& field) {
   return std::move(received_[field.slot() - 1]);
 }
 
-grpc::Status LaneCall::AttachChannel(const Message& limits, v1::Descriptor* field) {
+grpc::Status LaneCall::AttachBoundChannel(const Message& limits, v1::Descriptor* field,
+                                          std::shared_ptr<void> bound) {
   ChannelState* state = this->state();
   if (state == nullptr) return grpc::Status(grpc::StatusCode::INTERNAL, "no channel to clone");
   absl::StatusOr<std::shared_ptr<const authority::Limits>> compiled =
       authority::Limits::Compile(state->schema(), limits);
   if (!compiled.ok()) return ToGrpcStatus(compiled.status());
-  absl::StatusOr<ChannelKeeper::Cloned> clone = state->keeper().Clone(*state, compiled->get());
+  absl::StatusOr<ChannelKeeper::Cloned> clone =
+      state->keeper().Clone(*state, compiled->get(), std::move(bound));
   if (!clone.ok()) return ToGrpcStatus(clone.status());
   ++channels_sent_;
   return Attach(std::move(clone->client_end), field);

@@ -1,0 +1,38 @@
+#include "serving/upstream_channel.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "capbroker/v1/capability.capbroker.h"
+#include "transport/call_descriptors.h"
+#include "transport/grpc_status.h"
+
+namespace capbroker::serving {
+namespace {
+
+// How long others may have to wait for one that clones.
+constexpr absl::Duration kMostTime = absl::Seconds(5);
+
+}  // namespace
+
+UpstreamChannel::UpstreamChannel(UniqueFd lane)
+    : original_(std::make_shared<Channel>(std::move(lane))) {}
+
+absl::StatusOr<std::shared_ptr<Channel>> UpstreamChannel::Get(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  if (clone_ != nullptr) return clone_;
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(std::min(deadline, absl::Now() + kMostTime)));
+  CallDescriptors descriptors(&context);
+  v1::CloneResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(
+      NewStub<v1::Capability>(original_)->Clone(&context, v1::CloneRequest(), &response)));
+  CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
+  clone_ = std::make_shared<Channel>(std::move(lane));
+  original_.reset();
+  return clone_;
+}
+
+}  // namespace capbroker::serving
