@@ -24,6 +24,9 @@
 #ifndef SERVICES_INTERPOSE_H_
 #define SERVICES_INTERPOSE_H_
 
+#include <cxxabi.h>
+#include <stdlib.h>
+
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -70,6 +73,13 @@ struct RemoteServer {
 
 namespace internal {
 
+// As it is written in C++.
+inline std::string TypeName(const std::type_info& type) {
+  const std::unique_ptr<char, decltype(&free)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr), &free);
+  return name == nullptr ? type.name() : name.get();
+}
+
 template <typename ProtoService, typename Implementation>
 class ProxyRegistration {
  public:
@@ -87,7 +97,7 @@ class ProxyRegistration {
 
   static const std::string& Name() {
     static const auto* const name = new std::string([] {
-      const char* instance = typeid(Implementation).name();
+      std::string instance = TypeName(typeid(Implementation));
       if constexpr (requires { Implementation::kInstance; }) instance = Implementation::kInstance;
       return absl::StrCat(Descriptor()->full_name(), "#proxy.", instance);
     }());

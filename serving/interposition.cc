@@ -268,8 +268,9 @@ class Interposition::Stream final : public StreamTap {
     return owner_.interposer_->OnResponse(way_, response);
   }
   grpc::Status OnDone(const grpc::Status& status) override {
-    return owner_.interposer_->OnDone(way_, endpoint_->Tell(status));
+    return owner_.interposer_->OnDone(way_, status);
   }
+  grpc::Status Tell(const grpc::Status& status) const override { return endpoint_->Tell(status); }
   bool NextAnswer(Message& response) override { return way_.NextAnswer(response); }
 
  private:

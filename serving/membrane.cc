@@ -1,10 +1,12 @@
 #include "serving/membrane.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "capbroker/v1/authority.pb.h"
 #include "capbroker/v1/capability.capbroker.h"
 #include "serving/channel_state.h"
@@ -17,6 +19,9 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
+
+// What a channel may take to say what it is.
+constexpr absl::Duration kMostTime = absl::Seconds(5);
 
 // A field that names a descriptor.
 struct Naming {
@@ -59,6 +64,8 @@ bool IsChannel(FdRef fd) {
 // Puts a channel that came in an answer, or one in its place, into the caller's answer.
 grpc::Status PassChannel(Interposer& interposer, InterposedCall& call, const Naming& naming,
                          UniqueFd lane, Endpoint::MakeStub make_stub, absl::Time deadline) {
+  // It may be anybody's channel, and nobody may be there.
+  deadline = std::min(deadline, absl::Now() + kMostTime);
   // INVARIANT(one-holder-per-end): adopted, whoever has a duplicate.
   const auto adopted = std::make_shared<UpstreamChannel>(std::move(lane));
   const absl::StatusOr<std::shared_ptr<Channel>> channel = adopted->Get(deadline);

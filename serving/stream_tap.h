@@ -36,6 +36,8 @@ class StreamTap {
   virtual std::optional<grpc::Status> OnRequest(google::protobuf::Message& request) = 0;
   virtual grpc::Status OnResponse(google::protobuf::Message& response) = 0;
   virtual grpc::Status OnDone(const grpc::Status& status) = 0;
+  // What may be told of a status that came from upstream.
+  virtual grpc::Status Tell(const grpc::Status& status) const = 0;
 
   // Puts the next of the answers that were made in place of upstream's into `response`.
   virtual bool NextAnswer(google::protobuf::Message& response) = 0;

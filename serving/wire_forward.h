@@ -157,6 +157,7 @@ class ForwardedCall {
     {
       absl::MutexLock lock(&mutex_);
       status = ending_.value_or(status_);
+      if (tap_ != nullptr && !ending_) status = tap_->Tell(status);
     }
     if (tap_ != nullptr) {
       if (!told_) told_ = tap_->OnDone(status);

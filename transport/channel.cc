@@ -4,6 +4,7 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <poll.h>
 
+#include <chrono>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -18,6 +19,10 @@ namespace {
 
 using transport::ClientMethod;
 using transport::MethodId;
+
+// How long opening a wire may take: not the caller's time, but a service that hangs must not
+// keep it. INVARIANT(no-hang)
+constexpr auto kWireTime = std::chrono::seconds(10);
 
 constexpr ClientMethod CapabilityMethod(const char* name, bool response_descriptors) {
   return {name, MethodId(name), false, response_descriptors};
@@ -87,6 +92,8 @@ absl::StatusOr<v1::DescribeResponse> Channel::Describe() {
 
 absl::StatusOr<UniqueFd> Channel::OpenWire() {
   grpc::ClientContext context;
+  // Callers have their own deadlines, of which nobody knows here.
+  context.set_deadline(std::chrono::system_clock::now() + kWireTime);
   CallDescriptors descriptors(&context);
   v1::OpenWireResponse response;
   CB_RETURN_IF_ERROR(Call(lane_, kOpenWire, &context, v1::OpenWireRequest(), &response));
