@@ -86,9 +86,13 @@ class Hooked : public Interposer {
 // A service, and a proxy of it with the test's hooks.
 class Interposed {
  public:
-  explicit Interposed(std::unique_ptr<serving::Dispatch> service =
-                          v1::CapbrokerMakeDispatch(std::make_unique<ConformanceService>()))
-      : upstream_(std::make_unique<LocalFamily>(std::move(service), Words({"*"}))),
+  // Null: the ConformanceService.
+  explicit Interposed(std::unique_ptr<serving::Dispatch> service = nullptr,
+                      bool upstream_wire = true)
+      : upstream_(std::make_unique<LocalFamily>(
+            service != nullptr ? std::move(service)
+                               : v1::CapbrokerMakeDispatch(std::make_unique<ConformanceService>()),
+            Words({"*"}), serving::LaneServerOptions(), upstream_wire)),
         proxy_(std::make_unique<LocalFamily>(Proxy(), Words({"yes"}))),
         channel_(std::make_shared<Channel>(proxy_->TakeLane())),
         stub_(NewStub<v1::Conformance>(channel_)) {}
@@ -290,6 +294,27 @@ TEST_F(InterposedTest, RefusedAnswerEndsABidiStream) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::DATA_LOSS);
 }
 
+TEST_F(InterposedTest, StreamsNeedAWireUpstream) {
+  Interposed interposed(nullptr, /*upstream_wire=*/false);
+  const auto expect_refused = [](const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION) << status.error_message();
+  };
+  {
+    grpc::ClientContext context;
+    expect_refused(interposed.stub().Chat(&context)->Finish());
+  }
+  {
+    grpc::ClientContext context;
+    v1::SumResponse response;
+    expect_refused(interposed.stub().Sum(&context, &response)->Finish());
+  }
+  {
+    grpc::ClientContext context;
+    expect_refused(interposed.stub().Count(&context, CountTo(1))->Finish());
+  }
+  EXPECT_TRUE(Echo(interposed.stub()).ok());
+}
+
 TEST_F(InterposedTest, SlowHooksOfAStreamDelayNoOther) {
   Interposed interposed;
   interposed.hooks().on_request = [](InterposedCall& call,
@@ -385,6 +410,18 @@ TEST_F(InterposedTest, MetadataThatHttp2DoesNotAllowIsDropped) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(context.GetServerInitialMetadata().count("x-value"), 0u);
   EXPECT_EQ(context.GetServerTrailingMetadata().count("x-good"), 1u);
+}
+
+TEST_F(InterposedTest, MethodThatGivesADescriptorIsNotForwardedFromAWire) {
+  Interposed interposed;
+  const int before = ConformanceService::handled();
+  grpc::ClientContext context;
+  v1::ExchangeRequest request;
+  request.set_word("yes");
+  v1::ExchangeResponse response;
+  EXPECT_EQ(interposed.WireStub()->Exchange(&context, request, &response).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ConformanceService::handled(), before);
 }
 
 // INVARIANT(membrane)

@@ -210,6 +210,20 @@ TEST_F(MembraneTest, ClosingWhatCameThroughClosesWhatIsBehindIt) {
   EXPECT_TRUE(Eventually([&] { return FindFamily(false)->channels() == before; }));
 }
 
+TEST_F(MembraneTest, ChannelThatCameThroughAndItsClonesCallWhatIsBehindIt) {
+  // What is upstream opens no file itself; the directories that it gives do.
+  Authority confused = Serve<Confused>(Limits());
+  confused.upstream = Open(ReadOnlyDirectory(root_));
+  const std::shared_ptr<Channel> proxy = Open(Interpose<FileOpener>(Open(confused), Limits()));
+  EXPECT_THAT(Read(proxy, root_ + "/top"), StatusIs(absl::StatusCode::kUnimplemented));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> directory,
+                       OpenDirectory(proxy, root_ + "/sub"));
+  EXPECT_OK(Read(directory, root_ + "/top"));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> clone, directory->Clone());
+  EXPECT_OK(Read(clone, root_ + "/top"));
+  EXPECT_THAT(Read(proxy, root_ + "/top"), StatusIs(absl::StatusCode::kUnimplemented));
+}
+
 TEST_F(MembraneTest, ChannelOfAnotherServiceDoesNotPass) {
   Authority confused = Serve<Confused>(Limits());
   confused.upstream = Open(Probe({"a"}));

@@ -123,7 +123,7 @@ class RemoteTest : public ::testing::Test {
     absl::StatusOr<std::shared_ptr<Channel>> channel =
         broker_->Open(InterposeRemote<v1::Conformance>(remote, limits, {.wire = true}));
     EXPECT_OK(channel);
-    return NewStub<v1::Conformance>(*channel);
+    return NewStub<v1::Conformance>(*std::move(channel));
   }
 
   static grpc::Status Echo(v1::Conformance::StubInterface& stub, const std::string& word,
@@ -235,6 +235,27 @@ TEST_F(RemoteTest, OnlyMetadataThatIsNamedIsSent) {
   ASSERT_TRUE(stub->Echo(&context, request, &response).ok());
   EXPECT_EQ(context.GetServerTrailingMetadata().count("x-named"), 1u);
   EXPECT_EQ(context.GetServerTrailingMetadata().count("x-other"), 0u);
+}
+
+// TRUST(worker): gRPC ends a process that sends what HTTP/2 does not allow.
+TEST_F(RemoteTest, MetadataThatHttp2DoesNotAllowIsNotSent) {
+  Serve(authority_.Issue("words.test"));
+  RemoteServer remote = Remote();
+  remote.metadata_keys = {"x-named", "Capital Letters", "x-other"};
+  const auto stub = Open(remote);
+  v1::EchoRequest request;
+  request.set_word("yes");
+  for (int i = 0; i < 3; ++i) {
+    grpc::ClientContext context;
+    context.AddMetadata("x-named", "\x01\n");
+    context.AddMetadata("Capital Letters", "x");
+    context.AddMetadata("x-other", "x");
+    v1::EchoResponse response;
+    const grpc::Status status = stub->Echo(&context, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(context.GetServerTrailingMetadata().count("x-named"), 0u);
+    EXPECT_EQ(context.GetServerTrailingMetadata().count("x-other"), 1u);
+  }
 }
 
 // TRUST(network)
