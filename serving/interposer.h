@@ -53,7 +53,7 @@ class InterposedCall {
   virtual serving::Call& serving() = 0;
 
   // An answer in place of what is upstream, for OnRequest() to fill in before it returns
-  // OK. Of an unary call the first one counts; a stream of answers sends all.
+  // OK. A call with one answer has one; a stream of answers sends all.
   virtual google::protobuf::Message& AddAnswer() = 0;
 
   // Waits. CANCELLED: the caller no longer does; DEADLINE_EXCEEDED: it cannot.

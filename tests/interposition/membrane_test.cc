@@ -191,8 +191,10 @@ TEST_F(MembraneTest, ChannelThatCameThroughEndsWithTheProcessThatHasWhatIsBehind
   ASSERT_OK(Read(directory, root_ + "/sub/page"));
   kill(FindFamily(true)->process(), SIGKILL);
   ASSERT_TRUE(Eventually([&] { return Read(proxy, root_ + "/top").ok(); }));
-  EXPECT_THAT(Read(directory, root_ + "/sub/page"), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(Read(clone, root_ + "/sub/page"), StatusIs(absl::StatusCode::kUnavailable));
+  for (int i = 0; i < 3; ++i) {  // not the first call alone, which the crash ends
+    EXPECT_THAT(Read(directory, root_ + "/sub/page"), StatusIs(absl::StatusCode::kUnavailable));
+    EXPECT_THAT(Read(clone, root_ + "/sub/page"), StatusIs(absl::StatusCode::kUnavailable));
+  }
   ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> anew, OpenDirectory(proxy, root_ + "/sub"));
   EXPECT_OK(Read(anew, root_ + "/sub/page"));
 }
