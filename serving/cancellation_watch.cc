@@ -1,5 +1,6 @@
 #include "serving/cancellation_watch.h"
 
+#include <system_error>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -31,7 +32,13 @@ CancellationWatch::Scope::Scope(CancellationWatch& watch, const grpc::ServerCont
     : watch_(watch) {
   absl::MutexLock lock(&watch_.mutex_);
   watched_ = watch_.watched_.insert(watch_.watched_.end(), {&caller, &call});
-  if (!watch_.thread_.joinable()) watch_.thread_ = std::thread([&watch] { watch.Run(); });
+  if (!watch_.thread_.joinable()) {
+    try {
+      watch_.thread_ = std::thread([&watch] { watch.Run(); });
+    } catch (const std::system_error&) {
+      // At the process's bound of threads: the next call tries again.
+    }
+  }
   if (watch_.asleep_) watch_.wake_.Signal();
 }
 

@@ -30,6 +30,8 @@ constexpr int kFailedToStart = 1;
 // What the broker asks of the process.
 class ControlService final : public v1::ServiceControl::Service {
  public:
+  // On the thread that reads the lane, one after another: no revocation overtakes the
+  // installation of its channel.
   static constexpr bool kQuickHandlers = true;
 
   // Makes the object that serves, and the family with it.

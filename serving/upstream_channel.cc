@@ -23,12 +23,17 @@ UpstreamChannel::UpstreamChannel(UniqueFd lane)
 absl::StatusOr<std::shared_ptr<Channel>> UpstreamChannel::Get(absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
   if (clone_ != nullptr) return clone_;
+  const absl::Time end = absl::Now() + kMostTime;
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(std::min(deadline, absl::Now() + kMostTime)));
+  context.set_deadline(absl::ToChronoTime(std::min(deadline, end)));
   CallDescriptors descriptors(&context);
   v1::CloneResponse response;
-  CB_RETURN_IF_ERROR(FromGrpcStatus(
-      NewStub<v1::Capability>(original_)->Clone(&context, v1::CloneRequest(), &response)));
+  const absl::Status cloned = FromGrpcStatus(
+      NewStub<v1::Capability>(original_)->Clone(&context, v1::CloneRequest(), &response));
+  if (absl::IsDeadlineExceeded(cloned) && end < deadline) {
+    return absl::UnavailableError("the channel upstream does not answer");
+  }
+  CB_RETURN_IF_ERROR(cloned);
   CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
   clone_ = std::make_shared<Channel>(std::move(lane));
   original_.reset();

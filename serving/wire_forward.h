@@ -102,15 +102,17 @@ class ForwardedCall {
 
   // What Deliver() was called for has been sent.
   void Delivered(bool ok) {
-    bool end;
     {
       absl::MutexLock lock(&mutex_);
       delivering_ = false;
-      end = done_;
+      if (!done_) {
+        if (!ok) client_->TryCancel();
+        // With the lock: the other half may be at its end, and is gone afterwards.
+        upstream_.StartRead(&response_);
+        return;
+      }
     }
-    if (end) return EndSoon();
-    if (!ok) client_->TryCancel();
-    upstream_.StartRead(&response_);
+    EndSoon();
   }
 
   void Cancelled() {
