@@ -4,6 +4,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "authority/bounded_values.h"
+#include "authority/cidr_set.h"
+#include "authority/name_patterns.h"
 #include "base/status_macros.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
@@ -214,9 +217,16 @@ std::optional<Refusal> Limits::Check(const MethodSchema& method, const Message& 
     return RefuseMethod(method);
   }
   RequestCheck check(values_);
-  if (check.Allows(method.plan(), request)) [[likely]]
-    return std::nullopt;
-  return check.TakeRefusal(*schema_, method);
+  if (!check.Allows(method.plan(), request)) [[unlikely]]
+    return check.TakeRefusal(*schema_, method);
+  if (watcher_ != nullptr) [[unlikely]] {
+    VisitBoundedValues(*schema_, method, request,
+                       [this](const LimitField& field, const RequestValue& value) {
+                         (*watcher_)(field, value);
+                         return true;
+                       });
+  }
+  return std::nullopt;
 }
 
 std::optional<Refusal> Limits::RefuseMethod(const MethodSchema& method) const {
@@ -240,31 +250,52 @@ const LimitValue* Limits::Find(absl::string_view field) const {
   return index < 0 ? nullptr : &values_[index];
 }
 
+// Of a field that has another kind, or does not exist, nothing is allowed.
 template <typename Kind>
-const Kind& Limits::FindKind(absl::string_view field) const {
-  static const Kind* const nothing = new Kind();
+bool Limits::AllowsObject(absl::string_view field, const RequestValue& value) const {
+  const int index = schema_->FindLimit(field);
+  if (index < 0 || values_[index].As<Kind>() == nullptr || !values_[index].Allows(value)) {
+    return false;
+  }
+  if (watcher_ != nullptr) [[unlikely]]
+    (*watcher_)(schema_->limit_fields()[index], value);
+  return true;
+}
+
+bool Limits::MatchesName(absl::string_view field, absl::string_view name) const {
+  return AllowsObject<NamePatterns>(field, {.type = ValueType::kText, .text = name});
+}
+bool Limits::ContainsAddress(absl::string_view field, absl::string_view packed) const {
+  return AllowsObject<CidrSet>(field, {.type = ValueType::kPackedAddress, .text = packed});
+}
+bool Limits::SetContains(absl::string_view field, absl::string_view value) const {
+  return AllowsObject<TextSet>(field, {.type = ValueType::kText, .text = value});
+}
+bool Limits::SetContains(absl::string_view field, int64_t value) const {
+  const RequestValue number = {.type = ValueType::kSigned, .number = value};
+  return AllowsObject<IntegerSet>(field, number) || AllowsObject<TextSet>(field, number);
+}
+bool Limits::WithinMaximum(absl::string_view field, uint64_t value) const {
+  return AllowsObject<Maximum>(
+      field, {.type = ValueType::kUnsigned, .number = static_cast<int64_t>(value)});
+}
+bool Limits::HasFlags(absl::string_view field, uint64_t flags) const {
+  return AllowsObject<Flags>(field,
+                             {.type = ValueType::kUnsigned, .number = static_cast<int64_t>(flags)});
+}
+
+const PathSet& Limits::paths(absl::string_view field) const {
+  static const PathSet* const nothing = new PathSet();
   const LimitValue* const value = Find(field);
-  const Kind* const found = value != nullptr ? value->As<Kind>() : nullptr;
+  const PathSet* const found = value != nullptr ? value->As<PathSet>() : nullptr;
   return found != nullptr ? *found : *nothing;
 }
 
-const NamePatterns& Limits::names(absl::string_view field) const {
-  return FindKind<NamePatterns>(field);
+std::shared_ptr<const Limits> Limits::Watched(std::shared_ptr<const Watcher> watcher) const {
+  const std::shared_ptr<Limits> watched(new Limits(*schema_, values_));
+  watched->watcher_ = std::move(watcher);
+  return watched;
 }
-const PathSet& Limits::paths(absl::string_view field) const { return FindKind<PathSet>(field); }
-const CidrSet& Limits::cidrs(absl::string_view field) const { return FindKind<CidrSet>(field); }
-bool Limits::SetContains(absl::string_view field, absl::string_view value) const {
-  return FindKind<TextSet>(field).Contains(value);
-}
-bool Limits::SetContains(absl::string_view field, int64_t value) const {
-  const LimitValue* const set = Find(field);
-  return set != nullptr && (set->As<IntegerSet>() != nullptr || set->As<TextSet>() != nullptr) &&
-         set->Allows({.type = ValueType::kSigned, .number = value});
-}
-uint64_t Limits::maximum(absl::string_view field) const {
-  return FindKind<Maximum>(field).largest();
-}
-uint64_t Limits::flags(absl::string_view field) const { return FindKind<Flags>(field).bits(); }
 
 std::shared_ptr<const Limits> Meet(const Limits& a, const Limits& b) {
   if (a.schema_ != b.schema_) return Limits::Nothing(*a.schema_);

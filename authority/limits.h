@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,11 +30,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "authority/cidr_set.h"
 #include "authority/denial.h"
 #include "authority/limit_value.h"
-#include "authority/name_patterns.h"
 #include "authority/path_set.h"
+#include "authority/request_values.h"
 #include "authority/schema.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/message.h"
@@ -76,13 +76,19 @@ class Limits {
 
   // For what only the object tells, checked on the object itself. A field that
   // the service doesn't have, or has with another kind, allows nothing.
-  const NamePatterns& names(absl::string_view field) const;
-  const PathSet& paths(absl::string_view field) const;
-  const CidrSet& cidrs(absl::string_view field) const;
+  bool MatchesName(absl::string_view field, absl::string_view name) const;
+  bool ContainsAddress(absl::string_view field, absl::string_view packed) const;
   bool SetContains(absl::string_view field, absl::string_view value) const;  // text
   bool SetContains(absl::string_view field, int64_t value) const;  // enum, integer, or its text
-  uint64_t maximum(absl::string_view field) const;                 // 0: nothing
-  uint64_t flags(absl::string_view field) const;
+  bool WithinMaximum(absl::string_view field, uint64_t value) const;
+  bool HasFlags(absl::string_view field, uint64_t flags) const;
+  // Which entry allows a path that Check() was asked about.
+  const PathSet& paths(absl::string_view field) const;
+
+  // The same limits, that tell `watcher` every value that a check has allowed: of requests, and
+  // of objects by the functions above. What is made of them by Meet or Narrow tells nobody.
+  using Watcher = std::function<void(const LimitField&, const RequestValue&)>;
+  std::shared_ptr<const Limits> Watched(std::shared_ptr<const Watcher> watcher) const;
 
   // Whether a request of `method` can be allowed at all: its needs are met.
   bool AllowsMethod(const MethodSchema& method) const;
@@ -99,12 +105,13 @@ class Limits {
   Limits(const ServiceSchema& schema, std::vector<LimitValue> values);
   const LimitValue* Find(absl::string_view field) const;
   template <typename Kind>
-  const Kind& FindKind(absl::string_view field) const;
+  bool AllowsObject(absl::string_view field, const RequestValue& value) const;
   std::optional<Refusal> RefuseMethod(const MethodSchema& method) const;
   const ServiceSchema* schema_;
   std::vector<LimitValue> values_;  // in the order of schema_->limit_fields()
   std::vector<int> unmet_need_;     // by method: index of the first one, or -1
   std::unique_ptr<google::protobuf::Message> message_;
+  std::shared_ptr<const Watcher> watcher_;  // null: nobody
 };
 
 // What both allow. Of two different services: nothing.

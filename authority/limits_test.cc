@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "authority/bounded_values.h"
 #include "base/status_matchers.h"
 #include "capbroker/dns/v1/resolver.pb.h"
 #include "capbroker/group/v1/group_database.pb.h"
@@ -20,6 +21,7 @@ namespace capbroker::authority {
 namespace {
 
 using ::capbroker::testing::StatusIs;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -414,27 +416,72 @@ TEST_F(LimitsTest, WithoutEffectNamesWhatWasAskedForInVain) {
 
 TEST_F(LimitsTest, HandlersAskByFieldName) {
   const auto limits = Make(kPlainLimits);
-  EXPECT_TRUE(limits->names("names").Matches("example.org"));
+  EXPECT_TRUE(limits->MatchesName("names", "example.org"));
   EXPECT_TRUE(limits->paths("paths").Allows("/srv"));
-  EXPECT_TRUE(limits->cidrs("ranges").ContainsText("192.0.2.1"));
+  EXPECT_TRUE(limits->ContainsAddress("ranges", absl::string_view("\xc0\0\2\1", 4)));
   EXPECT_TRUE(limits->SetContains("words", "w"));
   EXPECT_TRUE(limits->SetContains("colors", testing::v1::COLOR_RED));
   EXPECT_FALSE(limits->SetContains("colors", testing::v1::COLOR_UNSPECIFIED));
   EXPECT_TRUE(limits->SetContains("id_texts", -9));
   EXPECT_FALSE(limits->SetContains("id_texts", 9));
-  EXPECT_EQ(limits->maximum("size"), 100u);
-  EXPECT_EQ(limits->flags("flags"), 6u);
+  EXPECT_TRUE(limits->WithinMaximum("size", 100));
+  EXPECT_FALSE(limits->WithinMaximum("size", 101));
+  EXPECT_TRUE(limits->HasFlags("flags", 6));
+  EXPECT_FALSE(limits->HasFlags("flags", 7));
 }
 
 TEST_F(LimitsTest, AFieldThatIsNotThereAllowsNothing) {
   const auto limits = Make("names: '*' words: '*' paths: '/' ranges: '::/0' size: 1 flags: 1");
-  EXPECT_FALSE(limits->names("paths").Matches("a"));
+  EXPECT_FALSE(limits->MatchesName("paths", "a"));
   EXPECT_FALSE(limits->paths("nothing").Allows("/"));
-  EXPECT_FALSE(limits->cidrs("words").ContainsText("::1"));
+  EXPECT_FALSE(limits->ContainsAddress("words", absl::string_view("\xc0\0\2\1", 4)));
   EXPECT_FALSE(limits->SetContains("names", "a"));
   EXPECT_FALSE(limits->SetContains("size", 1));
-  EXPECT_EQ(limits->maximum("flags"), 0u);
-  EXPECT_EQ(limits->flags("size"), 0u);
+  EXPECT_FALSE(limits->WithinMaximum("flags", 1));
+  EXPECT_FALSE(limits->HasFlags("size", 1));
+}
+
+class WatchedLimitsTest : public LimitsTest {
+ protected:
+  WatchedLimitsTest()
+      : watcher_(std::make_shared<const Limits::Watcher>(
+            [this](const LimitField& field, const RequestValue& value) {
+              seen_.push_back(absl::StrCat(field.name(), ": ", TextOfValue(field, value)));
+            })) {}
+
+  std::vector<std::string> seen_;
+  const std::shared_ptr<const Limits::Watcher> watcher_;
+};
+
+TEST_F(WatchedLimitsTest, TellWhatObjectsWereAllowedBy) {
+  const auto limits = Make(kPlainLimits)->Watched(watcher_);
+  EXPECT_TRUE(limits->MatchesName("names", "Example.ORG."));
+  EXPECT_TRUE(limits->ContainsAddress("ranges", absl::string_view("\xc0\0\2\1", 4)));
+  EXPECT_TRUE(limits->SetContains("colors", testing::v1::COLOR_RED));
+  EXPECT_TRUE(limits->SetContains("id_texts", -9));
+  EXPECT_TRUE(limits->WithinMaximum("size", 17));
+  EXPECT_FALSE(limits->WithinMaximum("size", 101));
+  EXPECT_FALSE(limits->MatchesName("names", "example.com"));
+  EXPECT_THAT(seen_, ElementsAre("names: \"example.org\"", "ranges: \"192.0.2.1\"",
+                                 "colors: COLOR_RED", "id_texts: \"-9\"", "size: 17"));
+}
+
+TEST_F(WatchedLimitsTest, TellNothingOfARequestThatIsRefused) {
+  const auto limits = Make(kPlainLimits)->Watched(watcher_);
+  PlainRequest request = Parse<PlainRequest>(kPlainRequest);
+  request.set_flags(1);
+  EXPECT_TRUE(limits->Check(*schema_->FindMethod("Plain"), request).has_value());
+  EXPECT_THAT(seen_, IsEmpty());
+  request.set_flags(2);
+  EXPECT_FALSE(limits->Check(*schema_->FindMethod("Plain"), request).has_value());
+  EXPECT_THAT(seen_, Contains("names: \"example.org\""));
+  EXPECT_THAT(seen_, Contains("flags: 2"));
+}
+
+TEST_F(WatchedLimitsTest, WhatIsMadeOfThemTellsNobody) {
+  const auto limits = Make(kPlainLimits)->Watched(watcher_);
+  EXPECT_TRUE(Meet(*limits, *limits)->SetContains("words", "w"));
+  EXPECT_THAT(seen_, IsEmpty());
 }
 
 TEST_F(LimitsTest, AServiceWithoutLimitsHasUnlimitedMethodsOnly) {

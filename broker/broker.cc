@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "base/descriptor_limit.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
 #include "broker/broker_service.h"
@@ -65,7 +66,7 @@ constexpr serving::LaneServerOptions kForServices = {
 absl::Status Serve(BrokerStart start) {
   CB_RETURN_IF_ERROR(Shed(start));
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  const rlimit service_descriptors = RaiseDescriptorLimit();
+  const rlimit service_descriptors = ServiceDescriptorLimit(RaiseDescriptorLimit());
   // Nothing here is ever destroyed: the process ends by _exit() or SIGKILL.
   CB_ASSIGN_OR_RETURN(std::unique_ptr<serving::EventLoop> loop, serving::EventLoop::Create());
   serving::LaneServer application(loop.get(), kForApplication);

@@ -37,6 +37,7 @@ class BrokerService final : public v1::Broker::CallbackService {
       return reactor;
     }
     response->set_family(opened->family);
+    response->set_number(opened->number);
     (void)call.Attach(std::move(opened->channel), response->mutable_channel());
     return reactor;
   }

@@ -66,7 +66,7 @@ absl::StatusOr<Families::Opened> Families::Open(const v1::OpenServiceRequest& re
   ServedFamily& started = *served;
   families_.emplace(id, std::move(served));
   started.Start(std::move(forked));
-  return Opened{id, std::move(lane.client)};
+  return Opened{id, kFirstChannel, std::move(lane.client)};
 }
 
 ServedFamily* Families::Find(uint64_t family) {

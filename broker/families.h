@@ -27,6 +27,7 @@ class Families {
   // what is sent waits in the socket until the process serves it.
   struct Opened {
     uint64_t family = 0;
+    uint64_t number = 0;
     UniqueFd channel;
   };
 

@@ -1,5 +1,6 @@
 // Nothing outlives the application, and nothing but that takes the whole tree along.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,7 +188,21 @@ TEST_F(TreeTest, KilledZygoteIsReplacedAndItsChildrenGoOn) {
   }));
 }
 
+TEST_F(TreeTest, ServiceProcessesMayHaveHalfTheDescriptorsOfTheBroker) {
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> channel, broker_->Open(Probe({"a"})));
+  ASSERT_OK_AND_ASSIGN(const int service, ProbeClient(channel).Say("a"));
+  rlimit brokers;
+  rlimit services;
+  ASSERT_EQ(prlimit(Tree().broker_process(), RLIMIT_NOFILE, nullptr, &brokers), 0);
+  ASSERT_EQ(prlimit(service, RLIMIT_NOFILE, nullptr, &services), 0);
+  EXPECT_EQ(brokers.rlim_cur, brokers.rlim_max);
+  EXPECT_LE(services.rlim_max, brokers.rlim_max / 2);
+}
+
 TEST_F(TreeTest, WorkersOfAReplacedZygoteKnowNothingOfTheBroker) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer's allocator has no [heap]";
+#endif
   // Another broker, which knows where to look.
   broker_.reset();
   heap_start = FindHeap();

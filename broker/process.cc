@@ -74,14 +74,9 @@ void NameProcess(absl::string_view name) {
 
 void ForbidInspection() { prctl(PR_SET_DUMPABLE, 0); }
 
-rlimit RaiseDescriptorLimit() {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return {kMostServiceDescriptors, kMostServiceDescriptors};
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t services = std::min(limit.rlim_max / 2, kMostServiceDescriptors);
-  return {services, services};
+rlimit ServiceDescriptorLimit(rlim_t broker_limit) {
+  const rlim_t limit = std::min(broker_limit / 2, kMostServiceDescriptors);
+  return {limit, limit};
 }
 
 uint32_t CountDescriptors() {

@@ -32,11 +32,11 @@ void NameProcess(absl::string_view name);
 // same user.
 void ForbidInspection();
 
-// Lets this process have as many descriptors as it may. Gives the limit for service
-// processes, which is half of it at most: a process sends no descriptor while its user
+// The limit of descriptors for service processes, under a broker that may have `broker_limit`:
+// half of it at most. A process sends no descriptor while its user
 // has more of them on their way than its limit (unix(7), ETOOMANYREFS), and so what a
 // hostile service can leave on the way never stops the broker.
-rlimit RaiseDescriptorLimit();
+rlimit ServiceDescriptorLimit(rlim_t broker_limit);
 
 // Descriptors that are open here; 0 if that cannot be seen.
 uint32_t CountDescriptors();

@@ -231,6 +231,9 @@ TEST_F(WorkerTest, IsGivenAChannelThatTheApplicationThenHasNoMore) {
 
 // INVARIANT(fail-closed)
 TEST_F(WorkerTest, ThatCannotStartLeavesNothingOpen) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the shadow memory is beyond an executed worker's bound: its stack cannot grow";
+#endif
   EXPECT_THAT(broker_->Launch({.program = "/etc/passwd", .grants = {{"probe", Probe({"a"})}}}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_TRUE(Eventually([&] { return families() == 0; }));

@@ -19,8 +19,6 @@
 namespace capbroker {
 namespace {
 
-constexpr uint64_t kFirstChannel = 1;  // of every family
-
 absl::Status ToOpenRequest(const Authority& authority, CallDescriptors& descriptors,
                            v1::OpenServiceRequest* request) {
   request->set_service(authority.service);
@@ -133,7 +131,7 @@ absl::StatusOr<std::shared_ptr<Channel>> Broker::Open(const Authority& authority
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kOpenService, &context, request, &response));
   CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
   return std::make_shared<Channel>(
-      std::move(lane), Channel::Origin{link_->number(), response.family(), kFirstChannel});
+      std::move(lane), Channel::Origin{link_->number(), response.family(), response.number()});
 }
 
 absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/descriptor_limit.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/report.h"
 #include "sandbox/seccomp.h"
@@ -214,14 +215,6 @@ StepResult ConfineInit(const InitPlan& plan, int hand_over, int children, pid_t 
   return result;
 }
 
-// Room for the placements, whatever the application had allowed itself.
-void RaiseDescriptorLimit() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 Policy InitPolicy() {
@@ -248,7 +241,8 @@ void RunInit(const InitPlan& plan) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
-  RaiseDescriptorLimit();
+  // Room for the placements, whatever the application had allowed itself.
+  (void)RaiseDescriptorLimit();
   setsid();  // the terminal's signals are for the application
 
   if (StepResult result = EnterLayers(plan.confinement); !result.ok()) {

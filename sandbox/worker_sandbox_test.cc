@@ -400,6 +400,26 @@ TEST(WorkerSandboxTest, RefusesToStartFromAForkOfItsZygote) {
   EXPECT_EQ(status, 0);
 }
 
+// A worker sends one descriptor on its way into confinement, and may have few itself.
+TEST(WorkerSandboxTest, StartsWhileItsUserHasManyDescriptorsOnTheirWay) {
+  auto [unread, flooder] = SocketPair(SOCK_SEQPACKET);
+  for (int sent = 0; sent < 600; sent += 10) {
+    iovec part = {const_cast<char*>("x"), 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(10 * sizeof(int))] = {};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(10 * sizeof(int));  // of zeroes: the standard input
+    ASSERT_EQ(sendmsg(flooder.get(), &message, 0), 1);
+  }
+  EXPECT_EQ(Runner().Run([] { return 7; }).exit_code(), 7);
+}
+
 // INVARIANT(fail-closed)
 TEST(WorkerSandboxTest, RefusesToPrepareWithoutARequiredLayer) {
   EXPECT_THAT(WorkerSandbox::Prepare({Layer::kLandlock}, {Layer::kLandlock}).status(),
@@ -410,6 +430,9 @@ TEST(WorkerSandboxTest, RefusesToPrepareWithoutARequiredLayer) {
 
 // INVARIANT(fail-closed)
 TEST(WorkerSandboxTest, ReportsTheStepThatFailed) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the shadow memory is beyond an executed worker's bound: its stack cannot grow";
+#endif
   Start start;
   auto [mine, workers] = SocketPair(SOCK_SEQPACKET);
   start.report = std::move(workers);

@@ -67,6 +67,9 @@ class Call {
   // The channel that the call came on. For the methods of the channel itself; a
   // service has no use for it.
   virtual ChannelState& channel() = 0;
+
+  // The channel ends when this call is answered. FAILED_PRECONDITION on the wire.
+  virtual grpc::Status EndChannel() = 0;
 };
 
 // Makes `call` what Call::Of(context) gives on this thread, while it lives.

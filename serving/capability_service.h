@@ -19,6 +19,8 @@ class CapabilityService final : public v1::Capability::Service {
                       v1::NarrowResponse* response) override;
   grpc::Status Clone(grpc::ServerContext* context, const v1::CloneRequest* request,
                      v1::CloneResponse* response) override;
+  grpc::Status Close(grpc::ServerContext* context, const v1::CloseRequest* request,
+                     v1::CloseResponse* response) override;
   grpc::Status OpenWire(grpc::ServerContext* context, const v1::OpenWireRequest* request,
                         v1::OpenWireResponse* response) override;
 };

@@ -52,6 +52,8 @@ class ChannelKeeper {
   virtual absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) = 0;
   // Sends the broker a snapshot of the budget, if one is due.
   virtual absl::Status RecordBudget() = 0;
+  // Whether this process succeeds one that crashed.
+  virtual bool successor() const = 0;
 };
 
 class ChannelState {

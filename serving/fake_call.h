@@ -48,6 +48,7 @@ class FakeCall : public Call {
   }
 
   ChannelState& channel() override { std::abort(); }
+  grpc::Status EndChannel() override { std::abort(); }
 
   // The descriptor that the handler sent in `field`.
   UniqueFd TakeSent(const v1::Descriptor& field) { return std::move(sent.at(field.slot() - 1)); }

@@ -77,6 +77,7 @@ absl::Status FamilyServer::SetAccount(const google::protobuf::Any& budget,
 
 absl::Status FamilyServer::Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire,
                                bool successor) {
+  if (successor) successor_ = true;
   CB_ASSIGN_OR_RETURN(std::shared_ptr<const Limits> limits,
                       Limits::Compile(*schema_, record.limits()));
   auto state = std::make_shared<ChannelState>(record.channel(), *schema_, std::move(limits),

@@ -9,6 +9,7 @@
 #ifndef SERVING_FAMILY_SERVER_H_
 #define SERVING_FAMILY_SERVER_H_
 
+#include <atomic>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -56,6 +57,7 @@ class FamilyServer final : public ChannelKeeper {
                                std::shared_ptr<void> bound) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RecordBudget() override;
+  bool successor() const override { return successor_; }
 
  private:
   struct Member {
@@ -83,6 +85,7 @@ class FamilyServer final : public ChannelKeeper {
   const std::shared_ptr<const MethodTable> methods_;
   v1::Supervisor::StubInterface* const supervisor_;
   bool takes_descriptors_ = false;
+  std::atomic<bool> successor_{false};
   std::shared_ptr<authority::Budget> budget_;  // set before the first channel
   authority::UpkeepRate calls_{"channel_calls_per_minute", authority::kChannelCallsPerMinute};
   authority::UpkeepRate changes_{"channel_changes_per_minute", authority::kChannelChangesPerMinute};

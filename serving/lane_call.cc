@@ -227,6 +227,7 @@ void LaneCall::Answer(const grpc::Status& status) {
   if (answered_.exchange(true)) return;
   Send(status);
   lane_->Forget(*this);
+  if (ends_channel_) lane_->CloseWhenSent();
 }
 
 absl::Status LaneCall::CheckResponse(size_t size) {
@@ -291,6 +292,11 @@ grpc::Status LaneCall::AttachBoundChannel(const Message& limits, v1::Descriptor*
   if (!clone.ok()) return ToGrpcStatus(clone.status());
   ++channels_sent_;
   return Attach(std::move(clone->client_end), field);
+}
+
+grpc::Status LaneCall::EndChannel() {
+  ends_channel_ = true;
+  return grpc::Status::OK;
 }
 
 grpc::Status LaneCall::Refuse(absl::string_view field) const {

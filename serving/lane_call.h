@@ -62,6 +62,7 @@ class LaneCall final : public Call,
                                   std::shared_ptr<void> bound) override;
   grpc::Status Refuse(absl::string_view field) const override;
   ChannelState& channel() override;
+  grpc::Status EndChannel() override;
 
   // UnaryInvocation:
   Call* call() override { return this; }
@@ -101,6 +102,7 @@ class LaneCall final : public Call,
   std::vector<UniqueFd> received_;
   std::vector<UniqueFd> sent_;
   size_t channels_sent_ = 0;  // of those
+  bool ends_channel_ = false;
   std::shared_ptr<const authority::Limits> limits_;
   std::optional<grpc::ServerContext> sync_context_;
   std::optional<grpc::CallbackServerContext> callback_context_;

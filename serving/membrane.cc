@@ -67,7 +67,8 @@ grpc::Status PassChannel(Interposer& interposer, InterposedCall& call, const Nam
   // It may be anybody's channel, and nobody may be there.
   deadline = std::min(deadline, absl::Now() + kMostTime);
   // INVARIANT(one-holder-per-end): adopted, whoever has a duplicate.
-  const auto adopted = std::make_shared<UpstreamChannel>(std::move(lane));
+  const auto adopted =
+      std::make_shared<UpstreamChannel>(std::move(lane), UpstreamChannel::Original::kEnded);
   const absl::StatusOr<std::shared_ptr<Channel>> channel = adopted->Get(deadline);
   if (!channel.ok()) return ToGrpcStatus(channel.status());
   const std::unique_ptr<v1::Capability::StubInterface> capability =

@@ -418,6 +418,7 @@ void ServedLane::FailUnsent(uint64_t call, const absl::Status& refused, bool bar
 
 void ServedLane::Flush() {
   std::vector<std::pair<uint64_t, absl::Status>> refused;
+  bool closing;
   {
     absl::MutexLock lock(&mutex_);
     while (!outbox_.empty() && !closed_) {
@@ -434,8 +435,10 @@ void ServedLane::Flush() {
       outbox_.pop_front();
     }
     if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched);
+    closing = closing_;
   }
   for (const auto& [call, status] : refused) FailUnsent(call, status, false);
+  if (closing) Close();
 }
 
 void ServedLane::FailCalls(const absl::Status& status) {
@@ -446,6 +449,15 @@ void ServedLane::FailCalls(const absl::Status& status) {
     queue_.clear();
   }
   for (const CallPtr& call : failed) call->Fail(status);
+}
+
+void ServedLane::CloseWhenSent() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+    if (!outbox_.empty()) return;
+  }
+  Close();
 }
 
 void ServedLane::Close() {

@@ -46,6 +46,9 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   // Ends the calls in flight with `status`, which is sent.
   void FailCalls(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Closes when what is to be sent is sent.
+  void CloseWhenSent() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Serves no more; the client sees the end of the lane. Any thread.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -108,6 +111,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
 
   absl::Mutex mutex_;
   uint64_t watch_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> on_closed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, CallPtr> calls_ ABSL_GUARDED_BY(mutex_);

@@ -17,8 +17,9 @@ constexpr absl::Duration kMostTime = absl::Seconds(5);
 
 }  // namespace
 
-UpstreamChannel::UpstreamChannel(UniqueFd lane)
-    : original_(std::make_shared<Channel>(std::move(lane))) {}
+UpstreamChannel::UpstreamChannel(UniqueFd lane, Original original)
+    : ends_original_(original == Original::kEnded),
+      original_(std::make_shared<Channel>(std::move(lane))) {}
 
 absl::StatusOr<std::shared_ptr<Channel>> UpstreamChannel::Get(absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
@@ -35,7 +36,15 @@ absl::StatusOr<std::shared_ptr<Channel>> UpstreamChannel::Get(absl::Time deadlin
   }
   CB_RETURN_IF_ERROR(cloned);
   CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));
-  clone_ = std::make_shared<Channel>(std::move(lane));
+  auto clone = std::make_shared<Channel>(std::move(lane));
+  if (ends_original_) {
+    grpc::ClientContext ending;
+    ending.set_deadline(absl::ToChronoTime(std::min(deadline, end)));
+    v1::CloseResponse closed;
+    CB_RETURN_IF_ERROR(FromGrpcStatus(
+        NewStub<v1::Capability>(original_)->Close(&ending, v1::CloseRequest(), &closed)));
+  }
+  clone_ = std::move(clone);
   original_.reset();
   return clone_;
 }

@@ -6,6 +6,9 @@
 // meant for a process that died over it is nobody's: calls are numbered from a random
 // number on. INVARIANT(one-holder-per-end)
 //
+// A channel that came in a message is adopted in the same way, and its end is then ended,
+// so that a duplicate of it is worth nothing.
+//
 // Lives in: service processes. Thread-safe.
 #ifndef SERVING_UPSTREAM_CHANNEL_H_
 #define SERVING_UPSTREAM_CHANNEL_H_
@@ -23,16 +26,20 @@ namespace capbroker::serving {
 
 class UpstreamChannel {
  public:
+  // What becomes of the channel that is cloned.
+  enum class Original { kKept, kEnded };
+
   // Of a lane end of which there may be duplicates.
-  explicit UpstreamChannel(UniqueFd lane);
+  explicit UpstreamChannel(UniqueFd lane, Original original = Original::kKept);
 
   // This process's own channel; the same one each time. Made at the first call, which may
   // fail as any call upstream: the next one tries again.
   absl::StatusOr<std::shared_ptr<Channel>> Get(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  const bool ends_original_;
   absl::Mutex mutex_;
-  // Closed once there is a clone.
+  // Null once there is a clone.
   std::shared_ptr<Channel> original_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Channel> clone_ ABSL_GUARDED_BY(mutex_);
 };

@@ -31,6 +31,9 @@ class WireCall final : public Call {
         authority::MakeRefusal(v1::Denial::OBJECT_REFUSED, field, schema_.name())));
   }
   ChannelState& channel() override { return *state_; }
+  grpc::Status EndChannel() override {
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "a channel ends on its lane");
+  }
 
  private:
   static grpc::Status NoDescriptors() {

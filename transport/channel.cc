@@ -2,7 +2,6 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/support/channel_arguments.h>
-#include <poll.h>
 
 #include <chrono>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "transport/call_descriptors.h"
 #include "transport/grpc_access.h"
 #include "transport/grpc_status.h"
+#include "transport/lane_socket.h"
 #include "transport/packet.h"
 #include "transport/unary_call.h"
 
@@ -31,12 +31,8 @@ constexpr ClientMethod kClone = CapabilityMethod("/capbroker.v1.Capability/Clone
 constexpr ClientMethod kNarrow = CapabilityMethod("/capbroker.v1.Capability/Narrow", false);
 constexpr ClientMethod kGetLimits = CapabilityMethod("/capbroker.v1.Capability/GetLimits", false);
 constexpr ClientMethod kDescribe = CapabilityMethod("/capbroker.v1.Capability/Describe", false);
+constexpr ClientMethod kClose = CapabilityMethod("/capbroker.v1.Capability/Close", false);
 constexpr ClientMethod kOpenWire = CapabilityMethod("/capbroker.v1.Capability/OpenWire", true);
-
-bool PeerClosed(FdRef socket) {
-  pollfd p = {socket.get(), POLLRDHUP, 0};
-  return poll(&p, 1, 0) > 0;
-}
 
 absl::Status Call(transport::LaneClient& lane, const ClientMethod& method,
                   grpc::ClientContext* context, const google::protobuf::Message& request,
@@ -50,7 +46,12 @@ Channel::Channel(UniqueFd lane, const Origin& origin) : origin_(origin), lane_(s
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Adopt(UniqueFd lane) {
   Channel received(std::move(lane));
-  return received.Clone();
+  CB_ASSIGN_OR_RETURN(std::shared_ptr<Channel> adopted, received.Clone());
+  // INVARIANT(one-holder-per-end): the sender's duplicate, if there is one, ends too.
+  grpc::ClientContext context;
+  v1::CloseResponse response;
+  CB_RETURN_IF_ERROR(Call(received.lane_, kClose, &context, v1::CloseRequest(), &response));
+  return adopted;
 }
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Clone() {
@@ -83,10 +84,12 @@ absl::Status Channel::GetLimits(google::protobuf::Message* limits) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::DescribeResponse> Channel::Describe() {
+absl::StatusOr<v1::DescribeResponse> Channel::Describe(bool with_schema) {
   grpc::ClientContext context;
+  v1::DescribeRequest request;
+  request.set_with_schema(with_schema);
   v1::DescribeResponse response;
-  CB_RETURN_IF_ERROR(Call(lane_, kDescribe, &context, v1::DescribeRequest(), &response));
+  CB_RETURN_IF_ERROR(Call(lane_, kDescribe, &context, request, &response));
   return response;
 }
 
@@ -103,7 +106,7 @@ absl::StatusOr<UniqueFd> Channel::OpenWire() {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel::Grpc() {
   absl::MutexLock lock(&wire_mutex_);
   // A wire whose server is gone is opened anew: a successor may serve by now.
-  if (wire_ != nullptr && !PeerClosed(wire_socket_)) return wire_;
+  if (wire_ != nullptr && !transport::PeerClosed(wire_socket_)) return wire_;
   CB_ASSIGN_OR_RETURN(UniqueFd wire, OpenWire());
   CB_ASSIGN_OR_RETURN(wire_socket_, Duplicate(wire));
   grpc::ChannelArguments arguments;

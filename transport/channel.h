@@ -42,8 +42,8 @@ class Channel {
   Channel(UniqueFd lane, const Origin& origin);
 
   // Takes a lane end that came in a message or through exec, whose sender may
-  // have kept a duplicate: clones it and closes the original, so that nobody can
-  // take this holder's answers.
+  // have kept a duplicate: clones it and ends the original, so that nobody can
+  // take this holder's answers, and a duplicate is worth nothing.
   static absl::StatusOr<std::shared_ptr<Channel>> Adopt(UniqueFd lane);
 
   // A channel with the same limits, which narrows independently of this one and
@@ -57,7 +57,9 @@ class Channel {
   // The limits in force, unpacked into `limits`.
   absl::Status GetLimits(google::protobuf::Message* limits);
 
-  absl::StatusOr<v1::DescribeResponse> Describe();
+  // What the channel is to, and whether its process is the first. `with_schema`: together with
+  // the protos of its limits message.
+  absl::StatusOr<v1::DescribeResponse> Describe(bool with_schema = false);
 
   // A stock gRPC channel over the wire, opened at first use: for streams,
   // completion queues and generic stubs. Starts gRPC's core in this process.

@@ -38,39 +38,6 @@ std::vector<UniqueFd> TakeDescriptors(msghdr& message) {
   return taken;
 }
 
-// A received length of 0 is the peer's end, or a packet without bytes.
-bool PeerClosed(FdRef lane) {
-  pollfd p = {lane.get(), POLLRDHUP, 0};
-  return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-}  // namespace
-
-absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-    return ErrnoToStatus(errno, "make lane");
-  }
-  LanePair lane{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  const int off = 0;
-  if (from_client == ClientDescriptors::kRefused &&
-      setsockopt(ends[1], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) != 0 &&
-      errno != ENOPROTOOPT) {
-    return ErrnoToStatus(errno, "make lane");
-  }
-  return lane;
-}
-
-absl::Status SetCancelTick(FdRef lane) {
-  const timeval tick = {0, kCancelTickMs * 1000};
-  if (setsockopt(lane.get(), SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) != 0) {
-    return ErrnoToStatus(errno, "set receive timeout");
-  }
-  return absl::OkStatus();
-}
-
-namespace {
-
 // One copy is cheaper for the kernel than three parts.
 constexpr size_t kCopied = 2048;
 
@@ -114,7 +81,60 @@ ssize_t SendParts(FdRef lane, const PacketHeader& header, const OutgoingPacket& 
   return sendmsg(lane.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+// What recvmsg(2) and recv(2) tell alike.
+struct Received {
+  ssize_t size;
+  bool truncated;
+};
+
+Received ReceiveBytes(FdRef lane, ReceiveBuffer& buffer, int flags) {
+  const ssize_t size = recv(lane.get(), buffer.data(), ReceiveBuffer::size(), flags | MSG_TRUNC);
+  return {size, size > static_cast<ssize_t>(ReceiveBuffer::size())};
+}
+
+Received ReceiveWithDescriptors(FdRef lane, ReceiveBuffer& buffer, int flags,
+                                std::vector<UniqueFd>& descriptors) {
+  iovec part = {buffer.data(), ReceiveBuffer::size()};
+  alignas(cmsghdr) char control[kControlSize];
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t size = recvmsg(lane.get(), &message, flags | MSG_CMSG_CLOEXEC);
+  if (size >= 0) descriptors = TakeDescriptors(message);
+  return {size, size >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0};
+}
+
 }  // namespace
+
+bool PeerClosed(FdRef socket) {
+  pollfd p = {socket.get(), POLLRDHUP, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
+absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return ErrnoToStatus(errno, "make lane");
+  }
+  LanePair lane{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  const int off = 0;
+  if (from_client == ClientDescriptors::kRefused &&
+      setsockopt(ends[1], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) != 0 &&
+      errno != ENOPROTOOPT) {
+    return ErrnoToStatus(errno, "make lane");
+  }
+  return lane;
+}
+
+absl::Status SetCancelTick(FdRef lane) {
+  const timeval tick = {0, kCancelTickMs * 1000};
+  if (setsockopt(lane.get(), SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick) != 0) {
+    return ErrnoToStatus(errno, "set receive timeout");
+  }
+  return absl::OkStatus();
+}
 
 SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
   PacketHeader header = packet.header;
@@ -150,35 +170,6 @@ ClientDescriptors DescriptorsOn(FdRef lane) {
   return passed == 0 ? ClientDescriptors::kRefused : ClientDescriptors::kAccepted;
 }
 
-namespace {
-
-// What recvmsg(2) and recv(2) tell alike.
-struct Received {
-  ssize_t size;
-  bool truncated;
-};
-
-Received ReceiveBytes(FdRef lane, ReceiveBuffer& buffer, int flags) {
-  const ssize_t size = recv(lane.get(), buffer.data(), ReceiveBuffer::size(), flags | MSG_TRUNC);
-  return {size, size > static_cast<ssize_t>(ReceiveBuffer::size())};
-}
-
-Received ReceiveWithDescriptors(FdRef lane, ReceiveBuffer& buffer, int flags,
-                                std::vector<UniqueFd>& descriptors) {
-  iovec part = {buffer.data(), ReceiveBuffer::size()};
-  alignas(cmsghdr) char control[kControlSize];
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t size = recvmsg(lane.get(), &message, flags | MSG_CMSG_CLOEXEC);
-  if (size >= 0) descriptors = TakeDescriptors(message);
-  return {size, size >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0};
-}
-
-}  // namespace
-
 absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveBuffer& buffer,
                                                             PacketDirection direction,
                                                             Blocking blocking,
@@ -198,6 +189,7 @@ absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveB
   // INVARIANT(descriptor-belongs-to-call): a truncated packet delivers none.
   if (received.truncated) return absl::InvalidArgumentError("malformed packet: truncated");
   if (received.size == 0) {
+    // The peer's end, or a packet without bytes.
     if (PeerClosed(lane)) return absl::UnavailableError("the peer closed the channel");
     return absl::InvalidArgumentError("malformed packet: empty");
   }

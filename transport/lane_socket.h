@@ -34,6 +34,9 @@ enum class ClientDescriptors { kRefused, kAccepted };
 // (SO_PASSRIGHTS, Linux 6.16); on older kernels ReceivePacket() closes them.
 absl::StatusOr<LanePair> MakeLane(ClientDescriptors from_client);
 
+// Whether the other end of `socket` is closed.
+bool PeerClosed(FdRef socket);
+
 // How long a blocked receive on a client end lasts at most before it looks
 // whether its call was cancelled: ClientContext::TryCancel() on a call without
 // gRPC's core sets a flag and wakes nobody.

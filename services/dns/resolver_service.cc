@@ -83,7 +83,7 @@ std::vector<IpAddress> AllowedAddresses(const std::vector<IpAddress>& addresses,
   for (const IpAddress& address : addresses) {
     // INVARIANT(object-checked-after-look): a granted name must not lead to an address
     // that was not granted, whoever answers for the name.
-    if (limits.cidrs("address_ranges").ContainsPacked(address.packed()) &&
+    if (limits.ContainsAddress("address_ranges", address.packed()) &&
         std::find(allowed.begin(), allowed.end(), address) == allowed.end()) {
       allowed.push_back(address);
     }
@@ -111,7 +111,7 @@ grpc::Status FillResponse(const HostAnswer& answer, const serving::Call& call,
                           v1::ReverseResolveResponse* response) {
   for (const std::string& name : answer.names) {
     // INVARIANT(object-checked-after-look)
-    if (!call.limits()->names("names").Matches(name)) continue;
+    if (!call.limits()->MatchesName("names", name)) continue;
     const auto& names = response->names();
     if (std::find(names.begin(), names.end(), name) == names.end()) response->add_names(name);
     if (response->names_size() == kMaxNames) break;
@@ -213,7 +213,7 @@ grpc::ServerUnaryReactor* ResolverService::Resolve(grpc::CallbackServerContext* 
   question.v4 = families->v4;
   question.v6 = families->v6;
   question.may_ask = [limits](absl::string_view other) {
-    return limits->names("names").Matches(other);
+    return limits->MatchesName("names", other);
   };
   hosts_.Ask(std::move(question), reply->stop(),
              [reply, call, response, subject, port = *port,

@@ -86,7 +86,7 @@ absl::StatusOr<GrantedFiles::CreatedFile> GrantedFiles::Create(absl::string_view
   // With O_EXCL a symlink in the place of the file is in the way, wherever it leads.
   CB_ASSIGN_OR_RETURN(UniqueFd fd,
                       OpenAt(entry.directory, entry.name, O_CREAT | O_EXCL | O_NOFOLLOW | flags,
-                             Resolve::kBeneathWithoutSymlinks, mode & limits_.flags("modes")));
+                             Resolve::kBeneathWithoutSymlinks, mode));
   struct stat status = {};
   if (fstat(fd.get(), &status) != 0) return HostError(errno);
   return CreatedFile(std::move(fd), std::move(entry), status);

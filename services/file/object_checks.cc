@@ -66,7 +66,7 @@ absl::StatusOr<struct stat> Look(const authority::Limits& limits, FdRef object, 
   if (MadeUpByKernel(static_cast<uint32_t>(file_system.f_type))) {
     const uint64_t needed = effect == Effect::kChange ? kMayReadKernelFiles | kMayWriteKernelFiles
                                                       : kMayReadKernelFiles;
-    if ((limits.flags("kernel_file_systems") & needed) != needed) {
+    if (!limits.HasFlags("kernel_file_systems", needed)) {
       return RefuseObject("kernel_file_systems");
     }
   }
@@ -82,8 +82,7 @@ absl::Status CheckOpening(const authority::Limits& limits, const struct stat& ob
                              kind == v1::FILE_KIND_CHARACTER_DEVICE;
   if (!can_be_opened || !limits.SetContains("kinds", kind)) return RefuseObject("kinds");
   if (kind != v1::FILE_KIND_REGULAR) return absl::OkStatus();
-  const uint64_t max_size = limits.maximum("max_size");
-  if (Reads(access) && (max_size == 0 || static_cast<uint64_t>(object.st_size) > max_size)) {
+  if (Reads(access) && !limits.WithinMaximum("max_size", static_cast<uint64_t>(object.st_size))) {
     return RefuseObject("max_size");
   }
   if (access != v1::ACCESS_READ && (object.st_mode & (S_ISUID | S_ISGID)) != 0) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/status_matchers.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "google/protobuf/dynamic_message.h"
 #include "tests/conformance/conformance.capbroker.h"
 #include "tests/conformance/conformance.dispatch.h"
 #include "tests/conformance/conformance_service.h"
@@ -221,6 +223,43 @@ TEST(CapabilityTest, AdoptedChannelIsNotTheSendersAnyMore) {
   });
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(Echo(adopted, "yes").ok());
   thief.join();
+}
+
+// INVARIANT(one-holder-per-end)
+TEST(CapabilityTest, WhoKeptADuplicateOfAnAdoptedChannelHoldsNothing) {
+  const auto family = Family({"yes"});
+  UniqueFd lane = family->TakeLane();
+  ASSERT_OK_AND_ASSIGN(UniqueFd kept, Duplicate(lane));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> adopted, Channel::Adopt(std::move(lane)));
+  EXPECT_THAT(Channel(std::move(kept)).Describe(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_TRUE(Echo(adopted, "yes").ok());
+}
+
+TEST(CapabilityTest, DescribesWhatTheChannelIsTo) {
+  const auto family = Family({"yes"});
+  Channel channel(family->TakeLane());
+  ASSERT_OK_AND_ASSIGN(const auto brief, channel.Describe());
+  EXPECT_EQ(brief.service(), "capbroker.testing.v1.Conformance");
+  EXPECT_EQ(brief.limits(), "capbroker.testing.v1.ConformanceLimits");
+  EXPECT_EQ(brief.health(), ::capbroker::v1::DescribeResponse::SERVING);
+  EXPECT_EQ(brief.limits_schema(), "");
+  EXPECT_GT(brief.methods_size(), 4);
+}
+
+TEST(CapabilityTest, SchemaIsEnoughToReadLimitsOfAnUnknownType) {
+  const auto family = Family({"yes"});
+  Channel channel(family->TakeLane());
+  ASSERT_OK_AND_ASSIGN(const auto described, channel.Describe(/*with_schema=*/true));
+  google::protobuf::FileDescriptorSet files;
+  ASSERT_TRUE(files.ParseFromString(described.limits_schema()));
+  google::protobuf::DescriptorPool pool;
+  for (const auto& file : files.file()) ASSERT_NE(pool.BuildFile(file), nullptr) << file.name();
+  const google::protobuf::Descriptor* const type = pool.FindMessageTypeByName(described.limits());
+  ASSERT_NE(type, nullptr);
+  google::protobuf::DynamicMessageFactory factory;
+  const std::unique_ptr<google::protobuf::Message> limits(factory.GetPrototype(type)->New());
+  ASSERT_OK(channel.GetLimits(limits.get()));
+  EXPECT_EQ(limits->ShortDebugString(), "words: \"yes\"");
 }
 
 TEST(CapabilityTest, HandingOnNeedsAnIdleChannel) {

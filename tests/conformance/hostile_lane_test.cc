@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +19,10 @@
 #include <vector>
 
 #include "base/status_matchers.h"
+#include "serving/event_loop.h"
+#include "serving/lane_server.h"
+#include "serving/method_table.h"
+#include "serving/served_lane.h"
 #include "tests/conformance/conformance.capbroker.h"
 #include "tests/conformance/conformance.dispatch.h"
 #include "tests/conformance/conformance_service.h"
@@ -450,6 +456,60 @@ TEST_F(DescriptorTest, AreRefusedOnTheWire) {
   v1::ExchangeResponse response;
   EXPECT_EQ(wire->Exchange(&context, request, &response).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+// INVARIANT(nobody-spins-for-a-stranger): a turn has an end, whatever the client sends meanwhile.
+TEST(HostileLaneTurnTest, LaneWithManyPacketsLeavesSomeForItsNextTurn) {
+  const std::unique_ptr<serving::EventLoop> loop = serving::EventLoop::Create().value();
+  serving::LaneServer server(loop.get(), {.max_threads = 1, .grow = false});
+  const auto service = v1::CapbrokerMakeDispatch(std::make_unique<ConformanceService>());
+  transport::LanePair lane = transport::MakeLane(transport::ClientDescriptors::kRefused).value();
+  ASSERT_OK_AND_ASSIGN(
+      const std::shared_ptr<serving::ServedLane> served,
+      server.Serve(std::move(lane.service), serving::MethodTable::Build({service.get()}, nullptr),
+                   nullptr, nullptr));
+  PacketHeader cancel = {};
+  cancel.magic = transport::kPacketMagic;
+  cancel.type = PacketType::kCancel;
+  for (int i = 0; i < 40; ++i) SendRaw(lane.client, Packet(cancel));
+  int turns = 0;
+  while (served->OnReady(EPOLLIN) == serving::Left::kMaybeMore) ++turns;
+  EXPECT_GE(turns, 2);
+  served->Close();
+}
+
+// Descriptors of this user on their way to nobody who reads, while it lives.
+class DescriptorsOnTheirWay {
+ public:
+  explicit DescriptorsOnTheirWay(int count) {
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends_), 0);
+    const std::vector<int> ten(10, 0);
+    for (int i = 0; i < count; i += 10) SendRaw(FdRef::FromRaw(ends_[0]), "x", ten);
+  }
+  ~DescriptorsOnTheirWay() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+
+ private:
+  int ends_[2];
+};
+
+// INVARIANT(no-hang)
+TEST_F(HostileLaneTest, AnswerThatTheKernelDoesNotSendFailsItsCall) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  {
+    const DescriptorsOnTheirWay flood(300);
+    const rlimit few = {200, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const absl::Status cloned = honest_->Clone().status();
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    if (cloned.ok()) GTEST_SKIP() << "the kernel lets this user send any number of descriptors";
+    EXPECT_THAT(cloned, StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_TRUE(Echo());
+  }
+  EXPECT_OK(honest_->Clone());
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ class NoKeeper : public serving::ChannelKeeper {
     return absl::UnimplementedError("");
   }
   absl::Status RecordBudget() override { return absl::OkStatus(); }
+  bool successor() const override { return false; }
 };
 
 // A unary call as the dispatch table sees it.
