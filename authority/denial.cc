@@ -57,8 +57,8 @@ Refusal MakeRefusal(v1::Denial::Reason reason, absl::string_view field, absl::st
   refusal.denial.set_reason(reason);
   refusal.denial.set_field(std::string(field));
   refusal.denial.set_method(std::string(method));
-  // What is not shown need not be kept: a value can be megabytes.
-  refusal.value = std::string(value.substr(0, kShownBytes + 1));
+  // A value can be megabytes.
+  refusal.value = std::string(value.substr(0, kMostRefusedBytes + 1));
   return refusal;
 }
 

@@ -11,6 +11,7 @@
 #ifndef AUTHORITY_DENIAL_H_
 #define AUTHORITY_DENIAL_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -20,10 +21,14 @@
 
 namespace capbroker::authority {
 
+// What is kept of a refused value.
+inline constexpr size_t kMostRefusedBytes = 256;
+
 // A denial, and the value that was refused for people to read.
 struct Refusal {
   v1::Denial denial;
-  // As the peer sent it (ToStatus escapes and cuts it); empty: none to show.
+  // As the peer sent it, one byte more than kept if it was longer; empty: none to show.
+  // ToStatus escapes it and cuts it further.
   std::string value;
 };
 

@@ -284,6 +284,17 @@ bool Limits::HasFlags(absl::string_view field, uint64_t flags) const {
                              {.type = ValueType::kUnsigned, .number = static_cast<int64_t>(flags)});
 }
 
+bool Limits::CoversDirectory(absl::string_view field, absl::string_view path) const {
+  const std::optional<PathSet::Coverage> coverage = paths(field).Cover(path);
+  if (!coverage || !coverage->directory) return false;
+  if (watcher_ != nullptr) [[unlikely]] {
+    const std::string entry = path == "/" ? "/" : absl::StrCat(path, "/");
+    (*watcher_)(schema_->limit_fields()[schema_->FindLimit(field)],
+                {.type = ValueType::kText, .text = entry});
+  }
+  return true;
+}
+
 const PathSet& Limits::paths(absl::string_view field) const {
   static const PathSet* const nothing = new PathSet();
   const LimitValue* const value = Find(field);

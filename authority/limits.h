@@ -82,6 +82,8 @@ class Limits {
   bool SetContains(absl::string_view field, int64_t value) const;  // enum, integer, or its text
   bool WithinMaximum(absl::string_view field, uint64_t value) const;
   bool HasFlags(absl::string_view field, uint64_t flags) const;
+  // Whether `path` and everything beneath it is allowed.
+  bool CoversDirectory(absl::string_view field, absl::string_view path) const;
   // Which entry allows a path that Check() was asked about.
   const PathSet& paths(absl::string_view field) const;
 

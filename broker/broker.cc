@@ -11,6 +11,7 @@
 #include "base/descriptor_limit.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
+#include "broker/audit_trail.h"
 #include "broker/broker_service.h"
 #include "broker/families.h"
 #include "broker/launcher.h"
@@ -76,11 +77,12 @@ absl::Status Serve(BrokerStart start) {
     return RunZygote({std::move(control), std::move(lifeline), enter_worker, service_descriptors});
   });
   CB_RETURN_IF_ERROR(zygote.Start());
-  const BrokerParts parts = {loop.get(), &services, &zygote};
+  AuditTrail audit(loop.get());
+  const BrokerParts parts = {loop.get(), &services, &zygote, &audit};
   Families families(parts);
   Launcher launcher(parts, &families, enter_worker != nullptr);
   const std::unique_ptr<serving::Dispatch> service =
-      MakeBrokerService(&families, &launcher, &zygote);
+      MakeBrokerService(&families, &launcher, &zygote, &audit);
   const absl::StatusOr<std::shared_ptr<serving::ServedLane>> lane = application.Serve(
       std::move(start.application), serving::MethodTable::Build({service.get()}, nullptr), nullptr,
       [] { _exit(0); });

@@ -21,8 +21,9 @@ using Reactor = grpc::ServerUnaryReactor;
 
 class BrokerService final : public v1::Broker::CallbackService {
  public:
-  BrokerService(Families* families, Launcher* launcher, const ZygoteKeeper* zygote)
-      : families_(*families), launcher_(*launcher), zygote_(*zygote) {}
+  BrokerService(Families* families, Launcher* launcher, const ZygoteKeeper* zygote,
+                AuditTrail* audit)
+      : families_(*families), launcher_(*launcher), zygote_(*zygote), audit_(*audit) {}
 
   Reactor* OpenService(Context* context, const v1::OpenServiceRequest* request,
                        v1::OpenServiceResponse* response) override {
@@ -112,6 +113,27 @@ class BrokerService final : public v1::Broker::CallbackService {
     return reactor;
   }
 
+  Reactor* StartAudit(Context* context, const v1::StartAuditRequest* request,
+                      v1::StartAuditResponse*) override {
+    // What is open already is not told of it.
+    if (!families_.empty()) {
+      return Now(context, absl::FailedPreconditionError("audit: a service is open already"));
+    }
+    return Now(context, audit_.Start(request->settings()));
+  }
+
+  Reactor* ReadAudit(Context*, const v1::ReadAuditRequest* request,
+                     v1::ReadAuditResponse* response) override {
+    const LateAnswer answer(response);
+    Reactor* const reactor = answer.reactor();
+    const absl::Status failed = audit_.Read(
+        absl::Seconds(request->wait().seconds()) + absl::Nanoseconds(request->wait().nanos()),
+        {.response = [answer] { return answer.response(); },
+         .done = [answer] { answer.Finish(absl::OkStatus()); }});
+    if (!failed.ok()) answer.Finish(failed);
+    return reactor;
+  }
+
   Reactor* Inspect(Context* context, const v1::InspectRequest*,
                    v1::InspectResponse* response) override {
     families_.Describe(response);
@@ -147,13 +169,16 @@ class BrokerService final : public v1::Broker::CallbackService {
   Families& families_;
   Launcher& launcher_;
   const ZygoteKeeper& zygote_;
+  AuditTrail& audit_;
 };
 
 }  // namespace
 
 std::unique_ptr<serving::Dispatch> MakeBrokerService(Families* families, Launcher* launcher,
-                                                     const ZygoteKeeper* zygote) {
-  return v1::CapbrokerMakeDispatch(std::make_unique<BrokerService>(families, launcher, zygote));
+                                                     const ZygoteKeeper* zygote,
+                                                     AuditTrail* audit) {
+  return v1::CapbrokerMakeDispatch(
+      std::make_unique<BrokerService>(families, launcher, zygote, audit));
 }
 
 }  // namespace capbroker::broker

@@ -14,7 +14,7 @@ namespace capbroker::broker {
 
 // What is given outlives the result.
 std::unique_ptr<serving::Dispatch> MakeBrokerService(Families* families, Launcher* launcher,
-                                                     const ZygoteKeeper* zygote);
+                                                     const ZygoteKeeper* zygote, AuditTrail* audit);
 
 }  // namespace capbroker::broker
 

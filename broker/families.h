@@ -40,6 +40,8 @@ class Families {
   absl::StatusOr<Opened> Open(const v1::OpenServiceRequest& request, TakeDescriptor take,
                               std::function<void(absl::Status)> forked);
 
+  bool empty() const { return families_.empty(); }
+
   // Null when it has ended.
   ServedFamily* Find(uint64_t family);
 

@@ -126,6 +126,7 @@ absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, cons
                                                  : authority::UpkeepUnits(limits->value().size())));
   ChannelRecord clone;
   clone.parent = parent;
+  clone.holder = original->holder;
   clone.limits = original->limits;
   if (limits != nullptr) {
     CB_ASSIGN_OR_RETURN(clone.limits, MeetWith(*original, *limits));
@@ -165,7 +166,24 @@ void Family::Drop(std::map<uint64_t, ChannelRecord>::iterator gone) {
   for (auto& [id, record] : channels_) {
     if (record.parent == gone->first) record.parent = gone->second.parent;
   }
+  if (gone->second.holder != nullptr) departed_.emplace_back(gone->first, gone->second.holder);
+  if (departed_.size() > kMaxDeparted) departed_.pop_front();
   channels_.erase(gone);
+}
+
+void Family::SetHolder(uint64_t channel, std::shared_ptr<const Holder> holder) {
+  const auto found = channels_.find(channel);
+  if (found != channels_.end()) found->second.holder = std::move(holder);
+}
+
+std::shared_ptr<const Holder> Family::HolderOf(uint64_t channel) const {
+  if (const auto found = channels_.find(channel); found != channels_.end()) {
+    return found->second.holder;
+  }
+  for (const auto& [id, holder] : departed_) {
+    if (id == channel) return holder;
+  }
+  return nullptr;
 }
 
 absl::Status Family::Pin(uint64_t channel) {

@@ -13,10 +13,12 @@
 #define BROKER_FAMILY_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -38,6 +40,15 @@ inline constexpr size_t kMaxLimitsSize = 48u << 10;
 // Channels of a family, whatever its budget of clones: each keeps a descriptor open.
 inline constexpr size_t kMaxChannels = 1024;
 
+// Channels that are gone whose holders are still known, for what is told of them late.
+inline constexpr size_t kMaxDeparted = 1024;
+
+// Who was granted a channel, or the one that it was cloned from.
+struct Holder {
+  uint64_t worker = 0;
+  std::string grant;
+};
+
 struct ChannelRecord {
   uint64_t id = 0;
   uint64_t parent = 0;  // 0: the family's first, or that is gone
@@ -47,7 +58,8 @@ struct ChannelRecord {
   bool closed = false;
   int pins = 0;
   UniqueFd service_end;
-  authority::CloneCharge charge;  // of a clone
+  authority::CloneCharge charge;         // of a clone
+  std::shared_ptr<const Holder> holder;  // null: the application
   // Of use to the process alone that has it now: no successor is given it.
   bool ends_with_process = false;
 };
@@ -108,6 +120,13 @@ class Family {
   // Channels that have a holder.
   size_t open() const;
 
+  // What it is granted to. Does nothing if it is gone.
+  void SetHolder(uint64_t channel, std::shared_ptr<const Holder> holder);
+  // Null: the application's, or nobody knows any more.
+  std::shared_ptr<const Holder> HolderOf(uint64_t channel) const;
+  // Whether there is, or was, such a channel.
+  bool Knows(uint64_t channel) const { return channel != 0 && channel < next_channel_; }
+
   void RecordUsage(v1::BudgetUsage usage) { usage_ = std::move(usage); }
 
   // What installs the family in a process: channels in batches that fit into a
@@ -154,6 +173,7 @@ class Family {
   Inputs inputs_;
   uint64_t next_channel_ = 1;
   std::map<uint64_t, ChannelRecord> channels_;
+  std::deque<std::pair<uint64_t, std::shared_ptr<const Holder>>> departed_;  // with a holder
 };
 
 }  // namespace capbroker::broker

@@ -100,8 +100,9 @@ absl::Status Incarnation::ServeSupervisor(UniqueFd lane, Family* family) {
       if (const auto self = weak.lock()) self->KillUnlessItEnds();
     });
   };
-  CB_ASSIGN_OR_RETURN(supervisor_, parts_.server->Serve(std::move(lane), SupervisorMethods(family),
-                                                        nullptr, closed));
+  CB_ASSIGN_OR_RETURN(supervisor_,
+                      parts_.server->Serve(std::move(lane), SupervisorMethods(family, parts_.audit),
+                                           nullptr, closed));
   return absl::OkStatus();
 }
 
@@ -127,7 +128,10 @@ absl::Status Incarnation::Install(const Family& family, bool successor) {
 // One batch, and when it has been taken the next: the socket has room for one.
 void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t last, bool successor,
                                const Family::Memories& memories) {
-  const Family::Installation batch = family.Install(after, last, successor, memories);
+  Family::Installation batch = family.Install(after, last, successor, memories);
+  if (parts_.audit->settings() != nullptr) {
+    *batch.request.mutable_audit() = *parts_.audit->settings();
+  }
   const bool more = batch.request.more();
   Call(kInstall, batch.request, batch.descriptors, 0,
        [weak = weak_from_this(), &family, more, from = batch.last, last,

@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
+#include "broker/audit_trail.h"
 #include "broker/family.h"
 #include "broker/zygote_keeper.h"
 #include "capbroker/v1/control.pb.h"
@@ -32,6 +33,7 @@ struct BrokerParts {
   serving::EventLoop* loop = nullptr;
   serving::LaneServer* server = nullptr;  // for the lanes of service processes
   ZygoteKeeper* zygote = nullptr;
+  AuditTrail* audit = nullptr;
 };
 
 class Incarnation : public std::enable_shared_from_this<Incarnation> {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "client/worker_birth.h"
 #include "transport/bulk.h"
@@ -71,6 +72,11 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
   if (!worker.ok()) {
     GiveUp(preparation.grants);
     return worker.status();
+  }
+  for (const GrantedChannel& grant : preparation.grants) {
+    if (ServedFamily* const family = families_.Find(grant.family)) {
+      family->Grant(grant.channel, id, grant.name);
+    }
   }
   Record& record = workers_[id];
   record.worker = *std::move(worker);
@@ -145,6 +151,10 @@ void Launcher::OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> l
     launched(layers.status());
     return;
   }
+  v1::AuditEvent event;
+  event.set_kind(v1::AuditEvent::STARTED);
+  event.set_text(absl::StrJoin(*layers, ", "));
+  parts_.audit->Record(id, std::move(event));
   v1::LaunchWorkerResponse response;
   response.set_worker(id);
   for (std::string& layer : *layers) response.add_layers(std::move(layer));
@@ -157,6 +167,7 @@ void Launcher::OnEnded(uint64_t id, const v1::WaitWorkerResponse& end) {
   Record& record = found->second;
   record.worker.reset();
   record.end = end;
+  RecordEnd(id, end);
   Unpin(record.grants);
   const std::vector<Ended> waiting = std::exchange(record.waiting, {});
   if (record.forget) {
@@ -169,6 +180,21 @@ void Launcher::OnEnded(uint64_t id, const v1::WaitWorkerResponse& end) {
     }
   }
   for (const Ended& told : waiting) told(end);
+}
+
+void Launcher::RecordEnd(uint64_t id, const v1::WaitWorkerResponse& end) {
+  if (!end.violation().empty()) {
+    v1::AuditEvent violation;
+    violation.set_kind(v1::AuditEvent::VIOLATION);
+    violation.set_text(end.violation());
+    parts_.audit->Record(id, std::move(violation));
+  }
+  v1::AuditEvent exited;
+  exited.set_kind(v1::AuditEvent::EXITED);
+  exited.set_text(end.signal() != 0 ? absl::StrCat("killed by signal ", end.signal())
+                                    : absl::StrCat("exited with ", end.exit_code()));
+  if (!end.reason().empty()) absl::StrAppend(exited.mutable_text(), ": ", end.reason());
+  parts_.audit->Record(id, std::move(exited));
 }
 
 absl::Status Launcher::Wait(uint64_t worker, Ended ended) {

@@ -84,6 +84,7 @@ class Launcher {
   void OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> layers,
                  const Launched& launched);
   void OnEnded(uint64_t id, const v1::WaitWorkerResponse& end);
+  void RecordEnd(uint64_t id, const v1::WaitWorkerResponse& end);
   void GiveUp(const std::vector<GrantedChannel>& grants);
   void Unpin(const std::vector<GrantedChannel>& grants);
 

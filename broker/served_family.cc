@@ -56,9 +56,13 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
   incarnation_.reset();
   family_->EndWithProcess();
   if (ending_ || finished || family_->open() == 0) return End();
-  Log(absl::StrCat("service ", family_->service().name, " ",
-                   end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)
-                                   : absl::StrCat("exited with ", end.exit_code)));
+  const std::string how = end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)
+                                          : absl::StrCat("exited with ", end.exit_code);
+  Log(absl::StrCat("service ", family_->service().name, " ", how));
+  v1::AuditEvent crashed;
+  crashed.set_kind(v1::AuditEvent::CRASHED);
+  crashed.set_text(how);
+  parts_.audit->Record(*family_, 0, std::move(crashed));
   if (!crashes_.Count(absl::Now())) {
     Log(absl::StrCat("service ", family_->service().name, " crashes too often: given up"));
     return End();
@@ -70,9 +74,19 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
   }
 }
 
+void ServedFamily::Grant(uint64_t channel, uint64_t worker, const std::string& grant) {
+  family_->SetHolder(channel, std::make_shared<const Holder>(Holder{worker, grant}));
+  parts_.audit->Record(*family_, channel, ChannelEvent(v1::AuditEvent::GRANTED, *family_, channel));
+}
+
 absl::Status ServedFamily::Revoke(uint64_t channel,
                                   std::function<void(const v1::BrokerRevokeResponse&)> done) {
   CB_ASSIGN_OR_RETURN(const std::vector<uint64_t> revoked, family_->Revoke(channel));
+  for (const uint64_t number : revoked) {
+    v1::AuditEvent event;
+    event.set_kind(v1::AuditEvent::REVOKED);
+    parts_.audit->Record(*family_, number, std::move(event));
+  }
   v1::BrokerRevokeResponse response;
   response.set_channels(static_cast<uint32_t>(revoked.size()));
   if (incarnation_ == nullptr || revoked.empty()) {
@@ -100,7 +114,11 @@ void ServedFamily::End() {
   if (!std::exchange(ending_, true)) {
     // Holders see the end of the lane at once, whoever else has the service end.
     for (const auto& [id, channel] : family_->channels()) {
+      if (channel.closed) continue;
       shutdown(channel.service_end.get(), SHUT_RDWR);
+      v1::AuditEvent closed;
+      closed.set_kind(v1::AuditEvent::CLOSED);
+      parts_.audit->Record(*family_, id, std::move(closed));
     }
   }
   // The record outlives the process, which may still be asking.

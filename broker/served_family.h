@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,6 +42,7 @@ class ServedFamily {
   // See Family.
   absl::Status Pin(uint64_t channel) { return family_->Pin(channel); }
   void Unpin(uint64_t channel) { family_->Unpin(channel); }
+  void Grant(uint64_t channel, uint64_t worker, const std::string& grant);
 
   // Kills the process and ends the family.
   void End();

@@ -17,15 +17,18 @@ namespace {
 // TRUST(worker): a service process that was taken over says what the worker wants.
 class Supervisor final : public v1::Supervisor::CallbackService {
  public:
-  explicit Supervisor(Family* family) : family_(*family) {}
+  Supervisor(Family* family, AuditTrail* audit) : family_(*family), audit_(*audit) {}
 
   grpc::ServerUnaryReactor* CommitLimits(grpc::CallbackServerContext* context,
                                          const v1::CommitLimitsRequest* request,
                                          v1::CommitLimitsResponse* response) override {
     absl::StatusOr<google::protobuf::Any> limits =
         family_.CommitLimits(request->channel(), request->limits());
-    if (limits.ok()) *response->mutable_limits() = *std::move(limits);
-    return Answer(context, limits.status());
+    if (!limits.ok()) return Answer(context, limits.status());
+    audit_.Record(family_, request->channel(),
+                  ChannelEvent(v1::AuditEvent::NARROWED, family_, request->channel()));
+    *response->mutable_limits() = *std::move(limits);
+    return Answer(context, absl::OkStatus());
   }
 
   grpc::ServerUnaryReactor* RegisterClone(grpc::CallbackServerContext* context,
@@ -37,6 +40,9 @@ class Supervisor final : public v1::Supervisor::CallbackService {
         request->parent(), request->has_limits() ? &request->limits() : nullptr, *std::move(end),
         request->ends_with_process());
     if (!clone.ok()) return Answer(context, clone.status());
+    v1::AuditEvent cloned = ChannelEvent(v1::AuditEvent::CLONED, family_, (*clone)->id);
+    cloned.set_parent(request->parent());
+    audit_.Record(family_, (*clone)->id, std::move(cloned));
     response->set_channel((*clone)->id);
     if ((*clone)->limits->message() != nullptr) {
       *response->mutable_limits() = (*clone)->limits->ToAny();
@@ -47,13 +53,26 @@ class Supervisor final : public v1::Supervisor::CallbackService {
   grpc::ServerUnaryReactor* ForgetChannel(grpc::CallbackServerContext* context,
                                           const v1::ForgetChannelRequest* request,
                                           v1::ForgetChannelResponse*) override {
-    return Answer(context, family_.Forget(request->channel()));
+    const absl::Status forgotten = family_.Forget(request->channel());
+    if (forgotten.ok()) {
+      v1::AuditEvent closed;
+      closed.set_kind(v1::AuditEvent::CLOSED);
+      audit_.Record(family_, request->channel(), std::move(closed));
+    }
+    return Answer(context, forgotten);
   }
 
   grpc::ServerUnaryReactor* RecordUsage(grpc::CallbackServerContext* context,
                                         const v1::RecordUsageRequest* request,
                                         v1::RecordUsageResponse*) override {
     family_.RecordUsage(request->usage());
+    return Answer(context, absl::OkStatus());
+  }
+
+  grpc::ServerUnaryReactor* ReportEvents(grpc::CallbackServerContext* context,
+                                         const v1::ReportEventsRequest* request,
+                                         v1::ReportEventsResponse*) override {
+    audit_.Report(family_, *request);
     return Answer(context, absl::OkStatus());
   }
 
@@ -66,6 +85,7 @@ class Supervisor final : public v1::Supervisor::CallbackService {
   }
 
   Family& family_;
+  AuditTrail& audit_;
 };
 
 // A table and what it refers to, with one life.
@@ -76,9 +96,9 @@ struct OwnedMethods {
 
 }  // namespace
 
-std::shared_ptr<const serving::MethodTable> SupervisorMethods(Family* family) {
+std::shared_ptr<const serving::MethodTable> SupervisorMethods(Family* family, AuditTrail* audit) {
   auto owned = std::make_shared<OwnedMethods>();
-  owned->dispatch = v1::CapbrokerMakeDispatch(std::make_unique<Supervisor>(family));
+  owned->dispatch = v1::CapbrokerMakeDispatch(std::make_unique<Supervisor>(family, audit));
   owned->table = serving::MethodTable::Build({owned->dispatch.get()}, nullptr);
   return {owned, owned->table.get()};
 }

@@ -7,13 +7,14 @@
 
 #include <memory>
 
+#include "broker/audit_trail.h"
 #include "broker/family.h"
 #include "serving/method_table.h"
 
 namespace capbroker::broker {
 
-// The methods for one lane. `family` outlives the lane.
-std::shared_ptr<const serving::MethodTable> SupervisorMethods(Family* family);
+// The methods for one lane. `family` and `audit` outlive the lane.
+std::shared_ptr<const serving::MethodTable> SupervisorMethods(Family* family, AuditTrail* audit);
 
 }  // namespace capbroker::broker
 

@@ -203,6 +203,18 @@ absl::StatusOr<Revocation> Broker::Revoke(const v1::BrokerRevokeRequest& request
   return revocation;
 }
 
+absl::StatusOr<Audit> Broker::StartAudit(const AuditOptions& options) {
+  grpc::ClientContext context;
+  v1::StartAuditRequest request;
+  v1::AuditSettings& settings = *request.mutable_settings();
+  settings.set_allowed_one_in(options.allowed_one_in);
+  settings.set_learn(options.learn);
+  settings.set_events_per_minute(options.events_per_minute);
+  v1::StartAuditResponse response;
+  CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kStartAudit, &context, request, &response));
+  return Audit(link_);
+}
+
 absl::StatusOr<v1::InspectResponse> Broker::Inspect() {
   grpc::ClientContext context;
   v1::InspectResponse response;

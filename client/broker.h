@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "capbroker/v1/broker.pb.h"
+#include "client/audit.h"
 #include "client/grant.h"
 #include "client/worker.h"
 #include "client/worker_options.h"
@@ -86,6 +87,10 @@ class Broker {
   // NOT_FOUND: no such worker or grant, or a grant by a channel of unknown origin.
   absl::StatusOr<Revocation> RevokeGrant(const Worker& worker, const std::string& name);
   absl::StatusOr<Revocation> RevokeGrants(const Worker& worker);
+
+  // Records from now on what happens on the channels that are opened from now on.
+  // FAILED_PRECONDITION: a service is open, or it was started already.
+  absl::StatusOr<Audit> StartAudit(const AuditOptions& options);
 
   // Processes and families that are alive.
   absl::StatusOr<v1::InspectResponse> Inspect();

@@ -29,6 +29,8 @@ constexpr ClientMethod kMethods[] = {
     Method("/capbroker.v1.Broker/KillWorker", false, false),
     Method("/capbroker.v1.Broker/Revoke", false, false),
     Method("/capbroker.v1.Broker/Inspect", false, false),
+    Method("/capbroker.v1.Broker/StartAudit", false, false),
+    Method("/capbroker.v1.Broker/ReadAudit", false, false),
 };
 
 uint64_t NextNumber() {

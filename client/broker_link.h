@@ -29,6 +29,8 @@ enum class BrokerMethod {
   kKillWorker,
   kRevoke,
   kInspect,
+  kStartAudit,
+  kReadAudit,
 };
 
 class BrokerLink {

@@ -10,7 +10,7 @@ check() {
   folder=$1
   allowed=$2
   found=$(git ls-files "$folder" | grep -E '\.(cc|h)$' | grep -vE '_(test|benchmark)\.cc$|/testing/|_fixture\.(cc|h)$|fake_call\.h$' |
-    xargs grep -HoE '^#include "(authority|base|broker|client|examples|sandbox|serving|services|tests|tools|transport)/[^"]*"' |
+    xargs grep -HoE '^#include "(authority|base|broker|cli|client|examples|sandbox|serving|services|tests|tools|transport)/[^"]*"' |
     grep -vE "#include \"($allowed)/" | grep -vE "$3" || true)
   if test -n "$found"; then
     echo "$folder may include $allowed only:"
@@ -31,6 +31,7 @@ check broker 'broker|serving|sandbox|transport|authority|base' '"client/(worker_
 check services/dns 'services/dns|serving|client|transport|authority|base' '"services/service\.h"'
 check services/file 'services/file|serving|client|transport|authority|base' '"services/service\.h"'
 check services/group 'services/group|serving|client|transport|authority|base' '"services/service\.h"'
+check cli 'cli|client|transport|authority|base' "$none"
 check examples 'examples|client|services|transport|base' "$none"
 
 # Neither gRPC nor protobuf below transport/.

@@ -17,9 +17,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "authority/budget.h"
+#include "authority/denial.h"
 #include "authority/limits.h"
 #include "authority/schema.h"
 #include "base/unique_fd.h"
+#include "serving/audit_recorder.h"
 
 namespace capbroker::serving {
 
@@ -58,11 +60,11 @@ class ChannelKeeper {
 
 class ChannelState {
  public:
-  // `schema` and `keeper` outlive the state.
+  // `schema`, `keeper` and `audit` outlive the state; without an audit it is null.
   ChannelState(uint64_t id, const authority::ServiceSchema& schema,
                std::shared_ptr<const authority::Limits> limits,
                std::shared_ptr<authority::Budget> budget, bool wire, ChannelKeeper* keeper,
-               std::shared_ptr<void> bound = nullptr);
+               AuditRecorder* audit = nullptr, std::shared_ptr<void> bound = nullptr);
 
   uint64_t id() const { return id_; }
   const authority::ServiceSchema& schema() const { return schema_; }
@@ -81,8 +83,9 @@ class ChannelState {
   absl::Status Install(const authority::Limits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Descriptors that were delivered on this channel, those of further channels not counted.
-  void CountDelivered(size_t descriptors) {
+  void CountDelivered(const authority::MethodSchema& method, size_t descriptors) {
     delivered_.fetch_add(descriptors, std::memory_order_relaxed);
+    if (audit_ != nullptr) audit_->Delivered(id_, method.name(), descriptors);
   }
   uint64_t delivered() const { return delivered_.load(std::memory_order_relaxed); }
 
@@ -101,9 +104,19 @@ class ChannelState {
                              const google::protobuf::Message& request);
   absl::Status AdmitResponse(const authority::MethodSchema& method, size_t bytes,
                              size_t descriptors);
+  // A refusal that no request was needed for.
+  absl::Status Refuse(const authority::Refusal& refusal);
+
+  // For the audit, where there is one: what a handler has answered. It is recorded if it has
+  // refused the object.
+  bool audits() const { return audit_ != nullptr; }
+  void RecordAnswer(const authority::MethodSchema& method, const std::optional<v1::Denial>& denial);
 
  private:
-  absl::Status Revoked(const authority::MethodSchema& method) const;
+  std::optional<authority::Refusal> RefuseRevoked(const authority::MethodSchema& method) const;
+  absl::Status Conclude(const authority::MethodSchema& method,
+                        const google::protobuf::Message& request,
+                        const std::optional<authority::Refusal>& refusal);
 
   const uint64_t id_;
   const authority::ServiceSchema& schema_;
@@ -111,6 +124,8 @@ class ChannelState {
   const bool wire_;
   ChannelKeeper* const keeper_;
   const std::shared_ptr<void> bound_;
+  AuditRecorder* const audit_;
+  const std::shared_ptr<const authority::Limits::Watcher> watcher_;
   std::atomic<bool> revoked_{false};
   std::atomic<uint64_t> delivered_{0};
   mutable absl::Mutex mutex_;

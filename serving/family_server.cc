@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "authority/denial.h"
 #include "base/status_macros.h"
 #include "transport/call_descriptors.h"
@@ -75,13 +76,31 @@ absl::Status FamilyServer::SetAccount(const google::protobuf::Any& budget,
   return usage == nullptr ? absl::OkStatus() : budget_->Restore(FromProto(*usage));
 }
 
+void FamilyServer::SetAudit(const v1::AuditSettings& settings) {
+  if (audit_ != nullptr) return;
+  audit_ = std::make_unique<AuditRecorder>(
+      schema_, settings,
+      [this](const v1::ReportEventsRequest& events) {
+        grpc::ClientContext context;
+        v1::ReportEventsResponse response;
+        (void)supervisor_->ReportEvents(&context, events, &response);
+      },
+      [this](absl::Duration delay, std::function<void()> function) {
+        loop_->RunAt(absl::Now() + delay, std::move(function));
+      });
+}
+
+void FamilyServer::FinishAudit() {
+  if (audit_ != nullptr) audit_->Finish();
+}
+
 absl::Status FamilyServer::Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire,
                                bool successor) {
   if (successor) successor_ = true;
   CB_ASSIGN_OR_RETURN(std::shared_ptr<const Limits> limits,
                       Limits::Compile(*schema_, record.limits()));
   auto state = std::make_shared<ChannelState>(record.channel(), *schema_, std::move(limits),
-                                              budget_, wire, this);
+                                              budget_, wire, this, audit_.get());
   if (record.revoked()) state->Revoke();
   authority::CloneCharge charge;
   if (record.parent() != 0) {
@@ -127,6 +146,7 @@ void FamilyServer::Forget(uint64_t channel) {
     last = members_.empty();
   }
   CloseWire(std::move(removed.wire));
+  if (audit_ != nullptr) audit_->Forget(channel);
   if (last) return loop_->Stop();
   grpc::ClientContext context;
   v1::ForgetChannelRequest request;
@@ -247,8 +267,9 @@ absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
   CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> recorded_limits,
                       Limits::Compile(*schema_, response.limits()));
   // What the broker has recorded, and no more than the parent has here.
-  auto state = std::make_shared<ChannelState>(response.channel(), *schema_, std::move(limits),
-                                              budget_, channel.wire(), this, std::move(bound));
+  auto state =
+      std::make_shared<ChannelState>(response.channel(), *schema_, std::move(limits), budget_,
+                                     channel.wire(), this, audit_.get(), std::move(bound));
   CB_RETURN_IF_ERROR(state->Install(*recorded_limits));
   if (channel.revoked()) state->Revoke();
   CB_RETURN_IF_ERROR(Serve(std::move(state), std::move(lane.service), std::move(charge), false));

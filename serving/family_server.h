@@ -23,6 +23,7 @@
 #include "authority/schema.h"
 #include "base/unique_fd.h"
 #include "capbroker/v1/control.grpc.pb.h"
+#include "serving/audit_recorder.h"
 #include "serving/channel_state.h"
 #include "serving/dispatch.h"
 #include "serving/lane_server.h"
@@ -40,11 +41,16 @@ class FamilyServer final : public ChannelKeeper {
 
   // From the broker:
   absl::Status SetAccount(const google::protobuf::Any& budget, const v1::BudgetUsage* usage);
+  // Before the first channel.
+  void SetAudit(const v1::AuditSettings& settings);
   absl::Status Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire, bool successor)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Gives the number of descriptors that were delivered on it.
   uint64_t Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
   int channels() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Tells the broker what is left to tell. At the end of the process.
+  void FinishAudit();
 
   // Ends every channel: holders see the end of their lanes. Waits for the handlers of wires.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -87,6 +93,7 @@ class FamilyServer final : public ChannelKeeper {
   bool takes_descriptors_ = false;
   std::atomic<bool> successor_{false};
   std::shared_ptr<authority::Budget> budget_;  // set before the first channel
+  std::unique_ptr<AuditRecorder> audit_;       // as well; null: nobody audits
   authority::UpkeepRate calls_{"channel_calls_per_minute", authority::kChannelCallsPerMinute};
   authority::UpkeepRate changes_{"channel_changes_per_minute", authority::kChannelChangesPerMinute};
 

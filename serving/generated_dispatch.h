@@ -50,7 +50,7 @@ grpc::Status CheckedUnary(WireGate& gate, int method, grpc::ServerContext* conte
   if (!admitted.status.ok()) return admitted.status;
   const CallScope scope(context, admitted.call.get());
   const grpc::Status status = handler();
-  return status.ok() ? gate.AdmitResponse(method, *response) : status;
+  return status.ok() ? gate.AdmitResponse(method, *response) : gate.Record(method, status);
 }
 
 // On a wire, a synchronous handler that streams responses.
@@ -60,7 +60,7 @@ grpc::Status CheckedServerStream(WireGate& gate, int method, grpc::ServerContext
   WireGate::Admission admitted = gate.Admit(method, *request);
   if (!admitted.status.ok()) return admitted.status;
   const CallScope scope(context, admitted.call.get());
-  return handler();
+  return gate.Record(method, handler());
 }
 
 // On a wire, a handler behind the forwarder: its messages have been checked.
@@ -70,7 +70,7 @@ grpc::Status CheckedForwarded(WireGate& gate, int method, grpc::ServerContext* c
   WireGate::Admission admitted = gate.AdmitStream(method);
   if (!admitted.status.ok()) return admitted.status;
   const CallScope scope(context, admitted.call.get());
-  return handler();
+  return gate.Record(method, handler());
 }
 
 // On a wire, a callback handler: gRPC is given this reactor, and the handler's own
@@ -121,7 +121,8 @@ class WireUnaryReaction final : public grpc::ServerUnaryReactor {
     explicit Inner(WireUnaryReaction* outer) : outer_(outer) {}
     void Bind(grpc::ServerUnaryReactor* handler) { BindReactor(handler); }
     void Finish(grpc::Status status) override {
-      if (status.ok()) status = outer_->gate_.AdmitResponse(outer_->method_, *outer_->response_);
+      status = status.ok() ? outer_->gate_.AdmitResponse(outer_->method_, *outer_->response_)
+                           : outer_->gate_.Record(outer_->method_, std::move(status));
       outer_->Finish(std::move(status));
     }
     void SendInitialMetadata() override { outer_->StartSendInitialMetadata(); }

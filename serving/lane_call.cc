@@ -253,7 +253,10 @@ void LaneCall::Send(const grpc::Status& status) {
     }
   }
   if (sent.ok() && sent_.size() > channels_sent_ && method_.schema != nullptr) {
-    channel().CountDelivered(sent_.size() - channels_sent_);
+    channel().CountDelivered(*method_.schema, sent_.size() - channels_sent_);
+  }
+  if (state() != nullptr && state()->audits() && method_.schema != nullptr) [[unlikely]] {
+    state()->RecordAnswer(*method_.schema, DenialOf(status));
   }
   static const std::multimap<std::string, std::string> kNone;
   const grpc::ServerContextBase* from = context();

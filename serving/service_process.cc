@@ -35,7 +35,7 @@ class ControlService final : public v1::ServiceControl::Service {
   static constexpr bool kQuickHandlers = true;
 
   // Makes the object that serves, and the family with it.
-  using MakeFamily = std::function<std::unique_ptr<FamilyServer>(ServiceInputs)>;
+  using MakeFamily = std::function<FamilyServer*(ServiceInputs)>;
   explicit ControlService(MakeFamily make_family) : make_family_(std::move(make_family)) {}
 
   grpc::Status Install(grpc::ServerContext* context, const v1::InstallRequest* request,
@@ -94,6 +94,7 @@ class ControlService final : public v1::ServiceControl::Service {
       }
     }
     CB_RETURN_IF_ERROR(family_->SetAccount(request.budget(), usage ? &*usage : nullptr));
+    if (request.has_audit()) family_->SetAudit(request.audit());
     for (const v1::ChannelRecord& record : request.channels()) {
       CB_ASSIGN_OR_RETURN(UniqueFd lane, call.Take(record.service_end()));
       CB_RETURN_IF_ERROR(
@@ -103,7 +104,7 @@ class ControlService final : public v1::ServiceControl::Service {
   }
 
   const MakeFamily make_family_;
-  std::unique_ptr<FamilyServer> family_;
+  FamilyServer* family_ = nullptr;
 };
 
 absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart start) {
@@ -116,10 +117,12 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
       v1::CapbrokerMakeDispatch(std::make_unique<CapabilityService>());
   LaneServer server(loop.get(), {});
   std::unique_ptr<Dispatch> service;
+  std::unique_ptr<FamilyServer> family;
   const auto make_family = [&](ServiceInputs inputs) {
     service = definition.make(std::move(inputs));
-    return std::make_unique<FamilyServer>(loop.get(), &server, service.get(), capability.get(),
-                                          schema.get(), stub.get());
+    family = std::make_unique<FamilyServer>(loop.get(), &server, service.get(), capability.get(),
+                                            schema.get(), stub.get());
+    return family.get();
   };
   const std::unique_ptr<Dispatch> control =
       v1::CapbrokerMakeDispatch(std::make_unique<ControlService>(make_family));
@@ -130,6 +133,7 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
                                 [&loop] { loop->Stop(); })
                          .status());
   server.Run();
+  if (family != nullptr) family->FinishAudit();
   // Handlers that are still at it end with the process.
   _exit(0);
 }

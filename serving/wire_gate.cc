@@ -63,7 +63,7 @@ WireGate::Admission WireGate::AdmitStream(int method) {
   } else if (!limits->AllowsMethod(Schema(method))) {
     refusal = authority::MakeRefusal(v1::Denial::METHOD_NOT_ALLOWED, "", Schema(method).name());
   }
-  if (refusal) return {ToGrpcStatus(authority::ToStatus(*refusal)), nullptr};
+  if (refusal) return {ToGrpcStatus(state_->Refuse(*refusal)), nullptr};
   return {grpc::Status::OK, std::make_unique<WireCall>(state_, std::move(limits), Schema(method))};
 }
 
@@ -71,6 +71,12 @@ grpc::Status WireGate::AdmitMessage(int method, const google::protobuf::Message&
                                     bool first) {
   return ToGrpcStatus(first ? state_->Admit(Schema(method), message).status
                             : state_->AdmitStreamed(Schema(method), message));
+}
+
+grpc::Status WireGate::Record(int method, grpc::Status answer) {
+  if (state_->audits()) [[unlikely]]
+    state_->RecordAnswer(Schema(method), DenialOf(answer));
+  return answer;
 }
 
 grpc::Status WireGate::AdmitResponse(int method, const google::protobuf::Message& response) {

@@ -36,6 +36,8 @@ class WireGate {
   // ... and each message; the first one charges the call.
   grpc::Status AdmitMessage(int method, const google::protobuf::Message& message, bool first);
   grpc::Status AdmitResponse(int method, const google::protobuf::Message& response);
+  // For the audit: what the handler has answered, which is given back.
+  grpc::Status Record(int method, grpc::Status answer);
 
   // For a call with a stream of requests to a proxy; null for any other service.
   absl::StatusOr<std::unique_ptr<StreamTap>> Tap(int method, std::unique_ptr<Call> call,

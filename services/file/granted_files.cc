@@ -156,7 +156,7 @@ absl::StatusOr<std::string> GrantedFiles::RealPathOf(const Route& route, FdRef o
 
 absl::StatusOr<UniqueFd> GrantedFiles::OpenForListing(absl::string_view path) const {
   CB_ASSIGN_OR_RETURN(const Route route, Route::Plan(limits_, path));
-  if (!route.directory()) return RefuseObject("paths");
+  if (!limits_.CoversDirectory("paths", path)) return RefuseObject("paths");
   CB_ASSIGN_OR_RETURN(const UniqueFd object, route.FindDirectory());
   CB_RETURN_IF_ERROR(Look(limits_, object, Effect::kLook).status());
   // "." of a held directory is that directory.
@@ -165,7 +165,7 @@ absl::StatusOr<UniqueFd> GrantedFiles::OpenForListing(absl::string_view path) co
 
 absl::StatusOr<std::string> GrantedFiles::RealDirectory(absl::string_view path) const {
   CB_ASSIGN_OR_RETURN(const Route route, Route::Plan(limits_, path));
-  if (!route.directory()) return RefuseObject("paths");
+  if (!limits_.CoversDirectory("paths", path)) return RefuseObject("paths");
   CB_ASSIGN_OR_RETURN(const UniqueFd object, route.FindDirectory());
   CB_RETURN_IF_ERROR(Look(limits_, object, Effect::kLook).status());
   return RealPathOf(route, object);
