@@ -29,16 +29,17 @@ class BrokerService final : public v1::Broker::CallbackService {
                        v1::OpenServiceResponse* response) override {
     const LateAnswer answer(response);
     Reactor* const reactor = answer.reactor();
-    absl::StatusOr<Families::Opened> opened =
-        families_.Open(*request, [answer](const absl::Status& forked) { answer.Finish(forked); });
+    serving::Call& call = serving::Call::Of(context);
+    absl::StatusOr<Families::Opened> opened = families_.Open(
+        *request, [&call](const v1::Descriptor& field) { return call.Take(field); },
+        [answer](const absl::Status& forked) { answer.Finish(forked); });
     if (!opened.ok()) {
       answer.Finish(opened.status());
       return reactor;
     }
     response->set_family(opened->family);
     response->set_number(opened->number);
-    (void)serving::Call::Of(context).Attach(std::move(opened->channel),
-                                            response->mutable_channel());
+    (void)call.Attach(std::move(opened->channel), response->mutable_channel());
     return reactor;
   }
 

@@ -150,8 +150,8 @@ TEST_F(ServiceCrashTest, RevokingACloneLeavesItsParentAsItWas) {
   EXPECT_TRUE(Eventually([&] { return ProbeClient(channel).Say("a").ok(); }));
   // Their first call may be one that the crash has ended.
   for (const std::shared_ptr<Channel>& lost : {clone, below}) {
-    EXPECT_TRUE(Eventually(
-        [&] { return absl::IsPermissionDenied(ProbeClient(lost).Say("a").status()); }));
+    EXPECT_TRUE(
+        Eventually([&] { return absl::IsPermissionDenied(ProbeClient(lost).Say("a").status()); }));
   }
   EXPECT_THAT(below->Clone(), StatusIs(absl::StatusCode::kPermissionDenied));
 }
@@ -179,6 +179,14 @@ TEST_F(ServiceCrashTest, RevocationIsEnforcedOnAProcessThatDoesNotAnswer) {
   const absl::Status after = probe.Say("a").status();
   EXPECT_THAT(after, StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_TRUE(Eventually([&] { return broker_->Inspect()->families_size() == 0; }));
+}
+
+TEST_F(ServiceCrashTest, RevokedWhileItsServiceIsBeingMadeStaysRevoked) {
+  absl::StatusOr<std::shared_ptr<Channel>> channel = broker_->Open(testing::SlowlyMadeProbe({"a"}));
+  ASSERT_OK(channel);
+  usleep(50'000);
+  ASSERT_OK(broker_->Revoke(**channel));
+  EXPECT_THAT(ProbeClient(*channel).Say("a"), StatusIs(absl::StatusCode::kPermissionDenied));
 }
 
 TEST_F(ServiceCrashTest, CrashesTooOftenAndTheFamilyEnds) {

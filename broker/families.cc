@@ -9,6 +9,8 @@
 namespace capbroker::broker {
 namespace {
 
+constexpr size_t kMaxSettings = 256u << 10;
+
 // INVARIANT(no-descriptor-undeclared): the kernel refuses what no request declares.
 transport::ClientDescriptors FromClients(const authority::ServiceSchema& schema) {
   for (const authority::MethodSchema& method : schema.methods()) {
@@ -29,11 +31,23 @@ absl::StatusOr<const authority::ServiceSchema*> Families::SchemaOf(
 }
 
 absl::StatusOr<Families::Opened> Families::Open(const v1::OpenServiceRequest& request,
+                                                TakeDescriptor take,
                                                 std::function<void(absl::Status)> forked) {
   const serving::ServiceDefinition* service = serving::FindService(request.service());
   if (service == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("open \"", request.service(), "\": no such service is linked"));
+  }
+  Family::Inputs inputs;
+  if (request.upstream().slot() != 0) {
+    CB_ASSIGN_OR_RETURN(inputs.upstream, take(request.upstream()));
+  }
+  if (request.has_settings()) {
+    if (request.settings().ByteSizeLong() > kMaxSettings) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "open \"", request.service(), "\": settings larger than ", kMaxSettings, " bytes"));
+    }
+    inputs.settings = request.settings();
   }
   CB_ASSIGN_OR_RETURN(const authority::ServiceSchema* schema, SchemaOf(*service));
   CB_ASSIGN_OR_RETURN(transport::LanePair lane, transport::MakeLane(FromClients(*schema)));
@@ -46,6 +60,7 @@ absl::StatusOr<Families::Opened> Families::Open(const v1::OpenServiceRequest& re
                                                              "\": ", family.status().message()));
   }
   ++next_family_;
+  (*family)->SetInputs(std::move(inputs));
   auto served = std::make_unique<ServedFamily>(parts_, *std::move(family),
                                                [this, id] { families_.erase(id); });
   ServedFamily& started = *served;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "authority/schema.h"
@@ -30,10 +31,13 @@ class Families {
     UniqueFd channel;
   };
 
+  // Gives the descriptor of the request that a field names.
+  using TakeDescriptor = absl::FunctionRef<absl::StatusOr<UniqueFd>(const v1::Descriptor&)>;
+
   // NOT_FOUND: no such service is linked. INVALID_ARGUMENT: see Family::Create().
   // `forked` is told later whether the service has a process; without one the
   // family has ended.
-  absl::StatusOr<Opened> Open(const v1::OpenServiceRequest& request,
+  absl::StatusOr<Opened> Open(const v1::OpenServiceRequest& request, TakeDescriptor take,
                               std::function<void(absl::Status)> forked);
 
   bool empty() const { return families_.empty(); }

@@ -17,7 +17,7 @@ using google::protobuf::Any;
 
 // Bytes of channel records in one installing packet, beside what else it says.
 constexpr size_t kBatchSize = transport::kMaxInlineMessage - 8 * 1024;
-constexpr size_t kBatchChannels = transport::kMaxDescriptors - 1;  // one for the usage
+constexpr size_t kBatchChannels = transport::kMaxDescriptors - 3;  // upstream, settings, usage
 
 absl::Status CheckSize(const Limits& limits) {
   if (limits.message() == nullptr || limits.message()->ByteSizeLong() <= kMaxLimitsSize) {
@@ -117,7 +117,8 @@ absl::StatusOr<Any> Family::CommitLimits(uint64_t channel, const Any& limits) {
 }
 
 absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, const Any* limits,
-                                                           UniqueFd service_end) {
+                                                           UniqueFd service_end,
+                                                           bool ends_with_process) {
   CB_ASSIGN_OR_RETURN(const ChannelRecord* original, Find(parent));
   if (channels_.size() >= kMaxChannels) {
     return absl::ResourceExhaustedError(
@@ -138,6 +139,7 @@ absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, cons
   CB_ASSIGN_OR_RETURN(clone.charge, clones_->ChargeClone());
   clone.id = next_channel_++;
   clone.service_end = std::move(service_end);
+  clone.ends_with_process = ends_with_process || original->ends_with_process;
   const uint64_t id = clone.id;
   return &channels_.emplace(id, std::move(clone)).first->second;
 }
@@ -153,6 +155,14 @@ absl::Status Family::Forget(uint64_t channel) {
   record.charge = authority::CloneCharge();
   if (record.pins == 0) Drop(found);
   return absl::OkStatus();
+}
+
+void Family::EndWithProcess() {
+  std::vector<uint64_t> ending;
+  for (const auto& [id, record] : channels_) {
+    if (record.ends_with_process && !record.closed) ending.push_back(id);
+  }
+  for (const uint64_t id : ending) (void)Forget(id);
 }
 
 void Family::Drop(std::map<uint64_t, ChannelRecord>::iterator gone) {
@@ -213,7 +223,7 @@ size_t Family::open() const {
 }
 
 Family::Installation Family::Install(uint64_t after, uint64_t last, bool successor,
-                                     FdRef usage_memory) const {
+                                     const Memories& memories) const {
   Installation batch;
   size_t size = 0;
   for (auto next = channels_.upper_bound(after); next != channels_.end() && next->first <= last;
@@ -239,9 +249,14 @@ Family::Installation Family::Install(uint64_t after, uint64_t last, bool success
   if (!budget_.type_url().empty()) *batch.request.mutable_budget() = budget_;
   batch.request.set_wire(wire_);
   batch.request.set_successor(successor);
-  if (usage_memory.valid()) {
-    batch.descriptors.push_back(usage_memory);
-    batch.request.mutable_usage()->set_slot(static_cast<uint32_t>(batch.descriptors.size()));
+  const auto attach = [&batch](FdRef fd, v1::Descriptor* field) {
+    batch.descriptors.push_back(fd);
+    field->set_slot(static_cast<uint32_t>(batch.descriptors.size()));
+  };
+  if (memories.usage.valid()) attach(memories.usage, batch.request.mutable_usage());
+  if (memories.settings.valid()) attach(memories.settings, batch.request.mutable_settings());
+  if (after == 0 && inputs_.upstream.valid()) {
+    attach(inputs_.upstream, batch.request.mutable_upstream());
   }
   return batch;
 }

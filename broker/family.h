@@ -60,10 +60,20 @@ struct ChannelRecord {
   UniqueFd service_end;
   authority::CloneCharge charge;         // of a clone
   std::shared_ptr<const Holder> holder;  // null: the application
+  // Of use to the process alone that has it now: no successor is given it.
+  bool ends_with_process = false;
 };
 
 class Family {
  public:
+  // What its processes are started with beside the record.
+  struct Inputs {
+    // A channel that the service calls, kept for each successor: never used here.
+    // INVARIANT(one-holder-per-end)
+    UniqueFd upstream;
+    std::optional<google::protobuf::Any> settings;
+  };
+
   // With one channel, whose number is 1. INVALID_ARGUMENT: limits or budget are
   // malformed, or of another service.
   static absl::StatusOr<std::unique_ptr<Family>> Create(uint64_t id,
@@ -88,7 +98,12 @@ class Family {
   // RESOURCE_EXHAUSTED: the family's budget of clones or its changes are used up.
   absl::StatusOr<const ChannelRecord*> RegisterClone(uint64_t parent,
                                                      const google::protobuf::Any* limits,
-                                                     UniqueFd service_end);
+                                                     UniqueFd service_end,
+                                                     bool ends_with_process = false);
+
+  // Closes the channels that end with the process that served them: their holders see the
+  // end of the lane.
+  void EndWithProcess();
 
   // Its clones are its parent's from now on, unless it is pinned.
   absl::Status Forget(uint64_t channel);
@@ -121,11 +136,19 @@ class Family {
     std::vector<FdRef> descriptors;
     uint64_t last = 0;  // channel of the batch
   };
-  // The channels after `after`, up to `last`: what was registered since is known to
-  // the process that did. `usage_memory` is the sealed usage, if the batch is to have it.
-  Installation Install(uint64_t after, uint64_t last, bool successor, FdRef usage_memory) const;
+  // Sealed memory of what comes with the first batch, if there is any.
+  struct Memories {
+    FdRef usage;
+    FdRef settings;
+  };
+  // The channels after `after` (0: the first batch), up to `last`: what was registered since is
+  // known to the process that did.
+  Installation Install(uint64_t after, uint64_t last, bool successor,
+                       const Memories& memories) const;
   uint64_t last_channel() const { return next_channel_ - 1; }
   const std::optional<v1::BudgetUsage>& usage() const { return usage_; }
+  void SetInputs(Inputs inputs) { inputs_ = std::move(inputs); }
+  const Inputs& inputs() const { return inputs_; }
 
  private:
   Family(uint64_t id, const serving::ServiceDefinition& service,
@@ -147,6 +170,7 @@ class Family {
   authority::UpkeepRate changes_{"channel_changes_per_minute",
                                  2 * authority::kChannelChangesPerMinute};
   std::optional<v1::BudgetUsage> usage_;
+  Inputs inputs_;
   uint64_t next_channel_ = 1;
   std::map<uint64_t, ChannelRecord> channels_;
   std::deque<std::pair<uint64_t, std::shared_ptr<const Holder>>> departed_;  // with a holder

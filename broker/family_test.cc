@@ -196,7 +196,7 @@ TEST_F(FamilyTest, APinnedChannelStandsForItsClonesWhenItIsClosed) {
   EXPECT_THAT(family_->CommitLimits(granted, Words({"a"})), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(family_->RegisterClone(granted, nullptr, SomeEnd()),
               StatusIs(absl::StatusCode::kNotFound));
-  const Family::Installation installed = family_->Install(0, 99, true, FdRef());
+  const Family::Installation installed = family_->Install(0, 99, true, {});
   for (const v1::ChannelRecord& channel : installed.request.channels()) {
     EXPECT_NE(channel.channel(), granted) << "it has no service end to install";
   }
@@ -213,7 +213,7 @@ TEST_F(FamilyTest, GivesNothingOfARevokedChannel) {
               StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_THAT(family_->RegisterClone(1, nullptr, SomeEnd()),
               StatusIs(absl::StatusCode::kPermissionDenied));
-  EXPECT_TRUE(family_->Install(0, 1, true, FdRef()).request.channels(0).revoked());
+  EXPECT_TRUE(family_->Install(0, 1, true, {}).request.channels(0).revoked());
 }
 
 // INVARIANT(empty-grants-nothing)
@@ -233,7 +233,7 @@ TEST_F(FamilyTest, InstallsInBatchesThatFitIntoAPacket) {
   for (uint64_t after = 0; more;) {
     const bool first = after == 0;
     const Family::Installation batch =
-        family_->Install(after, 140, true, first ? FdRef(usage) : FdRef());
+        family_->Install(after, 140, true, {first ? FdRef(usage) : FdRef(), FdRef()});
     EXPECT_LE(batch.request.ByteSizeLong(), 64u * 1024);
     EXPECT_LE(batch.descriptors.size(), 33u);
     EXPECT_TRUE(batch.request.successor());
@@ -252,6 +252,45 @@ TEST_F(FamilyTest, InstallsInBatchesThatFitIntoAPacket) {
   }
   ASSERT_EQ(installed.size(), 140u) << "not those that were registered later";
   for (size_t i = 0; i < installed.size(); ++i) EXPECT_EQ(installed[i], i + 1);
+}
+
+TEST_F(FamilyTest, GivesEachProcessWhatItsServiceWasOpenedWith) {
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_OK(family_->RegisterClone(1, nullptr, SomeEnd()));
+  }
+  Family::Inputs inputs;
+  inputs.upstream = SomeEnd();
+  const int upstream = inputs.upstream.get();
+  family_->SetInputs(std::move(inputs));
+  const UniqueFd settings = SomeEnd();
+  for (const bool successor : {false, true}) {
+    const Family::Installation first =
+        family_->Install(0, 41, successor, {.usage = settings, .settings = settings});
+    EXPECT_LE(first.descriptors.size(), 33u);
+    EXPECT_EQ(first.descriptors.at(first.request.upstream().slot() - 1).get(), upstream);
+    EXPECT_EQ(first.descriptors.at(first.request.settings().slot() - 1).get(), settings.get());
+    ASSERT_TRUE(first.request.more());
+    const Family::Installation second = family_->Install(first.last, 41, successor, {});
+    EXPECT_FALSE(second.request.has_upstream());
+    EXPECT_FALSE(second.request.has_settings());
+  }
+}
+
+TEST_F(FamilyTest, ChannelThatEndsWithItsProcessTakesItsClonesAlong) {
+  ASSERT_OK_AND_ASSIGN(const ChannelRecord* stays, family_->RegisterClone(1, nullptr, SomeEnd()));
+  ASSERT_OK_AND_ASSIGN(const ChannelRecord* ends,
+                       family_->RegisterClone(1, nullptr, SomeEnd(), /*ends_with_process=*/true));
+  const uint64_t stays_id = stays->id;
+  const uint64_t ends_id = ends->id;
+  // Whatever the process says of the clone.
+  ASSERT_OK_AND_ASSIGN(const ChannelRecord* clone,
+                       family_->RegisterClone(ends_id, nullptr, SomeEnd()));
+  const uint64_t clone_id = clone->id;
+  family_->EndWithProcess();
+  EXPECT_TRUE(family_->channels().contains(stays_id));
+  EXPECT_FALSE(family_->channels().contains(ends_id));
+  EXPECT_FALSE(family_->channels().contains(clone_id));
+  EXPECT_EQ(family_->open(), 2u);
 }
 
 TEST_F(FamilyTest, RefusesLimitsTooLargeToInstall) {

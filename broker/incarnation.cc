@@ -28,12 +28,13 @@ constexpr absl::Duration kRevocationTime = absl::Seconds(2);
 // How long it may live on when it has closed its lanes.
 constexpr absl::Duration kEndingTime = absl::Seconds(1);
 
-absl::StatusOr<UniqueFd> SealUsage(const Family& family) {
-  const size_t size = family.usage().has_value() ? family.usage()->ByteSizeLong() : 0;
+// Nothing of an empty message.
+template <typename Message>
+absl::StatusOr<UniqueFd> Seal(const std::optional<Message>& message) {
+  const size_t size = message.has_value() ? message->ByteSizeLong() : 0;
   if (size == 0) return UniqueFd();
-  return transport::MakeSealedMessage(size, [&](char* bytes) {
-    return family.usage()->SerializeToArray(bytes, static_cast<int>(size));
-  });
+  return transport::MakeSealedMessage(
+      size, [&](char* bytes) { return message->SerializeToArray(bytes, static_cast<int>(size)); });
 }
 
 }  // namespace
@@ -118,15 +119,16 @@ absl::Status Incarnation::Command(UniqueFd lane) {
 }
 
 absl::Status Incarnation::Install(const Family& family, bool successor) {
-  CB_ASSIGN_OR_RETURN(const UniqueFd usage, SealUsage(family));
-  InstallAfter(family, 0, family.last_channel(), successor, usage);
+  CB_ASSIGN_OR_RETURN(const UniqueFd usage, Seal(family.usage()));
+  CB_ASSIGN_OR_RETURN(const UniqueFd settings, Seal(family.inputs().settings));
+  InstallAfter(family, 0, family.last_channel(), successor, {usage, settings});
   return absl::OkStatus();
 }
 
 // One batch, and when it has been taken the next: the socket has room for one.
 void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t last, bool successor,
-                               FdRef usage) {
-  Family::Installation batch = family.Install(after, last, successor, usage);
+                               const Family::Memories& memories) {
+  Family::Installation batch = family.Install(after, last, successor, memories);
   if (parts_.audit->settings() != nullptr) {
     *batch.request.mutable_audit() = *parts_.audit->settings();
   }
@@ -140,7 +142,7 @@ void Incarnation::InstallAfter(const Family& family, uint64_t after, uint64_t la
          // One that does not take its family serves nobody.
          if (!taken.ok()) return self->KillUnlessItEnds();
          self->installed_ = !more;
-         if (more) self->InstallAfter(family, from, last, successor, FdRef());
+         if (more) self->InstallAfter(family, from, last, successor, {});
        });
 }
 

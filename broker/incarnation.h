@@ -76,7 +76,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   absl::Status Command(UniqueFd lane);
   absl::Status Install(const Family& family, bool successor);
   void InstallAfter(const Family& family, uint64_t after, uint64_t last, bool successor,
-                    FdRef usage);
+                    const Family::Memories& memories);
   void Call(uint64_t method, const google::protobuf::Message& request,
             const std::vector<FdRef>& descriptors, int64_t deadline_ns,
             std::function<void(absl::StatusOr<absl::string_view>)> done);

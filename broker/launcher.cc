@@ -128,7 +128,7 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
     } else {
       // A service that gets no process ends its channel, and the worker sees that.
       CB_ASSIGN_OR_RETURN(Families::Opened opened,
-                          families_.Open(grant.open(), [](const absl::Status&) {}));
+                          families_.Open(grant.open(), take, [](const absl::Status&) {}));
       preparation.grants.push_back({grant.name(), opened.family, opened.number, true});
       channel = std::move(opened.channel);
     }

@@ -16,7 +16,6 @@
 #include <optional>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
@@ -34,8 +33,7 @@ class Launcher {
   Launcher(const BrokerParts& parts, Families* families, bool has_entries)
       : parts_(parts), families_(*families), has_entries_(has_entries) {}
 
-  // Gives the descriptor of the request that a field names.
-  using TakeDescriptor = absl::FunctionRef<absl::StatusOr<UniqueFd>(const v1::Descriptor&)>;
+  using TakeDescriptor = Families::TakeDescriptor;
   using Launched = std::function<void(absl::StatusOr<v1::LaunchWorkerResponse>)>;
   using Ended = std::function<void(const v1::WaitWorkerResponse&)>;
 

@@ -54,6 +54,7 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
   const bool finished =
       end.signal == 0 && end.exit_code == 0 && incarnation_ != nullptr && incarnation_->installed();
   incarnation_.reset();
+  family_->EndWithProcess();
   if (ending_ || finished || family_->open() == 0) return End();
   const std::string how = end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)
                                           : absl::StrCat("exited with ", end.exit_code);

@@ -37,7 +37,8 @@ class Supervisor final : public v1::Supervisor::CallbackService {
     absl::StatusOr<UniqueFd> end = serving::Call::Of(context).Take(request->service_end());
     if (!end.ok()) return Answer(context, end.status());
     const absl::StatusOr<const ChannelRecord*> clone = family_.RegisterClone(
-        request->parent(), request->has_limits() ? &request->limits() : nullptr, *std::move(end));
+        request->parent(), request->has_limits() ? &request->limits() : nullptr, *std::move(end),
+        request->ends_with_process());
     if (!clone.ok()) return Answer(context, clone.status());
     v1::AuditEvent cloned = ChannelEvent(v1::AuditEvent::CLONED, family_, (*clone)->id);
     cloned.set_parent(request->parent());

@@ -19,11 +19,18 @@
 namespace capbroker {
 namespace {
 
-void ToOpenRequest(const Authority& authority, v1::OpenServiceRequest* request) {
+absl::Status ToOpenRequest(const Authority& authority, CallDescriptors& descriptors,
+                           v1::OpenServiceRequest* request) {
   request->set_service(authority.service);
   *request->mutable_limits() = authority.limits;
   if (authority.budget.has_value()) *request->mutable_budget() = *authority.budget;
   request->set_wire(authority.wire);
+  if (authority.settings.has_value()) *request->mutable_settings() = *authority.settings;
+  if (authority.upstream == nullptr) return absl::OkStatus();
+  // INVARIANT(one-holder-per-end): this process keeps nothing of the channel.
+  CB_ASSIGN_OR_RETURN(UniqueFd lane, authority.upstream->Release());
+  descriptors.Attach(std::move(lane), request->mutable_upstream());
+  return absl::OkStatus();
 }
 
 void ToProto(absl::Duration duration, google::protobuf::Duration* proto) {
@@ -85,7 +92,7 @@ absl::Status AttachGrants(const std::vector<Grant>& grants, uint64_t broker,
     v1::WorkerGrant* proto = request.add_grants();
     proto->set_name(grant.name);
     if (const auto* authority = std::get_if<Authority>(&grant.source)) {
-      ToOpenRequest(*authority, proto->mutable_open());
+      CB_RETURN_IF_ERROR(ToOpenRequest(*authority, descriptors, proto->mutable_open()));
       continue;
     }
     Channel& channel = *std::get<std::shared_ptr<Channel>>(grant.source);
@@ -116,10 +123,10 @@ Broker::~Broker() {
 }
 
 absl::StatusOr<std::shared_ptr<Channel>> Broker::Open(const Authority& authority) {
-  v1::OpenServiceRequest request;
-  ToOpenRequest(authority, &request);
   grpc::ClientContext context;
   CallDescriptors descriptors(&context);
+  v1::OpenServiceRequest request;
+  CB_RETURN_IF_ERROR(ToOpenRequest(authority, descriptors, &request));
   v1::OpenServiceResponse response;
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kOpenService, &context, request, &response));
   CB_ASSIGN_OR_RETURN(UniqueFd lane, descriptors.Take(response.channel()));

@@ -67,6 +67,7 @@ class Broker {
   ~Broker();
 
   // Opens a service in a process of its own and gives the channel to it.
+  // The authority's upstream is given away even if that fails.
   // NOT_FOUND: no such service is linked; INVALID_ARGUMENT: limits or budget are malformed.
   absl::StatusOr<std::shared_ptr<Channel>> Open(const Authority& authority);
 

@@ -23,7 +23,7 @@ constexpr ClientMethod Method(const char* name, bool request_descriptors,
 }
 // In the order of BrokerMethod.
 constexpr ClientMethod kMethods[] = {
-    Method("/capbroker.v1.Broker/OpenService", false, true),
+    Method("/capbroker.v1.Broker/OpenService", true, true),
     Method("/capbroker.v1.Broker/LaunchWorker", true, false),
     Method("/capbroker.v1.Broker/WaitWorker", false, false),
     Method("/capbroker.v1.Broker/KillWorker", false, false),

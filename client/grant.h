@@ -32,6 +32,10 @@ struct Authority {
   std::optional<google::protobuf::Any> budget = std::nullopt;
   // Whether the holder may ask for a wire: a gRPC server of its own, for streams.
   bool wire = false;
+  // A channel that the service calls: a proxy's. Opening gives it away, as a grant does.
+  std::shared_ptr<Channel> upstream = nullptr;
+  // For the constructor of the service's class. At most 256 KiB.
+  std::optional<google::protobuf::Any> settings = std::nullopt;
 };
 
 struct Grant {

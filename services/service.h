@@ -6,8 +6,10 @@
 //
 // Naming the class here makes it known to the broker: there is no registry to edit, and
 // a service that no expression names is not linked and cannot be granted. The object is
-// made in the service process, by its default constructor, once per process: a successor
-// of a process that crashed has a new one.
+// made in the service process, once per process: a successor of a process that crashed has
+// a new one. It is made by its default constructor, or, if it has one, by the constructor
+// that takes `serving::ServiceInputs`: ServeOptions::settings, and the channel that is the
+// authority's `upstream`.
 //
 // A program with several implementations of one proto service tells them apart:
 //
@@ -21,6 +23,8 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/grant.h"
@@ -35,6 +39,8 @@ struct ServeOptions {
   const google::protobuf::Message* budget = nullptr;
   // Whether the holder may ask for a wire: a gRPC server of its own, for streams.
   bool wire = false;
+  // For the constructor of the class.
+  const google::protobuf::Message* settings = nullptr;
 };
 
 namespace internal {
@@ -68,8 +74,12 @@ class Registration {
     serving::RegisterService(
         {.name = Name(),
          .descriptor = CapbrokerDescriptor(static_cast<const Implementation*>(nullptr)),
-         .make = []() -> std::unique_ptr<serving::Dispatch> {
-           return CapbrokerMakeDispatch(std::make_unique<Implementation>());
+         .make = [](serving::ServiceInputs inputs) -> std::unique_ptr<serving::Dispatch> {
+           if constexpr (std::is_constructible_v<Implementation, serving::ServiceInputs>) {
+             return CapbrokerMakeDispatch(std::make_unique<Implementation>(std::move(inputs)));
+           } else {
+             return CapbrokerMakeDispatch(std::make_unique<Implementation>());
+           }
          }});
     return true;
   }
@@ -88,6 +98,7 @@ Authority Serve(const google::protobuf::Message& limits, const ServeOptions& opt
   authority.limits.PackFrom(limits);
   if (options.budget != nullptr) authority.budget.emplace().PackFrom(*options.budget);
   authority.wire = options.wire;
+  if (options.settings != nullptr) authority.settings.emplace().PackFrom(*options.settings);
   return authority;
 }
 

@@ -52,8 +52,13 @@ class Call {
 
   // Makes a channel to this service whose limits are the meet of this channel's
   // and `limits`, and sends it with the response.
-  virtual grpc::Status AttachChannel(const google::protobuf::Message& limits,
-                                     v1::Descriptor* field) = 0;
+  grpc::Status AttachChannel(const google::protobuf::Message& limits, v1::Descriptor* field) {
+    return AttachBoundChannel(limits, field, nullptr);
+  }
+  // The same, and binds what a handler needs for calls on that channel and its clones:
+  // ChannelState::bound(). Unless it is null, these channels end with this process.
+  virtual grpc::Status AttachBoundChannel(const google::protobuf::Message& limits,
+                                          v1::Descriptor* field, std::shared_ptr<void> bound) = 0;
 
   // The status of a call that the object itself forbids: PERMISSION_DENIED with
   // reason OBJECT_REFUSED and the limits field that decided.

@@ -85,7 +85,7 @@ absl::Status Narrow(ChannelState& channel, const v1::NarrowRequest& request,
 absl::StatusOr<ChannelKeeper::Cloned> Clone(Call& call) {
   ChannelKeeper& keeper = call.channel().keeper();
   CB_RETURN_IF_ERROR(keeper.ChargeUpkeep("Clone", UpkeepUnits(*call.limits())));
-  return keeper.Clone(call.channel(), nullptr);
+  return keeper.Clone(call.channel(), nullptr, nullptr);
 }
 
 absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) {

@@ -15,12 +15,13 @@ using google::protobuf::Message;
 ChannelState::ChannelState(uint64_t id, const authority::ServiceSchema& schema,
                            std::shared_ptr<const Limits> limits,
                            std::shared_ptr<authority::Budget> budget, bool wire,
-                           ChannelKeeper* keeper, AuditRecorder* audit)
+                           ChannelKeeper* keeper, AuditRecorder* audit, std::shared_ptr<void> bound)
     : id_(id),
       schema_(schema),
       budget_(std::move(budget)),
       wire_(wire),
       keeper_(keeper),
+      bound_(std::move(bound)),
       audit_(audit),
       watcher_(audit != nullptr ? audit->WatcherOf(id) : nullptr),
       limits_(watcher_ != nullptr ? limits->Watched(watcher_) : std::move(limits)) {}

@@ -42,13 +42,14 @@ class ChannelKeeper {
   // much in the last minute.
   virtual absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) = 0;
-  // Makes a channel of the same family, with the meet if `requested` is not null.
+  // Makes a channel of the same family, with the meet if `requested` is not null. Bound to
+  // `bound`, or if that is null to what `channel` is bound to.
   struct Cloned {
     uint64_t number = 0;
     UniqueFd client_end;
   };
-  virtual absl::StatusOr<Cloned> Clone(ChannelState& channel,
-                                       const authority::Limits* requested) = 0;
+  virtual absl::StatusOr<Cloned> Clone(ChannelState& channel, const authority::Limits* requested,
+                                       std::shared_ptr<void> bound) = 0;
   // Opens a wire for the channel, in place of its last one.
   virtual absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) = 0;
   // Sends the broker a snapshot of the budget, if one is due.
@@ -63,12 +64,15 @@ class ChannelState {
   ChannelState(uint64_t id, const authority::ServiceSchema& schema,
                std::shared_ptr<const authority::Limits> limits,
                std::shared_ptr<authority::Budget> budget, bool wire, ChannelKeeper* keeper,
-               AuditRecorder* audit = nullptr);
+               AuditRecorder* audit = nullptr, std::shared_ptr<void> bound = nullptr);
 
   uint64_t id() const { return id_; }
   const authority::ServiceSchema& schema() const { return schema_; }
   const std::shared_ptr<authority::Budget>& budget() const { return budget_; }
   bool wire() const { return wire_; }
+  // What the service has bound to this channel or to one that it was cloned from
+  // (Call::AttachBoundChannel); null: nothing.
+  const std::shared_ptr<void>& bound() const { return bound_; }
   ChannelKeeper& keeper() { return *keeper_; }
 
   std::shared_ptr<const authority::Limits> limits() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -119,6 +123,7 @@ class ChannelState {
   const std::shared_ptr<authority::Budget> budget_;  // null: the service has none
   const bool wire_;
   ChannelKeeper* const keeper_;
+  const std::shared_ptr<void> bound_;
   AuditRecorder* const audit_;
   const std::shared_ptr<const authority::Limits::Watcher> watcher_;
   std::atomic<bool> revoked_{false};

@@ -30,6 +30,7 @@ class ServerUnaryReactor;
 namespace capbroker::serving {
 
 class Call;
+class StreamTaps;
 class WireGate;
 
 // A unary call on a lane, as the dispatch table sees it.
@@ -82,6 +83,8 @@ class Dispatch {
   // For a wire whose calls `gate` admits. `inner` is a channel to
   // WireServices::inner, set by the wire server before the first call.
   virtual WireServices MakeWire(WireGate* gate, const std::shared_ptr<grpc::Channel>* inner) = 0;
+  // Of a proxy: where its calls with a stream of requests go, in the place of handlers.
+  virtual StreamTaps* taps() { return nullptr; }
 };
 
 // Whether a service class declares its handlers quick.

@@ -36,8 +36,8 @@ class FakeCall : public Call {
     return std::move(received[field.slot() - 1]);
   }
 
-  grpc::Status AttachChannel(const google::protobuf::Message& limits,
-                             v1::Descriptor* field) override {
+  grpc::Status AttachBoundChannel(const google::protobuf::Message& limits, v1::Descriptor* field,
+                                  std::shared_ptr<void>) override {
     channels.emplace_back(limits.New())->CopyFrom(limits);
     field->set_slot(1);
     return grpc::Status::OK;

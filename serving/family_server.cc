@@ -248,7 +248,9 @@ absl::StatusOr<std::shared_ptr<const Limits>> FamilyServer::Narrow(ChannelState&
 }
 
 absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
-                                                          const Limits* requested) {
+                                                          const Limits* requested,
+                                                          std::shared_ptr<void> bound) {
+  if (bound == nullptr) bound = channel.bound();
   // INVARIANT(clones-share-the-budget)
   CB_ASSIGN_OR_RETURN(authority::CloneCharge charge, budget_->ChargeClone());
   std::shared_ptr<const Limits> limits = channel.limits();
@@ -266,14 +268,16 @@ absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
   v1::RegisterCloneResponse response;
   request.set_parent(channel.id());
   if (requested != nullptr) *request.mutable_limits() = limits->ToAny();
+  request.set_ends_with_process(bound != nullptr);
   CB_ASSIGN_OR_RETURN(UniqueFd recorded, Duplicate(lane.service));
   descriptors.Attach(std::move(recorded), request.mutable_service_end());
   CB_RETURN_IF_ERROR(FromGrpcStatus(supervisor_->RegisterClone(&context, request, &response)));
   CB_ASSIGN_OR_RETURN(const std::shared_ptr<const Limits> recorded_limits,
                       Limits::Compile(*schema_, response.limits()));
   // What the broker has recorded, and no more than the parent has here.
-  auto state = std::make_shared<ChannelState>(response.channel(), *schema_, std::move(limits),
-                                              budget_, channel.wire(), this, audit_.get());
+  auto state =
+      std::make_shared<ChannelState>(response.channel(), *schema_, std::move(limits), budget_,
+                                     channel.wire(), this, audit_.get(), std::move(bound));
   CB_RETURN_IF_ERROR(state->Install(*recorded_limits));
   if (channel.revoked()) state->Revoke();
   CB_RETURN_IF_ERROR(Serve(std::move(state), std::move(lane.service), std::move(charge), false));

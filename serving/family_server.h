@@ -62,8 +62,8 @@ class FamilyServer final : public ChannelKeeper {
   absl::Status ChargeUpkeep(absl::string_view method, uint64_t units) override;
   absl::StatusOr<std::shared_ptr<const authority::Limits>> Narrow(
       ChannelState& channel, const authority::Limits& requested) override;
-  absl::StatusOr<Cloned> Clone(ChannelState& channel, const authority::Limits* requested) override
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Cloned> Clone(ChannelState& channel, const authority::Limits* requested,
+                               std::shared_ptr<void> bound) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RecordBudget() override ABSL_LOCKS_EXCLUDED(recording_);
   bool successor() const override { return successor_; }

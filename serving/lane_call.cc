@@ -286,13 +286,15 @@ absl::StatusOr<UniqueFd> LaneCall::Take(const v1::Descriptor& field) {
   return std::move(received_[field.slot() - 1]);
 }
 
-grpc::Status LaneCall::AttachChannel(const Message& limits, v1::Descriptor* field) {
+grpc::Status LaneCall::AttachBoundChannel(const Message& limits, v1::Descriptor* field,
+                                          std::shared_ptr<void> bound) {
   ChannelState* state = this->state();
   if (state == nullptr) return grpc::Status(grpc::StatusCode::INTERNAL, "no channel to clone");
   absl::StatusOr<std::shared_ptr<const authority::Limits>> compiled =
       authority::Limits::Compile(state->schema(), limits);
   if (!compiled.ok()) return ToGrpcStatus(compiled.status());
-  absl::StatusOr<ChannelKeeper::Cloned> clone = state->keeper().Clone(*state, compiled->get());
+  absl::StatusOr<ChannelKeeper::Cloned> clone =
+      state->keeper().Clone(*state, compiled->get(), std::move(bound));
   if (!clone.ok()) return ToGrpcStatus(clone.status());
   ++channels_sent_;
   return Attach(std::move(clone->client_end), field);

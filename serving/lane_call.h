@@ -58,8 +58,8 @@ class LaneCall final : public Call,
   bool CanAttach() const override { return true; }
   grpc::Status Attach(UniqueFd fd, v1::Descriptor* field) override;
   absl::StatusOr<UniqueFd> Take(const v1::Descriptor& field) override;
-  grpc::Status AttachChannel(const google::protobuf::Message& limits,
-                             v1::Descriptor* field) override;
+  grpc::Status AttachBoundChannel(const google::protobuf::Message& limits, v1::Descriptor* field,
+                                  std::shared_ptr<void> bound) override;
   grpc::Status Refuse(absl::string_view field) const override;
   ChannelState& channel() override;
   grpc::Status EndChannel() override;

@@ -16,9 +16,20 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "google/protobuf/any.pb.h"
 #include "serving/dispatch.h"
+#include "serving/upstream_channel.h"
 
 namespace capbroker::serving {
+
+// What the grant expression gave the service beside its limits, for a class with a
+// constructor that takes it.
+struct ServiceInputs {
+  // Null: none.
+  std::shared_ptr<UpstreamChannel> upstream;
+  // The application's word. Empty: none.
+  google::protobuf::Any settings;
+};
 
 // One implementation of one protobuf service.
 struct ServiceDefinition {
@@ -26,8 +37,9 @@ struct ServiceDefinition {
   // a name where a program has several implementations of it.
   std::string name;
   const google::protobuf::ServiceDescriptor* descriptor = nullptr;
-  // Makes the object that serves. Called in the service process, once.
-  std::unique_ptr<Dispatch> (*make)() = nullptr;
+  // Makes the object that serves. Called in the service process, once, before its first
+  // channel is served.
+  std::unique_ptr<Dispatch> (*make)(ServiceInputs inputs) = nullptr;
 };
 
 // Registers `definition`; called before main(). Dies on a name registered twice

@@ -3,6 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,9 +30,13 @@ constexpr int kFailedToStart = 1;
 // What the broker asks of the process.
 class ControlService final : public v1::ServiceControl::Service {
  public:
+  // On the thread that reads the lane, one after another: no revocation overtakes the
+  // installation of its channel.
   static constexpr bool kQuickHandlers = true;
 
-  explicit ControlService(FamilyServer* family) : family_(family) {}
+  // Makes the object that serves, and the family with it.
+  using MakeFamily = std::function<FamilyServer*(ServiceInputs)>;
+  explicit ControlService(MakeFamily make_family) : make_family_(std::move(make_family)) {}
 
   grpc::Status Install(grpc::ServerContext* context, const v1::InstallRequest* request,
                        v1::InstallResponse*) override {
@@ -40,6 +45,7 @@ class ControlService final : public v1::ServiceControl::Service {
 
   grpc::Status Revoke(grpc::ServerContext*, const v1::RevokeRequest* request,
                       v1::RevokeResponse* response) override {
+    if (family_ == nullptr) return grpc::Status::OK;
     for (const uint64_t channel : request->channels()) {
       const uint64_t descriptors = family_->Revoke(channel);
       if (descriptors == 0) continue;
@@ -52,12 +58,33 @@ class ControlService final : public v1::ServiceControl::Service {
 
   grpc::Status CheckHealth(grpc::ServerContext*, const v1::CheckHealthRequest*,
                            v1::CheckHealthResponse* response) override {
-    response->set_channels(static_cast<uint32_t>(family_->channels()));
+    response->set_channels(family_ == nullptr ? 0 : static_cast<uint32_t>(family_->channels()));
     return grpc::Status::OK;
   }
 
  private:
+  // What the object is made with; with the first batch.
+  static absl::StatusOr<ServiceInputs> TakeInputs(Call& call, const v1::InstallRequest& request) {
+    ServiceInputs inputs;
+    if (request.upstream().slot() != 0) {
+      CB_ASSIGN_OR_RETURN(UniqueFd lane, call.Take(request.upstream()));
+      inputs.upstream = std::make_shared<UpstreamChannel>(std::move(lane));
+    }
+    if (request.settings().slot() != 0) {
+      CB_ASSIGN_OR_RETURN(const UniqueFd memory, call.Take(request.settings()));
+      CB_ASSIGN_OR_RETURN(const std::string bytes, transport::CopyWholeMessage(memory));
+      if (!inputs.settings.ParseFromString(bytes)) {
+        return absl::InvalidArgumentError("malformed settings");
+      }
+    }
+    return inputs;
+  }
+
   absl::Status Install(Call& call, const v1::InstallRequest& request) {
+    if (family_ == nullptr) {
+      CB_ASSIGN_OR_RETURN(ServiceInputs inputs, TakeInputs(call, request));
+      family_ = make_family_(std::move(inputs));
+    }
     std::optional<v1::BudgetUsage> usage;
     if (request.usage().slot() != 0) {
       CB_ASSIGN_OR_RETURN(const UniqueFd memory, call.Take(request.usage()));
@@ -76,7 +103,8 @@ class ControlService final : public v1::ServiceControl::Service {
     return absl::OkStatus();
   }
 
-  FamilyServer* const family_;
+  const MakeFamily make_family_;
+  FamilyServer* family_ = nullptr;
 };
 
 absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart start) {
@@ -85,14 +113,19 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
   CB_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   const auto supervisor = std::make_shared<Channel>(std::move(start.supervisor));
   const std::unique_ptr<v1::Supervisor::StubInterface> stub = NewStub<v1::Supervisor>(supervisor);
-  const std::unique_ptr<Dispatch> service = definition.make();
   const std::unique_ptr<Dispatch> capability =
       v1::CapbrokerMakeDispatch(std::make_unique<CapabilityService>());
   LaneServer server(loop.get(), {});
-  FamilyServer family(loop.get(), &server, service.get(), capability.get(), schema.get(),
-                      stub.get());
+  std::unique_ptr<Dispatch> service;
+  std::unique_ptr<FamilyServer> family;
+  const auto make_family = [&](ServiceInputs inputs) {
+    service = definition.make(std::move(inputs));
+    family = std::make_unique<FamilyServer>(loop.get(), &server, service.get(), capability.get(),
+                                            schema.get(), stub.get());
+    return family.get();
+  };
   const std::unique_ptr<Dispatch> control =
-      v1::CapbrokerMakeDispatch(std::make_unique<ControlService>(&family));
+      v1::CapbrokerMakeDispatch(std::make_unique<ControlService>(make_family));
   // INVARIANT(no-orphans): without its broker the process has nothing to do.
   CB_RETURN_IF_ERROR(server
                          .Serve(std::move(start.commands),
@@ -100,7 +133,7 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
                                 [&loop] { loop->Stop(); })
                          .status());
   server.Run();
-  family.FinishAudit();
+  if (family != nullptr) family->FinishAudit();
   // Handlers that are still at it end with the process.
   _exit(0);
 }

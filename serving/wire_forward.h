@@ -7,6 +7,9 @@
 // writes it to an in-process channel, behind which the handler runs. A refused
 // message ends the call, and the handler sees its stream end.
 //
+// A proxy has no such handlers: its calls go from here to what is upstream, and every message
+// through the tap of the call (serving/stream_tap.h), on the tap's own thread.
+//
 // Included by generated code alone. Lives in: service processes.
 #ifndef SERVING_WIRE_FORWARD_H_
 #define SERVING_WIRE_FORWARD_H_
@@ -18,12 +21,15 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "serving/stream_tap.h"
 #include "serving/wire_gate.h"
+#include "transport/grpc_status.h"
 
 namespace capbroker::serving {
 
@@ -47,17 +53,26 @@ class ForwardedCall {
     WireGate::Admission admitted = gate_.AdmitStream(method_);
     if (!admitted.status.ok()) return End(admitted.status);
     client_ = grpc::ClientContext::FromCallbackServerContext(*server_);
-    for (const auto& [key, value] : server_->client_metadata()) {
-      client_->AddMetadata(std::string(key.data(), key.size()),
-                           std::string(value.data(), value.size()));
+    absl::StatusOr<std::unique_ptr<StreamTap>> tap =
+        gate_.Tap(method_, std::move(admitted.call), server_);
+    if (!tap.ok()) return End(ToGrpcStatus(tap.status()));
+    tap_ = *std::move(tap);
+    if (tap_ == nullptr) {
+      for (const auto& [key, value] : server_->client_metadata()) {
+        client_->AddMetadata(std::string(key.data(), key.size()),
+                             std::string(value.data(), value.size()));
+      }
+      return Start(handler, name);
     }
-    grpc::TemplatedGenericStub<Request, Response> stub(handler);
-    stub.PrepareBidiStreamingCall(client_.get(), name, grpc::StubOptions(), &upstream_);
-    // Requests are written outside of this half's own reactions.
-    upstream_.AddHold();
-    upstream_.StartCall();
-    ReadNext();
+    tap_->Run([this, name] {
+      const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = tap_->Open(*client_);
+      if (!channel.ok()) return End(tap_->OnDone(ToGrpcStatus(channel.status())));
+      Start(*channel, name);
+    });
   }
+
+  // Before the object goes: no step of the tap runs afterwards.
+  void EndTap() { tap_.reset(); }
 
   Request* request() { return &request_; }
   Response* response() { return &response_; }
@@ -66,6 +81,7 @@ class ForwardedCall {
   void Received(bool ok) {
     grpc::Status admitted = grpc::Status::OK;
     if (ok) admitted = gate_.AdmitMessage(method_, request_, std::exchange(first_, false));
+    if (ok && admitted.ok() && tap_ != nullptr) return tap_->Run([this] { Interpose(); });
     absl::MutexLock lock(&mutex_);
     if (!writing_) return;
     if (ok && admitted.ok()) {
@@ -73,7 +89,7 @@ class ForwardedCall {
       return;
     }
     if (!admitted.ok()) {
-      refused_ = admitted;
+      ending_ = admitted;
       client_->TryCancel();
     } else if (server_->IsCancelled()) {
       // Not the orderly end that it would look like to the handler.
@@ -86,15 +102,17 @@ class ForwardedCall {
 
   // What Deliver() was called for has been sent.
   void Delivered(bool ok) {
-    bool end;
     {
       absl::MutexLock lock(&mutex_);
       delivering_ = false;
-      end = done_;
+      if (!done_) {
+        if (!ok) client_->TryCancel();
+        // With the lock: the other half may be at its end, and is gone afterwards.
+        upstream_.StartRead(&response_);
+        return;
+      }
     }
-    if (end) return EndNow();
-    if (!ok) client_->TryCancel();
-    upstream_.StartRead(&response_);
+    EndSoon();
   }
 
   void Cancelled() {
@@ -102,16 +120,57 @@ class ForwardedCall {
   }
 
  private:
+  void Start(const std::shared_ptr<grpc::Channel>& handler, const char* name) {
+    grpc::TemplatedGenericStub<Request, Response> stub(handler);
+    stub.PrepareBidiStreamingCall(client_.get(), name, grpc::StubOptions(), &upstream_);
+    // Requests are written outside of this half's own reactions.
+    upstream_.AddHold();
+    upstream_.StartCall();
+    ReadNext();
+  }
+
+  // On the tap's thread: a request that was admitted.
+  void Interpose() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!writing_) return;
+    }
+    std::optional<grpc::Status> answered = tap_->OnRequest(request_);
+    absl::MutexLock lock(&mutex_);
+    if (!writing_) return;
+    if (!answered) return upstream_.StartWrite(&request_);
+    ending_ = std::move(answered);
+    client_->TryCancel();
+    StopWriting();
+  }
+
   // Without this the handler's end would wait for the client's last request.
   void StopWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (std::exchange(writing_, false)) upstream_.RemoveHold();
+  }
+
+  void EndSoon() {
+    if (tap_ == nullptr) return EndNow();
+    tap_->Run([this] { EndNow(); });
   }
 
   void EndNow() {
     grpc::Status status;
     {
       absl::MutexLock lock(&mutex_);
-      status = refused_.ok() ? status_ : refused_;
+      status = ending_.value_or(status_);
+      if (tap_ != nullptr && !ending_) status = tap_->Tell(status);
+    }
+    if (tap_ != nullptr) {
+      if (!told_) told_ = tap_->OnDone(status);
+      status = *told_;
+      if (status.ok() && tap_->NextAnswer(response_)) {
+        status = gate_.AdmitResponse(method_, response_);
+        absl::ReleasableMutexLock lock(&mutex_);
+        delivering_ = status.ok();
+        lock.Release();
+        if (status.ok()) return Deliver();
+      }
     }
     for (const auto& [key, value] : client_->GetServerTrailingMetadata()) {
       server_->AddTrailingMetadata(std::string(key.data(), key.size()),
@@ -152,18 +211,28 @@ class ForwardedCall {
       StopWriting();
       return;
     }
-    const grpc::Status admitted = gate_.AdmitResponse(method_, response_);
     {
       absl::MutexLock lock(&mutex_);
-      if (!admitted.ok()) {
-        refused_ = admitted;
-        client_->TryCancel();
-        StopWriting();
-        return;
-      }
       delivering_ = true;
     }
-    Deliver();
+    if (tap_ == nullptr) return Admit(gate_.AdmitResponse(method_, response_));
+    tap_->Run([this] {
+      const grpc::Status passed = tap_->OnResponse(response_);
+      Admit(passed.ok() ? gate_.AdmitResponse(method_, response_) : passed);
+    });
+  }
+  void Admit(const grpc::Status& admitted) {
+    if (admitted.ok()) return Deliver();
+    bool end;
+    {
+      absl::MutexLock lock(&mutex_);
+      delivering_ = false;
+      ending_ = admitted;
+      client_->TryCancel();
+      StopWriting();
+      end = done_;
+    }
+    if (end) EndSoon();
   }
   void Ended(const grpc::Status& status) {
     bool end;
@@ -173,7 +242,7 @@ class ForwardedCall {
       done_ = true;
       end = !delivering_;
     }
-    if (end) EndNow();
+    if (end) EndSoon();
   }
 
   WireGate& gate_;
@@ -189,7 +258,11 @@ class ForwardedCall {
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::Status status_ ABSL_GUARDED_BY(mutex_);
-  grpc::Status refused_ ABSL_GUARDED_BY(mutex_);
+  // In place of the handler's.
+  std::optional<grpc::Status> ending_ ABSL_GUARDED_BY(mutex_);
+  // By the tap, of the end.
+  std::optional<grpc::Status> told_;
+  std::unique_ptr<StreamTap> tap_;
 };
 
 template <typename Request, typename Response>
@@ -212,7 +285,10 @@ class ForwardedBidi final : public grpc::ServerBidiReactor<Request, Response>,
   void OnReadDone(bool ok) override { this->Received(ok); }
   void OnWriteDone(bool ok) override { this->Delivered(ok); }
   void OnCancel() override { this->Cancelled(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    this->EndTap();
+    delete this;
+  }
 };
 
 template <typename Request, typename Response>
@@ -238,7 +314,10 @@ class ForwardedClientStream final : public grpc::ServerReadReactor<Request>,
 
   void OnReadDone(bool ok) override { this->Received(ok); }
   void OnCancel() override { this->Cancelled(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    this->EndTap();
+    delete this;
+  }
 
   Response* const answer_;
 };

@@ -22,7 +22,8 @@ class WireCall final : public Call {
   absl::StatusOr<UniqueFd> Take(const v1::Descriptor&) override {
     return absl::FailedPreconditionError("the wire carries no descriptors");
   }
-  grpc::Status AttachChannel(const google::protobuf::Message&, v1::Descriptor*) override {
+  grpc::Status AttachBoundChannel(const google::protobuf::Message&, v1::Descriptor*,
+                                  std::shared_ptr<void>) override {
     return NoDescriptors();
   }
   grpc::Status Refuse(absl::string_view field) const override {

@@ -6,18 +6,24 @@
 #define SERVING_WIRE_GATE_H_
 
 #include <google/protobuf/message.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include <memory>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "serving/call.h"
 #include "serving/channel_state.h"
+#include "serving/stream_tap.h"
 
 namespace capbroker::serving {
 
 class WireGate {
  public:
-  explicit WireGate(std::shared_ptr<ChannelState> state) : state_(std::move(state)) {}
+  // `taps`: of a proxy; null for any other service.
+  explicit WireGate(std::shared_ptr<ChannelState> state, StreamTaps* taps = nullptr)
+      : state_(std::move(state)), taps_(taps) {}
 
   struct Admission {
     grpc::Status status;
@@ -33,12 +39,20 @@ class WireGate {
   // For the audit: what the handler has answered, which is given back.
   grpc::Status Record(int method, grpc::Status answer);
 
+  // For a call with a stream of requests to a proxy; null for any other service.
+  absl::StatusOr<std::unique_ptr<StreamTap>> Tap(int method, std::unique_ptr<Call> call,
+                                                 const grpc::CallbackServerContext* context) {
+    if (taps_ == nullptr) return nullptr;
+    return taps_->Tap(method, std::move(call), context);
+  }
+
  private:
   const authority::MethodSchema& Schema(int method) const {
     return state_->schema().methods()[static_cast<size_t>(method)];
   }
 
   const std::shared_ptr<ChannelState> state_;
+  StreamTaps* const taps_;
 };
 
 }  // namespace capbroker::serving

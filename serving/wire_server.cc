@@ -75,7 +75,7 @@ absl::StatusOr<WireServer::Opened> WireServer::Open(Dispatch* dispatch,
                                                     std::shared_ptr<ChannelState> state) {
   CB_ASSIGN_OR_RETURN(SocketPair pair, MakeWire());
   const size_t bound = state->schema().max_message_bytes();
-  std::unique_ptr<WireServer> wire(new WireServer(std::move(state)));
+  std::unique_ptr<WireServer> wire(new WireServer(std::move(state), dispatch->taps()));
   wire->services_ = dispatch->MakeWire(&wire->gate_, &wire->to_inner_);
   if (wire->services_.inner != nullptr) {
     wire->inner_ = Build(wire->services_.inner.get(), bound);

@@ -31,7 +31,8 @@ class WireServer {
   ~WireServer();
 
  private:
-  explicit WireServer(std::shared_ptr<ChannelState> state) : gate_(std::move(state)) {}
+  WireServer(std::shared_ptr<ChannelState> state, StreamTaps* taps)
+      : gate_(std::move(state), taps) {}
 
   WireGate gate_;
   WireServices services_;

@@ -5,6 +5,7 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,10 @@ namespace {
 
 using transport::ClientMethod;
 using transport::MethodId;
+
+// How long opening a wire may take: not the caller's time, but a service that hangs must not
+// keep it. INVARIANT(no-hang)
+constexpr auto kWireTime = std::chrono::seconds(10);
 
 constexpr ClientMethod CapabilityMethod(const char* name, bool response_descriptors) {
   return {name, MethodId(name), false, response_descriptors};
@@ -122,6 +127,8 @@ absl::StatusOr<v1::DescribeResponse> Channel::Describe(bool with_schema) {
 
 absl::StatusOr<UniqueFd> Channel::OpenWire() {
   grpc::ClientContext context;
+  // Callers have their own deadlines, of which nobody knows here.
+  context.set_deadline(std::chrono::system_clock::now() + kWireTime);
   CallDescriptors descriptors(&context);
   v1::OpenWireResponse response;
   CB_RETURN_IF_ERROR(Call(lane_, kOpenWire, &context, v1::OpenWireRequest(), &response));

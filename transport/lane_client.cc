@@ -1,6 +1,7 @@
 #include "transport/lane_client.h"
 
 #include <poll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -29,6 +30,17 @@ constexpr int64_t kTickNs = int64_t{kCancelTickMs} * 1'000'000;
 constexpr int kPacketsInATurn = 16;
 // A larger request is serialised on the heap.
 constexpr size_t kStackMessage = 2048;
+
+// Where a client's call numbers begin. An end that another process used before has answers
+// to its calls in the socket, perhaps: a number that is not in flight is nobody's.
+// INVARIANT(descriptor-belongs-to-call)
+uint64_t FirstCall() {
+  uint64_t first = 0;
+  if (getrandom(&first, sizeof first, GRND_NONBLOCK) != sizeof first) {
+    first = static_cast<uint64_t>(MonotonicNowNs());
+  }
+  return first;
+}
 
 // Status codes of gRPC, which absl's equal; the core's header stays out of here.
 int32_t Code(absl::StatusCode code) { return static_cast<int32_t>(code); }
@@ -121,7 +133,7 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   bool led_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = FirstCall();
   absl::flat_hash_map<uint64_t, Pending*> pending_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, PendingPtr> async_ ABSL_GUARDED_BY(mutex_);
   std::deque<PendingPtr> completed_ ABSL_GUARDED_BY(mutex_);
@@ -224,8 +236,7 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, Pending& 
 }
 
 absl::Status LaneClient::Core::SendWithBuffer(const LaneRequest& request, PacketHeader header,
-                                              Pending& call,
-                                              absl::FunctionRef<bool()> cancelled) {
+                                              Pending& call, absl::FunctionRef<bool()> cancelled) {
   if (external_pump_) return absl::ResourceExhaustedError("request too large for a packet");
   PacketHeader ask = {};
   ask.type = PacketType::kBufferRequest;
@@ -387,18 +398,16 @@ void LaneClient::Core::BeginEpoch(absl::string_view survivors) {
     if (!kept.contains(id)) lost.push_back(call);
   }
   for (Pending* call : lost) {
-    Fail(*call,
-         absl::UnavailableError("the service restarted; the call may or may not have run"));
+    Fail(*call, absl::UnavailableError("the service restarted; the call may or may not have run"));
   }
 }
 
 void LaneClient::Core::Store(ReceivedPacket& packet, Pending& call) {
   const size_t metadata_size = packet.view.metadata.size();
   call.storage.assign(packet.view.metadata.data(), metadata_size);
-  const absl::Status unpacked =
-      Unpack(packet, call.reply, [&](absl::string_view message) {
-        call.storage.append(message.data(), message.size());
-      });
+  const absl::Status unpacked = Unpack(packet, call.reply, [&](absl::string_view message) {
+    call.storage.append(message.data(), message.size());
+  });
   if (!unpacked.ok()) {
     call.reply = Reply();
     call.reply.status = Code(unpacked.code());

@@ -149,7 +149,10 @@ class BoundUnary final : public grpc::ClientCallbackUnary {
 grpc::Status CallUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
                        const Message& request, Message* response) {
   const OutgoingCall outgoing(method, context, request);
-  if (!outgoing.checked().ok()) return ToGrpcStatus(outgoing.checked());
+  if (!outgoing.checked().ok()) {
+    ClientContextAccess::SetServerMetadata(*context, {});
+    return ToGrpcStatus(outgoing.checked());
+  }
   const auto serialize = [&](char* bytes) { return outgoing.Serialize(bytes); };
   grpc::Status status;
   lane.Call(

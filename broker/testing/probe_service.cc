@@ -58,10 +58,24 @@ grpc::Status ProbeService::Look(grpc::ServerContext*, const v1::LookRequest*,
 
 BrokenService::BrokenService() { _exit(7); }
 
-Authority Probe(std::initializer_list<std::string> words) {
+SlowlyMadeService::SlowlyMadeService() { usleep(300'000); }
+
+namespace {
+
+v1::ProbeLimits Words(std::initializer_list<std::string> words) {
   v1::ProbeLimits limits;
   for (const std::string& word : words) limits.add_words(word);
-  return Serve<ProbeService>(limits);
+  return limits;
+}
+
+}  // namespace
+
+Authority Probe(std::initializer_list<std::string> words) {
+  return Serve<ProbeService>(Words(words));
+}
+
+Authority SlowlyMadeProbe(std::initializer_list<std::string> words) {
+  return Serve<SlowlyMadeService>(Words(words));
 }
 
 Authority BrokenProbe() { return Serve<BrokenService>(v1::ProbeLimits()); }

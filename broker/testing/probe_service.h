@@ -28,9 +28,17 @@ class BrokenService : public v1::Probe::Service {
   BrokenService();
 };
 
+// One that takes its time to be made.
+class SlowlyMadeService : public ProbeService {
+ public:
+  static constexpr char kInstance[] = "slowly made";
+  SlowlyMadeService();
+};
+
 // Grant expressions.
 Authority Probe(std::initializer_list<std::string> words);
 Authority BrokenProbe();
+Authority SlowlyMadeProbe(std::initializer_list<std::string> words);
 
 }  // namespace capbroker::testing
 

@@ -1,5 +1,7 @@
 // Every kind of rpc on both paths: the lane's client, the generated stub's wire,
-// and a stock gRPC client that was given nothing but the wire's descriptor.
+// and a stock gRPC client that was given nothing but the wire's descriptor. All of it a second
+// time through a proxy that holds a channel of the service.
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel_posix.h>
 
 #include <chrono>
@@ -9,11 +11,14 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/status_matchers.h"
 #include "tests/conformance/conformance.capbroker.h"
 #include "tests/conformance/conformance.dispatch.h"
+#include "tests/conformance/conformance.proxy.h"
 #include "tests/conformance/conformance_service.h"
 #include "tests/conformance/local_family.h"
 #include "transport/grpc_status.h"
@@ -27,14 +32,19 @@ using std::chrono::system_clock;
 
 enum class Path { kLane, kStubsWire, kStockClient };
 
-std::string PathName(const ::testing::TestParamInfo<Path>& info) {
-  switch (info.param) {
+enum class Served { kDirectly, kByProxy };
+
+using Param = std::tuple<Path, Served>;
+
+std::string ParamName(const ::testing::TestParamInfo<Param>& info) {
+  const std::string by = std::get<Served>(info.param) == Served::kByProxy ? "ByProxy" : "";
+  switch (std::get<Path>(info.param)) {
     case Path::kLane:
-      return "Lane";
+      return "Lane" + by;
     case Path::kStubsWire:
-      return "StubsWire";
+      return "StubsWire" + by;
     case Path::kStockClient:
-      return "StockClient";
+      return "StockClient" + by;
   }
   return "";
 }
@@ -46,13 +56,12 @@ v1::ConformanceLimits Words(std::vector<std::string> words) {
 }
 
 // A family, its channel, and a stub of the path under test.
-class ConformanceTest : public ::testing::TestWithParam<Path> {
+class ConformanceTest : public ::testing::TestWithParam<Param> {
  protected:
   ConformanceTest()
-      : family_(v1::CapbrokerMakeDispatch(std::make_unique<ConformanceService>()),
-                Words({"yes", "also"})),
+      : family_(Service(), Words({"yes", "also"})),
         channel_(std::make_shared<Channel>(family_.TakeLane())) {
-    switch (GetParam()) {
+    switch (path()) {
       case Path::kLane:
         stub_ = NewStub<v1::Conformance>(channel_);
         break;
@@ -71,16 +80,35 @@ class ConformanceTest : public ::testing::TestWithParam<Path> {
     }
   }
 
+  // gRPC's core stays in this process: ending it takes ten seconds now and then.
+  static void SetUpTestSuite() { grpc_init(); }
+
+  static Path path() { return std::get<Path>(GetParam()); }
   v1::Conformance::StubInterface& stub() { return *stub_; }
 
+  // What the family under test serves.
+  std::unique_ptr<serving::Dispatch> Service() {
+    std::unique_ptr<serving::Dispatch> service =
+        v1::CapbrokerMakeDispatch(std::make_unique<ConformanceService>());
+    if (std::get<Served>(GetParam()) == Served::kDirectly) return service;
+    // Wider than the proxy's: what is refused is refused by the proxy.
+    upstream_ = std::make_unique<LocalFamily>(std::move(service), Words({"*"}));
+    serving::ServiceInputs inputs;
+    inputs.upstream = std::make_shared<serving::UpstreamChannel>(upstream_->TakeLane());
+    return serving::MakeProxy<v1::Conformance>(inputs, std::make_unique<Interposer>());
+  }
+
+  std::unique_ptr<LocalFamily> upstream_;
   LocalFamily family_;
   std::shared_ptr<Channel> channel_;
   std::unique_ptr<v1::Conformance::StubInterface> stub_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Paths, ConformanceTest,
-                         ::testing::Values(Path::kLane, Path::kStubsWire, Path::kStockClient),
-                         PathName);
+                         ::testing::Combine(::testing::Values(Path::kLane, Path::kStubsWire,
+                                                              Path::kStockClient),
+                                            ::testing::Values(Served::kDirectly, Served::kByProxy)),
+                         ParamName);
 
 v1::EchoRequest EchoOf(std::string payload, std::string word = "yes") {
   v1::EchoRequest request;
@@ -560,11 +588,11 @@ TEST_P(ConformanceTest, RevocationEndsCallsInFlightAndLaterOnes) {
   EXPECT_FALSE(in_flight.ok());
   EXPECT_LT(system_clock::now() - start, milliseconds(3000));
   revoker.join();
-  if (GetParam() == Path::kLane) ExpectDenied(in_flight, Denial::REVOKED, "");
+  if (path() == Path::kLane) ExpectDenied(in_flight, Denial::REVOKED, "");
   grpc::ClientContext later;
   v1::EchoResponse response;
   const grpc::Status after = stub().Echo(&later, EchoOf(""), &response);
-  if (GetParam() == Path::kLane) {
+  if (path() == Path::kLane) {
     ExpectDenied(after, Denial::REVOKED, "");
   } else {
     EXPECT_FALSE(after.ok());

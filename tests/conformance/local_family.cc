@@ -22,7 +22,7 @@ T Must(absl::StatusOr<T> result) {
 
 LocalFamily::LocalFamily(std::unique_ptr<serving::Dispatch> service,
                          const google::protobuf::Message& limits,
-                         serving::LaneServerOptions options)
+                         serving::LaneServerOptions options, bool wire)
     : service_(std::move(service)),
       capability_(
           ::capbroker::v1::CapbrokerMakeDispatch(std::make_unique<serving::CapabilityService>())),
@@ -51,7 +51,7 @@ LocalFamily::LocalFamily(std::unique_ptr<serving::Dispatch> service,
   record.set_channel(1);
   *record.mutable_limits() = first;
   absl::Status added = family_->SetAccount({}, nullptr);
-  if (added.ok()) added = family_->Add(record, std::move(lane.service), /*wire=*/true, false);
+  if (added.ok()) added = family_->Add(record, std::move(lane.service), wire, false);
   ABSL_RAW_CHECK(added.ok(), added.ToString().c_str());
   thread_ = std::thread([this] { server_->Run(); });
 }

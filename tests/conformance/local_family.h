@@ -23,7 +23,7 @@ class LocalFamily {
  public:
   // Dies on limits that do not compile: a mistake in the test.
   LocalFamily(std::unique_ptr<serving::Dispatch> service, const google::protobuf::Message& limits,
-              serving::LaneServerOptions options = {});
+              serving::LaneServerOptions options = {}, bool wire = true);
   ~LocalFamily();
 
   // The client end of the family's first channel; once.

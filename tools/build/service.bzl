@@ -17,8 +17,10 @@ For every proto file of `proto`, in a library for each side, so that a worker li
     :word_counter_client     word_counter.capbroker.h   the client: unary calls on the lane, others on the wire
     :word_counter_dispatch   word_counter.dispatch.h    the dispatch table, with the checks in front
     :word_counter_fake       word_counter.fake.h        a stub made of functions, for tests of callers
+    :word_counter_proxy      word_counter.proxy.h       the service, served by calling a channel of it, for
+                                                        Interpose<WordCounter, ...> of services/interpose.h
 
-and `:word_counter`, which is all of these but the fake. Beside them:
+and `:word_counter`, which is the first three. Beside them:
 
     :word_counter_doc                  word_counter_doc.md: what a caller wants to know, from the proto
     :word_counter_compatibility_test   with `recorded`: fails when the proto takes something from those who use
@@ -41,6 +43,12 @@ _PARTS = {
     "client": struct(suffixes = [".capbroker.h", ".capbroker.cc"], plugin = "capbroker", runtime = Label("//transport:stub")),
     "dispatch": struct(suffixes = [".dispatch.h", ".dispatch.cc"], plugin = "capbroker", runtime = Label("//serving:generated_dispatch")),
     "fake": struct(suffixes = [".fake.h"], plugin = "capbroker", runtime = None),
+    "proxy": struct(suffixes = [".proxy.h"], plugin = "capbroker", runtime = Label("//serving:proxy")),
+}
+
+# Parts that another part's files include.
+_INCLUDED = {
+    "proxy": ["grpc", "client", "dispatch"],
 }
 
 def _generated_service_impl(ctx):
@@ -124,13 +132,13 @@ def capbroker_service(name, proto, recorded = None, fuzz = True, visibility = No
       testonly: of the libraries and the page.
     """
     for part in _PARTS:
-        grpc = [] if part == "grpc" else [":%s_grpc" % name]
+        included = _INCLUDED.get(part, [] if part == "grpc" else ["grpc"])
         runtime = [str(_PARTS[part].runtime)] if _PARTS[part].runtime else []
         _generated_service(
             name = "%s_%s" % (name, part),
             proto = proto,
             part = part,
-            deps = grpc + runtime,
+            deps = [":%s_%s" % (name, other) for other in included] + runtime,
             testonly = testonly,
             visibility = visibility,
         )

@@ -39,7 +39,8 @@ class NoKeeper : public serving::ChannelKeeper {
                                                        const Limits&) override {
     return absl::UnimplementedError("");
   }
-  absl::StatusOr<Cloned> Clone(serving::ChannelState&, const Limits*) override {
+  absl::StatusOr<Cloned> Clone(serving::ChannelState&, const Limits*,
+                               std::shared_ptr<void>) override {
     return absl::UnimplementedError("");
   }
   absl::StatusOr<UniqueFd> OpenWire(serving::ChannelState&) override {

@@ -17,10 +17,10 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* file, const std
     for (int m = 0; m < file->service(s)->method_count(); ++m) {
       const auto* method = file->service(s)->method(m);
       // A descriptor belongs to one packet, and streams have none.
-      if (KindOf(*method) != Kind::kUnary && (CarriesDescriptors(method->input_type()) ||
-                                              CarriesDescriptors(method->output_type()))) {
-        *error = absl::StrCat(method->full_name(),
-                              ": only unary methods carry capbroker.v1.Descriptor");
+      if (KindOf(*method) != Kind::kUnary &&
+          (CarriesDescriptors(method->input_type()) || CarriesDescriptors(method->output_type()))) {
+        *error =
+            absl::StrCat(method->full_name(), ": only unary methods carry capbroker.v1.Descriptor");
         return false;
       }
     }
@@ -36,6 +36,7 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* file, const std
   print(".dispatch.h", PrintDispatchHeader);
   print(".dispatch.cc", PrintDispatchSource);
   print(".fake.h", PrintFakeHeader);
+  print(".proxy.h", PrintProxyHeader);
   print(".fuzz.cc", PrintFuzzSource);
   return true;
 }

@@ -3,6 +3,7 @@
 //                         StubInterface, unary calls on the lane, others on the wire
 //   foo.dispatch.{h,cc}   for service processes: the dispatch table and the checks
 //   foo.fake.h            for tests of callers: a StubInterface made of functions
+//   foo.proxy.h           for service processes: the service, served by calling it
 //   foo.fuzz.cc           makes the services known to tools/fuzz
 //
 // Runs at build time.

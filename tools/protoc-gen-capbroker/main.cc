@@ -1,4 +1,4 @@
-// The protoc plugin: a lane's client and a dispatch table for every service.
+// The protoc plugin: a lane's client, a dispatch table and a proxy for every service.
 #include <google/protobuf/compiler/plugin.h>
 
 #include "tools/protoc-gen-capbroker/generator.h"

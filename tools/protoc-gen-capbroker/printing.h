@@ -45,6 +45,8 @@ void PrintDispatchSource(const google::protobuf::FileDescriptor& file,
                          google::protobuf::io::Printer* printer);
 void PrintFakeHeader(const google::protobuf::FileDescriptor& file,
                      google::protobuf::io::Printer* printer);
+void PrintProxyHeader(const google::protobuf::FileDescriptor& file,
+                      google::protobuf::io::Printer* printer);
 void PrintFuzzSource(const google::protobuf::FileDescriptor& file,
                      google::protobuf::io::Printer* printer);
 
