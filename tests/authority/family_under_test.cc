@@ -122,7 +122,7 @@ void FamilyUnderTest::StartProcess(bool successor) {
                                                      [now = now_] { return *now; });
   const uint64_t last = record_->last_channel();
   for (uint64_t after = 0;;) {
-    const broker::Family::Installation batch = record_->Install(after, last, successor, FdRef());
+    const broker::Family::Installation batch = record_->Install(after, last, successor, {});
     absl::Status installed = process_->SetAccount(
         batch.request.budget(), record_->usage().has_value() ? &*record_->usage() : nullptr);
     for (const v1::ChannelRecord& channel : batch.request.channels()) {
@@ -178,7 +178,8 @@ absl::StatusOr<uint64_t> FamilyUnderTest::Clone(uint64_t channel, const Message*
   crash_ = crash;
   std::shared_ptr<const authority::Limits> requested;
   if (limits != nullptr) requested = Must(authority::Limits::Compile(schema_, *limits));
-  absl::StatusOr<serving::ChannelKeeper::Cloned> clone = process_->Clone(*state, requested.get());
+  absl::StatusOr<serving::ChannelKeeper::Cloned> clone =
+      process_->Clone(*state, requested.get(), nullptr);
   if (clone.ok()) held_[clone->number] = std::move(clone->client_end);
   if (crash != Crash::kNone) CrashAndRestart();
   if (!clone.ok()) return clone.status();
