@@ -72,6 +72,17 @@ TEST_F(ServiceCrashTest, EndsEveryCallInFlightWithUnavailable) {
   }
 }
 
+TEST_F(ServiceCrashTest, HolderThatWasIdleNoticesNothing) {
+  const std::shared_ptr<Channel> channel = Open({"a"});
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> idle, channel->Clone());
+  ASSERT_OK_AND_ASSIGN(const int process, ProbeClient(channel).Say("a"));
+  (void)ProbeClient(channel).Die(SIGKILL);
+  ASSERT_TRUE(Eventually([&] { return ProbeClient(channel).Say("a").ok(); }));
+  usleep(100'000);  // the successor has told every channel of itself
+  ASSERT_OK_AND_ASSIGN(const int successor, ProbeClient(idle).Say("a"));
+  EXPECT_NE(successor, process);
+}
+
 // INVARIANT(limits-never-widen)
 TEST_F(ServiceCrashTest, SuccessorKeepsWhatWasNarrowed) {
   const std::shared_ptr<Channel> channel = Open({"a", "b"});

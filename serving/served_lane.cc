@@ -13,6 +13,7 @@
 #include "serving/lane_call.h"
 #include "transport/bulk.h"
 #include "transport/grpc_status.h"
+#include "transport/lane_client.h"
 
 namespace capbroker::serving {
 namespace {
@@ -96,6 +97,8 @@ absl::Status ServedLane::Start() {
 void ServedLane::BeginEpoch() {
   std::vector<CallPtr> found;
   std::string survivors;
+  // Before the first packet is taken: what is sent later finds this process.
+  const int64_t since_ns = transport::MonotonicNowNs();
   while (true) {
     absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
         transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
@@ -111,6 +114,7 @@ void ServedLane::BeginEpoch() {
   }
   PacketHeader header = {};
   header.type = PacketType::kEpoch;
+  header.deadline_ns = since_ns;
   Transmit(header, {}, survivors, {});
   for (CallPtr& call : found) Schedule(std::move(call));
 }

@@ -31,13 +31,19 @@ constexpr int kPacketsInATurn = 16;
 // A larger request is serialised on the heap.
 constexpr size_t kStackMessage = 2048;
 
+int64_t NowNs(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 // Where a client's call numbers begin. An end that another process used before has answers
 // to its calls in the socket, perhaps: a number that is not in flight is nobody's.
 // INVARIANT(descriptor-belongs-to-call)
 uint64_t FirstCall() {
   uint64_t first = 0;
   if (getrandom(&first, sizeof first, GRND_NONBLOCK) != sizeof first) {
-    first = static_cast<uint64_t>(MonotonicNowNs());
+    first = static_cast<uint64_t>(NowNs(CLOCK_MONOTONIC));
   }
   return first;
 }
@@ -47,11 +53,7 @@ int32_t Code(absl::StatusCode code) { return static_cast<int32_t>(code); }
 
 }  // namespace
 
-int64_t MonotonicNowNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
+int64_t MonotonicNowNs() { return NowNs(CLOCK_MONOTONIC); }
 
 // Shared with the callback thread, which may run a callback that destroys the
 // client.
@@ -81,6 +83,7 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   struct Pending {
     uint64_t id = 0;
     int64_t deadline_ns = 0;
+    int64_t begun_ns = 0;  // some milliseconds early, but not late
     absl::CondVar ready;
     bool waiting = false;  // a follower sleeps on `ready`
     bool done = false;
@@ -108,7 +111,8 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   void Lead(Pending* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::optional<ReceivedPacket>> Receive(const Pending* own, Blocking blocking);
   void Deliver(ReceivedPacket packet, Pending* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void BeginEpoch(absl::string_view survivors) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BeginEpoch(absl::string_view survivors, int64_t since_ns)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consume(ReceivedPacket& packet, Pending& own) ABSL_LOCKS_EXCLUDED(mutex_);
   void Store(ReceivedPacket& packet, Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Unpack(ReceivedPacket& packet, Reply& reply,
@@ -147,6 +151,7 @@ bool LaneClient::Core::Register(Pending& call) {
     return false;
   }
   call.id = next_id_++;
+  call.begun_ns = NowNs(CLOCK_MONOTONIC_COARSE);
   pending_.emplace(call.id, &call);
   return true;
 }
@@ -369,7 +374,7 @@ void LaneClient::Core::Consume(ReceivedPacket& packet, Pending& own) {
 
 void LaneClient::Core::Deliver(ReceivedPacket packet, Pending* own) {
   const PacketHeader& header = packet.view.header;
-  if (header.type == PacketType::kEpoch) return BeginEpoch(packet.view.message);
+  if (header.type == PacketType::kEpoch) return BeginEpoch(packet.view.message, header.deadline_ns);
   // An answer to a call that was cancelled or late is dropped, its descriptors
   // closed. INVARIANT(descriptor-belongs-to-call)
   const auto found = pending_.find(header.call);
@@ -385,8 +390,9 @@ void LaneClient::Core::Deliver(ReceivedPacket packet, Pending* own) {
 }
 
 // `survivors`: the ids of the calls that the successor found in the socket and will
-// answer. Every other one went to the process that died.
-void LaneClient::Core::BeginEpoch(absl::string_view survivors) {
+// answer. Of those that were begun before it every other one went to the process that
+// died. On a channel that was idle then, this packet comes after later calls were sent.
+void LaneClient::Core::BeginEpoch(absl::string_view survivors, int64_t since_ns) {
   absl::flat_hash_set<uint64_t> kept;
   for (; survivors.size() >= sizeof(uint64_t); survivors.remove_prefix(sizeof(uint64_t))) {
     uint64_t id;
@@ -395,7 +401,8 @@ void LaneClient::Core::BeginEpoch(absl::string_view survivors) {
   }
   std::vector<Pending*> lost;
   for (auto& [id, call] : pending_) {
-    if (!kept.contains(id)) lost.push_back(call);
+    const bool later = since_ns != 0 && call->begun_ns >= since_ns;
+    if (!later && !kept.contains(id)) lost.push_back(call);
   }
   for (Pending* call : lost) {
     Fail(*call, absl::UnavailableError("the service restarted; the call may or may not have run"));

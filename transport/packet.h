@@ -28,7 +28,8 @@ enum class PacketType : uint8_t {
   kResponse = 16,
   kBuffer = 17,  // answers kBufferRequest; carries the memfd
   // A successor serves now: ends every call in flight with UNAVAILABLE, but those
-  // whose ids are the message, because it found them unread.
+  // whose ids are the message, because it found them unread, and those that were begun
+  // after it had begun itself, at `deadline_ns`.
   kEpoch = 18,
 };
 
@@ -43,7 +44,7 @@ struct PacketHeader {
   uint16_t descriptor_count;  // also the memfd's
   uint64_t call;              // chosen by the client, unique among its calls in flight
   uint64_t method;            // kRequest: MethodId() of the full name
-  int64_t deadline_ns;        // kRequest: CLOCK_MONOTONIC; 0: none
+  int64_t deadline_ns;        // kRequest, kEpoch: CLOCK_MONOTONIC; 0: none
   uint32_t metadata_size;     // bytes after the header
   uint32_t message_size;      // bytes after those, or in the memfd with kFlagBulk
   int32_t status;             // kResponse: a gRPC status code
