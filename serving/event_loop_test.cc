@@ -42,8 +42,9 @@ struct Counted {
   const int most;
   UniqueFd reader;
   UniqueFd writer;
-  int bytes = 0;
-  int turns = 0;
+  // Several threads of a loop may call one watcher.
+  std::atomic<int> bytes{0};
+  std::atomic<int> turns{0};
 };
 
 class EventLoopTest : public ::testing::Test {

@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
 #include "serving/call.h"
@@ -42,29 +44,47 @@ constexpr char kTalk[] = "/capbroker.testing.v1.Rights/Talk";
       declared->GetReflection()->MutableMessage(declared, field));
 }
 
-// What the service sends next.
+// What a service sends next, and in which field.
 struct Gift {
   UniqueFd fd;
   const FieldDescriptor* field = nullptr;
 };
 
+// From the test's thread to the service's.
+class NextGift {
+ public:
+  void Put(Gift gift) {
+    absl::MutexLock lock(&mutex_);
+    gift_ = std::move(gift);
+  }
+  Gift Take() {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(gift_, Gift());
+  }
+
+ private:
+  absl::Mutex mutex_;
+  Gift gift_ ABSL_GUARDED_BY(mutex_);
+};
+
 class RightsService : public v1::Rights::Service {
  public:
-  explicit RightsService(Gift* gift) : gift_(gift) {}
+  explicit RightsService(NextGift* next) : next_(*next) {}
   grpc::Status Take(grpc::ServerContext*, const v1::TakeRequest*, v1::TakeResponse*) override {
     return grpc::Status::OK;
   }
   grpc::Status Give(grpc::ServerContext* context, const v1::GiveRequest*,
                     v1::GiveResponse* response) override {
-    return serving::Call::Of(context).Attach(std::move(gift_->fd),
-                                             Field(response->mutable_declared(), gift_->field));
+    Gift gift = next_.Take();
+    return serving::Call::Of(context).Attach(std::move(gift.fd),
+                                             Field(response->mutable_declared(), gift.field));
   }
   grpc::Status Talk(grpc::ServerContext*, const v1::TalkRequest*, v1::TalkResponse*) override {
     return grpc::Status::OK;
   }
 
  private:
-  Gift* const gift_;
+  NextGift& next_;
 };
 
 // A service that sends whatever it is told to, with a message that names it.
@@ -79,7 +99,7 @@ class HostileService {
   UniqueFd TakeClientEnd() { return std::move(client_); }
   // Descriptors that came with requests.
   size_t taken() const { return taken_; }
-  Gift gift;
+  NextGift gift;
 
  private:
   void Serve(FdRef lane) {
@@ -92,15 +112,16 @@ class HostileService {
       taken_ += (*packet)->descriptors.size();
       const uint64_t talk = MethodId(kTalk);
       v1::GiveResponse given;
-      if (gift.field != nullptr) Field(given.mutable_declared(), gift.field)->set_slot(1);
+      const Gift next = gift.Take();
+      if (next.field != nullptr) Field(given.mutable_declared(), next.field)->set_slot(1);
       const std::string message =
           (*packet)->view.header.method == talk ? "" : given.SerializeAsString();
-      const FdRef sent[] = {gift.fd};
+      const FdRef sent[] = {next.fd};
       transport::OutgoingPacket reply;
       reply.header.type = PacketType::kResponse;
       reply.header.call = (*packet)->view.header.call;
       reply.message = message;
-      if (gift.fd.valid()) reply.descriptors = sent;
+      if (next.fd.valid()) reply.descriptors = sent;
       EXPECT_OK(transport::SendPacket(lane, reply).status);
     }
   }
@@ -143,9 +164,13 @@ class RightsMatrixTest : public ::testing::Test {
     packet.message = message;
     if (fd.valid()) packet.descriptors = absl::MakeSpan(&fd, 1);
     EXPECT_OK(transport::SendPacket(raw_, packet).status);
-    const auto answer = transport::ReceivePacket(
-        raw_, buffer_, transport::PacketDirection::kToClient, transport::Blocking::kWait);
-    if (!answer.ok() || !answer->has_value()) return grpc::StatusCode::UNAVAILABLE;
+    absl::StatusOr<std::optional<transport::ReceivedPacket>> answer = std::nullopt;
+    // A receive on a client's end gives up after a tick.
+    while (answer.ok() && !answer->has_value()) {
+      answer = transport::ReceivePacket(raw_, buffer_, transport::PacketDirection::kToClient,
+                                        transport::Blocking::kWait);
+    }
+    if (!answer.ok()) return grpc::StatusCode::UNAVAILABLE;
     answered_ = (*answer)->descriptors.size();
     return static_cast<grpc::StatusCode>((*answer)->view.header.status);
   }
@@ -156,10 +181,9 @@ class RightsMatrixTest : public ::testing::Test {
   }
 
   // From a service that checks, and from one that does not.
-  static absl::Status Give(v1::Rights::StubInterface& stub, Gift& gift,
+  static absl::Status Give(v1::Rights::StubInterface& stub, NextGift& next,
                            const FieldDescriptor* field, UniqueFd fd) {
-    gift.fd = std::move(fd);
-    gift.field = field;
+    next.Put({std::move(fd), field});
     grpc::ClientContext context;
     CallDescriptors descriptors(&context);
     v1::GiveRequest request;
@@ -169,7 +193,7 @@ class RightsMatrixTest : public ::testing::Test {
     return descriptors.Take(*Field(response.mutable_declared(), field)).status();
   }
 
-  Gift gift_;
+  NextGift gift_;
   LocalFamily family_;
   std::shared_ptr<Channel> channel_;
   std::unique_ptr<v1::Rights::StubInterface> stub_;
@@ -204,14 +228,14 @@ TEST_F(RightsMatrixTest, EveryKindAgainstEveryDeclarationBothWays) {
           reduced ? absl::StatusCode::kOk : absl::StatusCode::kInvalidArgument;
       EXPECT_EQ(Take(*stub_, field, specimen.make()).code(), taken);
       const size_t before = hostile_.taken();
-      hostile_.gift = {};
+      hostile_.gift.Put({});
       (void)Take(*deceived_stub_, field, specimen.make());
       EXPECT_EQ(hostile_.taken() - before, reduced ? 1u : 0u) << "sent to who does not check";
       EXPECT_EQ(TakeRaw(field, fd),
                 as_it_is ? grpc::StatusCode::OK : grpc::StatusCode::INVALID_ARGUMENT);
       EXPECT_EQ(Give(*stub_, gift_, field, specimen.make()).code(),
                 reduced ? absl::StatusCode::kOk : absl::StatusCode::kInternal);
-      gift_ = {specimen.make(), field};
+      gift_.Put({specimen.make(), field});
       EXPECT_EQ(SendRaw(kGive, v1::GiveRequest(), FdRef()),
                 reduced ? grpc::StatusCode::OK : grpc::StatusCode::INTERNAL);
       EXPECT_EQ(answered_, reduced ? 1u : 0u) << "sent to who does not check";
@@ -235,7 +259,7 @@ TEST_F(RightsMatrixTest, AMessageWithoutDescriptorFieldsTakesNone) {
     v1::TalkRequest request;
     request.set_slot(1);
     EXPECT_EQ(SendRaw(kTalk, request, fd), grpc::StatusCode::INVALID_ARGUMENT);
-    hostile_.gift = {std::move(fd), nullptr};
+    hostile_.gift.Put({std::move(fd), nullptr});
     grpc::ClientContext context;
     CallDescriptors descriptors(&context);
     v1::TalkResponse response;

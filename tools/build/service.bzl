@@ -118,7 +118,7 @@ _generated_fuzz = rule(
     },
 )
 
-def capbroker_service(name, proto, recorded = None, fuzz = True, visibility = None, testonly = False):
+def capbroker_service(name, proto, recorded = None, fuzz = True, fuzz_tags = [], visibility = None, testonly = False):
     """Declares the libraries of the services in the files of `proto`, their page and their tests.
 
     Args:
@@ -128,6 +128,7 @@ def capbroker_service(name, proto, recorded = None, fuzz = True, visibility = No
         FileDescriptorSet, checked in and written by `bazel run` of `<name>_record`. Without one nothing is
         held to be compatible.
       fuzz: whether it has a fuzzer. Of a proto whose services the schema refuses it fails.
+      fuzz_tags: of the fuzzer's test.
       visibility: of the libraries and the page.
       testonly: of the libraries and the page.
     """
@@ -174,6 +175,7 @@ def capbroker_service(name, proto, recorded = None, fuzz = True, visibility = No
             name = name + "_fuzz",
             size = "small",
             srcs = [":%s_fuzz_sources" % name],
+            tags = fuzz_tags,
             deps = [
                 ":%s_dispatch" % name,
                 str(Label("//tools/fuzz:main")),
