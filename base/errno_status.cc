@@ -66,16 +66,13 @@ absl::StatusCode CodeOf(int error_number) {
 [[maybe_unused]] absl::string_view Text(int result, const char* buffer) {
   return result == 0 ? buffer : "unknown error";
 }
-[[maybe_unused]] absl::string_view Text(const char* result, const char*) {
-  return result;
-}
+[[maybe_unused]] absl::string_view Text(const char* result, const char*) { return result; }
 
 }  // namespace
 
 absl::Status ErrnoToStatus(int error_number, absl::string_view what) {
   char buffer[128];
-  const absl::string_view text =
-      Text(strerror_r(error_number, buffer, sizeof buffer), buffer);
+  const absl::string_view text = Text(strerror_r(error_number, buffer, sizeof buffer), buffer);
   return absl::Status(CodeOf(error_number), absl::StrCat(what, ": ", text));
 }
 

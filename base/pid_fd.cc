@@ -13,7 +13,7 @@
 namespace capbroker {
 namespace {
 
-constexpr int kPidFdType = 3;      // P_PIDFD
+constexpr int kPidFdType = 3;          // P_PIDFD
 constexpr int kAnyClone = 0x40000000;  // __WALL: children with any exit signal
 
 absl::StatusOr<std::optional<ProcessEnd>> WaitOn(FdRef fd, int options) {
@@ -56,9 +56,7 @@ absl::StatusOr<ProcessEnd> PidFd::Wait() const {
   return **end;
 }
 
-absl::StatusOr<std::optional<ProcessEnd>> PidFd::TryWait() const {
-  return WaitOn(fd_, WNOHANG);
-}
+absl::StatusOr<std::optional<ProcessEnd>> PidFd::TryWait() const { return WaitOn(fd_, WNOHANG); }
 
 absl::StatusOr<Cloned> CloneProcess(const CloneOptions& options) {
   int pidfd = -1;

@@ -10,10 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define CB_RETURN_IF_ERROR(expression)                          \
-  do {                                                          \
-    if (absl::Status cb_status = (expression); !cb_status.ok()) \
-      return cb_status;                                         \
+#define CB_RETURN_IF_ERROR(expression)                                            \
+  do {                                                                            \
+    if (absl::Status cb_status = (expression); !cb_status.ok()) return cb_status; \
   } while (false)
 
 #define CB_ASSIGN_OR_RETURN(declaration, expression) \

@@ -88,6 +88,7 @@ absl::Status AuditTrail::Start(const v1::AuditSettings& settings) {
   return absl::OkStatus();
 }
 
+// INVARIANT(audit-from-the-record)
 void AuditTrail::Stamp(const Family& family, uint64_t channel, AuditEvent& event) {
   event.set_service(family.service().name);
   event.set_family(family.id());

@@ -138,6 +138,7 @@ void AuditRecorder::Learn(uint64_t channel, const LimitField& field, const Reque
   Add(std::move(event));
 }
 
+// INVARIANT(flood-hides-nothing): a quota for each channel and each kind, and a count of the rest.
 bool AuditRecorder::Charge(uint64_t channel, AuditEvent::Kind kind, size_t bytes) {
   Quota& quota = quotas_[{channel, kind}];
   const absl::Time now = absl::Now();

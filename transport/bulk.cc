@@ -21,8 +21,7 @@ namespace capbroker::transport {
 namespace {
 
 absl::StatusOr<UniqueFd> MakeMemfd(size_t size) {
-  UniqueFd fd(memfd_create("capbroker-message",
-                           MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
+  UniqueFd fd(memfd_create("capbroker-message", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
   if (!fd.valid() && errno == EINVAL) {
     fd.Reset(memfd_create("capbroker-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   }
@@ -72,8 +71,8 @@ absl::StatusOr<std::string> CopyMessage(FdRef memfd, size_t size) {
   std::string copy(size, '\0');
   size_t done = 0;
   while (done < size) {
-    const ssize_t got = pread(memfd.get(), copy.data() + done, size - done,
-                              static_cast<off_t>(done));
+    const ssize_t got =
+        pread(memfd.get(), copy.data() + done, size - done, static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return absl::InvalidArgumentError("malformed packet: message memory too short");
     done += static_cast<size_t>(got);
@@ -95,8 +94,8 @@ absl::Status ReadMessage(FdRef memfd, size_t size,
   constexpr int kFrozen = F_SEAL_WRITE | F_SEAL_SHRINK;
   const int seals = fcntl(memfd.get(), F_GET_SEALS);
   struct stat status;
-  if (size > 0 && seals >= 0 && (seals & kFrozen) == kFrozen &&
-      fstat(memfd.get(), &status) == 0 && static_cast<size_t>(status.st_size) >= size) {
+  if (size > 0 && seals >= 0 && (seals & kFrozen) == kFrozen && fstat(memfd.get(), &status) == 0 &&
+      static_cast<size_t>(status.st_size) >= size) {
     void* memory = mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_POPULATE, memfd.get(), 0);
     if (memory != MAP_FAILED) {
       const absl::Cleanup unmap = [=] { munmap(memory, size); };

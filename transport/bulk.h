@@ -40,8 +40,7 @@ absl::StatusOr<std::string> CopyWholeMessage(FdRef memfd);
 
 // Calls `read` with the bytes of a memfd: in place if its seals say that nobody
 // can change them any more, of a copy otherwise. Errors as CopyMessage().
-absl::Status ReadMessage(FdRef memfd, size_t size,
-                         absl::FunctionRef<void(absl::string_view)> read);
+absl::Status ReadMessage(FdRef memfd, size_t size, absl::FunctionRef<void(absl::string_view)> read);
 
 }  // namespace capbroker::transport
 

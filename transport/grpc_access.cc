@@ -43,8 +43,8 @@ bool InteropClientContextInspector::IsCancelled(ClientContext& context) {
   return context.call_canceled_;
 }
 
-void InteropClientContextInspector::SetServerMetadata(
-    ClientContext& context, const capbroker::v1::ReplyMetadata& reply) {
+void InteropClientContextInspector::SetServerMetadata(ClientContext& context,
+                                                      const capbroker::v1::ReplyMetadata& reply) {
   // The context has no place of its own for received strings, but the metadata
   // that it sent are no longer needed: the nodes of that map keep them.
   const auto store = [&context](const Entries& entries, Refs& refs) {
@@ -61,8 +61,8 @@ void InteropClientContextInspector::SetServerMetadata(
 void InteropServerContextInspector::SetDeadline(ServerContextBase& context, int64_t deadline_ns) {
   if (deadline_ns == 0) return;
   const int64_t left = deadline_ns - capbroker::transport::MonotonicNowNs();
-  context.deadline_ = gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
-                                   gpr_time_from_nanos(left, GPR_TIMESPAN));
+  context.deadline_ =
+      gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_nanos(left, GPR_TIMESPAN));
 }
 
 void InteropServerContextInspector::SetClientMetadata(
@@ -93,10 +93,9 @@ namespace capbroker::transport {
 int64_t DeadlineNs(const grpc::ClientContext& context) {
   const gpr_timespec deadline = context.raw_deadline();
   if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) >= 0) return 0;
-  const gpr_timespec left =
-      deadline.clock_type == GPR_TIMESPAN
-          ? deadline
-          : gpr_time_sub(deadline, gpr_now(deadline.clock_type));
+  const gpr_timespec left = deadline.clock_type == GPR_TIMESPAN
+                                ? deadline
+                                : gpr_time_sub(deadline, gpr_now(deadline.clock_type));
   const int64_t left_ns = int64_t{left.tv_sec} * 1'000'000'000 + left.tv_nsec;
   // Never 0, which would be none.
   return std::max<int64_t>(MonotonicNowNs() + left_ns, 1);
@@ -104,11 +103,10 @@ int64_t DeadlineNs(const grpc::ClientContext& context) {
 
 std::shared_ptr<grpc::Channel> FailingChannel(const absl::Status& status) {
   grpc_init();  // the call below comes before the C++ object that would do it
-  grpc_channel* channel = grpc_lame_client_channel_create(
-      "capbroker", static_cast<grpc_status_code>(status.code()),
-      std::string(status.message()).c_str());
-  std::shared_ptr<grpc::Channel> failing =
-      grpc::CreateChannelInternal("capbroker", channel, {});
+  grpc_channel* channel =
+      grpc_lame_client_channel_create("capbroker", static_cast<grpc_status_code>(status.code()),
+                                      std::string(status.message()).c_str());
+  std::shared_ptr<grpc::Channel> failing = grpc::CreateChannelInternal("capbroker", channel, {});
   grpc_shutdown();
   return failing;
 }

@@ -40,7 +40,7 @@ struct Reply {
 
 struct LaneRequest {
   uint64_t method = 0;
-  int64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
+  int64_t deadline_ns = 0;     // CLOCK_MONOTONIC; 0: none
   absl::string_view metadata;  // a serialised capbroker.v1.RequestMetadata
   size_t message_size = 0;
   // Writes the message: exactly `message_size` bytes.

@@ -59,7 +59,8 @@ absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptor
   if (!MayTravel(header.type, direction)) return malformed("unexpected type");
   if ((header.flags & ~kFlagBulk) != 0) return malformed("unknown flag");
   const bool bulk = (header.flags & kFlagBulk) != 0;
-  if (bulk && (!HasBody(header.type) || header.type == PacketType::kEpoch)) return malformed("flag without a message");
+  if (bulk && (!HasBody(header.type) || header.type == PacketType::kEpoch))
+    return malformed("flag without a message");
   if (!DescriptorsFit(header) || header.descriptor_count != descriptors) {
     return malformed("wrong number of descriptors");
   }
@@ -70,8 +71,7 @@ absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptor
   if (inline_message && header.message_size > kMaxInlineMessage) {
     return malformed("impossible length");
   }
-  const size_t body =
-      header.metadata_size + (inline_message ? size_t{header.message_size} : 0);
+  const size_t body = header.metadata_size + (inline_message ? size_t{header.message_size} : 0);
   if (data.size() != body || (header.metadata_size != 0 && !HasBody(header.type))) {
     return malformed("length differs from its header's");
   }

@@ -16,8 +16,8 @@ namespace capbroker::transport {
 
 // One method as a client knows it; a constant of generated code.
 struct ClientMethod {
-  const char* name;  // "/package.Service/Method"
-  uint64_t id;       // MethodId(name)
+  const char* name;           // "/package.Service/Method"
+  uint64_t id;                // MethodId(name)
   bool request_descriptors;   // the request's message can name descriptors
   bool response_descriptors;  // the response's can
 };

@@ -59,8 +59,7 @@ void TryToWiden(const std::shared_ptr<Channel>& channel, dns::v1::Resolver::Stub
   everything.add_directions(dns::v1::DIRECTION_REVERSE);
   const auto narrowed = channel->Narrow(everything);
   AddCall(report, "ask for more, then resolve another",
-          narrowed.ok() ? dns::Resolve(stub, "not-granted.example").status()
-                        : narrowed.status());
+          narrowed.ok() ? dns::Resolve(stub, "not-granted.example").status() : narrowed.status());
 }
 
 void TryPaths(file::v1::FileOpener::StubInterface& stub, const std::string& granted,
@@ -111,8 +110,8 @@ void TrySystemCalls(v1::Report& report) {
   AddSystemCall(report, "signal its parent", result, errno);
   result = kill(-1, 0);
   AddSystemCall(report, "signal everybody", result, errno);
-  void* code = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* code =
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   AddSystemCall(report, "make memory executable", code == MAP_FAILED ? -1 : 0, errno);
   const rlimit more = {4096, 4096};
   result = setrlimit(RLIMIT_NOFILE, &more);

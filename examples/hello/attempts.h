@@ -22,8 +22,7 @@ void TryToWiden(const std::shared_ptr<Channel>& channel, dns::v1::Resolver::Stub
                 v1::Report& report);
 void TryPaths(file::v1::FileOpener::StubInterface& stub, const std::string& granted,
               v1::Report& report);
-void TryGroups(group::v1::GroupDatabase::StubInterface& stub, uint32_t granted,
-               v1::Report& report);
+void TryGroups(group::v1::GroupDatabase::StubInterface& stub, uint32_t granted, v1::Report& report);
 
 // Without them.
 void TryOnDescriptor(const UniqueFd& file, v1::Report& report);

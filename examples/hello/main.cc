@@ -58,11 +58,11 @@ WorkerOptions OptionsFor(const Subject& subject) {
             .bounds = bounds,
             .input = subject.name};
   }
-  return {.entry = VisitFile,
-          .grants = {{"file", ReadOnlyFile(subject.name)},
-                     {"group", LookUpGroupById(*subject.group)}},
-          .bounds = bounds,
-          .input = absl::StrCat(subject.name, absl::string_view("\0", 1), *subject.group)};
+  return {
+      .entry = VisitFile,
+      .grants = {{"file", ReadOnlyFile(subject.name)}, {"group", LookUpGroupById(*subject.group)}},
+      .bounds = bounds,
+      .input = absl::StrCat(subject.name, absl::string_view("\0", 1), *subject.group)};
 }
 
 std::string ReadAll(const UniqueFd& pipe) {
@@ -115,20 +115,23 @@ struct Deadly {
   long number;
 };
 constexpr Deadly kDeadly[] = {
-    {"trace a process", SYS_ptrace},          {"read another's memory", SYS_process_vm_readv},
-    {"make new namespaces", SYS_unshare},     {"mount a file system", SYS_mount},
+    {"trace a process", SYS_ptrace},
+    {"read another's memory", SYS_process_vm_readv},
+    {"make new namespaces", SYS_unshare},
+    {"mount a file system", SYS_mount},
     {"open a file by its handle", SYS_open_by_handle_at},
     {"load a program into the kernel", SYS_bpf},
     {"submit calls past the table", SYS_io_uring_setup},
-    {"use the kernel's keys", SYS_keyctl},    {"replace its own table", SYS_seccomp},
+    {"use the kernel's keys", SYS_keyctl},
+    {"replace its own table", SYS_seccomp},
 };
 
 // Each by a worker of its own, since it is its last act; told by the broker.
 void Probe(Broker& broker, const Table& table, Faults& faults) {
   table.Heading("probes", "system calls that end a worker, as the broker reports them");
   for (const Deadly& deadly : kDeadly) {
-    absl::StatusOr<Worker> worker = broker.Launch(
-        {.entry = TryDeadly, .input = absl::StrCat(deadly.number)});
+    absl::StatusOr<Worker> worker =
+        broker.Launch({.entry = TryDeadly, .input = absl::StrCat(deadly.number)});
     if (!worker.ok()) {
       faults.Add(absl::StrCat("probe: ", worker.status().message()));
       continue;

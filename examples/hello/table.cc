@@ -18,8 +18,8 @@ std::string Plain(absl::string_view text) {
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    const bool c1 = byte == 0xc2 && i + 1 < text.size() &&
-                    static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    const bool c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
     if (byte < 0x20 || byte == 0x7f || c1) {
       absl::StrAppendFormat(&plain, "\\x%02x", byte);
     } else {
@@ -40,8 +40,8 @@ std::string Table::Coloured(Tone tone, absl::string_view text) const {
 
 void Table::Heading(absl::string_view title, absl::string_view about) const {
   const std::string shown = Plain(title);
-  std::printf("\n%s%s%s  %s\n", colours_ ? "\033[1m" : "", shown.c_str(),
-              colours_ ? "\033[0m" : "", Plain(about).c_str());
+  std::printf("\n%s%s%s  %s\n", colours_ ? "\033[1m" : "", shown.c_str(), colours_ ? "\033[0m" : "",
+              Plain(about).c_str());
 }
 
 void Table::Row(Tone tone, absl::string_view outcome, absl::string_view what,
@@ -49,8 +49,8 @@ void Table::Row(Tone tone, absl::string_view outcome, absl::string_view what,
   // Padded before it is coloured: escape sequences have no width.
   std::string padded(outcome);
   padded.resize(std::max<size_t>(padded.size(), 9), ' ');
-  std::printf("  %s %-36s %s\n", Coloured(tone, padded).c_str(),
-              Plain(what).c_str(), Plain(how).c_str());
+  std::printf("  %s %-36s %s\n", Coloured(tone, padded).c_str(), Plain(what).c_str(),
+              Plain(how).c_str());
 }
 
 }  // namespace capbroker::hello

@@ -75,8 +75,7 @@ absl::StatusOr<Content> ReadContent(const UniqueFd& file) {
   EVP_DigestFinal_ex(digest, bytes, &size);
   EVP_MD_CTX_free(digest);
   if (got < 0) return absl::DataLossError("read file");
-  content.digest =
-      absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(bytes), size));
+  content.digest = absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(bytes), size));
   return content;
 }
 
@@ -93,9 +92,9 @@ int VisitHost(Grants grants) {
               absl::StrAppend(out, e.ToText());
             }));
   } else if (IsAnswer(found.status())) {
-    AddFact(report, "addresses",
-            absl::IsNotFound(found.status()) ? "none: no such name"
-                                             : "none: no name server answered");
+    AddFact(
+        report, "addresses",
+        absl::IsNotFound(found.status()) ? "none: no such name" : "none: no name server answered");
   } else {
     report.set_failure(std::string(found.status().message()));
   }

@@ -6,9 +6,7 @@
 
 namespace capbroker {
 
-Authority LookUpGroupById(uint32_t id) {
-  return LookUpGroups(group::LimitsForGroupIds({id}));
-}
+Authority LookUpGroupById(uint32_t id) { return LookUpGroups(group::LimitsForGroupIds({id})); }
 
 Authority LookUpGroupByName(const std::string& name) {
   return LookUpGroups(group::LimitsForGroupNames({name}));

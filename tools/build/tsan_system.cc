@@ -38,12 +38,9 @@ void* Next(const char* symbol) {
   return function;
 }
 
-constexpr int Length(const char* text) {
-  return *text == '\0' ? 0 : 1 + Length(text + 1);
-}
-static_assert(
-    Length(TSAN_TEXT(ABSL_OPTION_INLINE_NAMESPACE_NAME)) == 7,
-    "the mangled names below spell the length of Abseil's inline namespace");
+constexpr int Length(const char* text) { return *text == '\0' ? 0 : 1 + Length(text + 1); }
+static_assert(Length(TSAN_TEXT(ABSL_OPTION_INLINE_NAMESPACE_NAME)) == 7,
+              "the mangled names below spell the length of Abseil's inline namespace");
 
 #define NS "N4absl7" TSAN_TEXT(ABSL_OPTION_INLINE_NAMESPACE_NAME)
 
@@ -54,8 +51,7 @@ class Locking {
   }
   ~Locking() {
     if (--depth == 0)
-      __tsan_mutex_post_lock(
-          mutex_, flags_ | (failed_ ? __tsan_mutex_try_lock_failed : 0), 0);
+      __tsan_mutex_post_lock(mutex_, flags_ | (failed_ ? __tsan_mutex_try_lock_failed : 0), 0);
   }
   Locking(const Locking&) = delete;
   Locking& operator=(const Locking&) = delete;
@@ -168,35 +164,29 @@ void Mutex::ReaderUnlock() {
 
 bool Mutex::ReaderTryLock() {
   Locking locking(this, kRead | kTry);
-  return locking.Tried(
-      Call<bool>(NEXT("_Z" NS "5Mutex13ReaderTryLockEv"), this));
+  return locking.Tried(Call<bool>(NEXT("_Z" NS "5Mutex13ReaderTryLockEv"), this));
 }
 
 void Mutex::LockWhen(const Condition& condition) {
   Locking locking(this, 0);
-  Call<void>(NEXT("_Z" NS "5Mutex8LockWhenERKNS0_9ConditionE"), this,
-             &condition);
+  Call<void>(NEXT("_Z" NS "5Mutex8LockWhenERKNS0_9ConditionE"), this, &condition);
 }
 
 bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
   Locking locking(this, 0);
-  return Call<bool>(
-      NEXT("_Z" NS
-           "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE"),
-      this, &condition, timeout);
+  return Call<bool>(NEXT("_Z" NS "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE"),
+                    this, &condition, timeout);
 }
 
 bool Mutex::LockWhenWithDeadline(const Condition& condition, Time deadline) {
   Locking locking(this, 0);
-  return Call<bool>(
-      NEXT("_Z" NS "5Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE"),
-      this, &condition, deadline);
+  return Call<bool>(NEXT("_Z" NS "5Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE"), this,
+                    &condition, deadline);
 }
 
 void Mutex::ReaderLockWhen(const Condition& condition) {
   Locking locking(this, kRead);
-  Call<void>(NEXT("_Z" NS "5Mutex14ReaderLockWhenERKNS0_9ConditionE"), this,
-             &condition);
+  Call<void>(NEXT("_Z" NS "5Mutex14ReaderLockWhenERKNS0_9ConditionE"), this, &condition);
 }
 
 void Mutex::Await(const Condition& condition) {
@@ -206,16 +196,14 @@ void Mutex::Await(const Condition& condition) {
 
 bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   Waiting waiting(this);
-  return Call<bool>(
-      NEXT("_Z" NS "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE"),
-      this, &condition, timeout);
+  return Call<bool>(NEXT("_Z" NS "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE"), this,
+                    &condition, timeout);
 }
 
 bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   Waiting waiting(this);
-  return Call<bool>(
-      NEXT("_Z" NS "5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE"),
-      this, &condition, deadline);
+  return Call<bool>(NEXT("_Z" NS "5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE"), this,
+                    &condition, deadline);
 }
 
 void CondVar::Wait(Mutex* mutex) {
@@ -225,16 +213,14 @@ void CondVar::Wait(Mutex* mutex) {
 
 bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
   Waiting waiting(mutex);
-  return Call<bool>(
-      NEXT("_Z" NS "7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE"),
-      this, mutex, timeout);
+  return Call<bool>(NEXT("_Z" NS "7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE"), this,
+                    mutex, timeout);
 }
 
 bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   Waiting waiting(mutex);
-  return Call<bool>(
-      NEXT("_Z" NS "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE"), this,
-      mutex, deadline);
+  return Call<bool>(NEXT("_Z" NS "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE"), this, mutex,
+                    deadline);
 }
 
 ABSL_NAMESPACE_END

@@ -13,13 +13,14 @@ void PrintMethodDeclarations(const MethodDescriptor& method, Printer* p) {
   const Variables v = MethodVariables(method);
   switch (KindOf(method)) {
     case Kind::kUnary:
-      p->Print(v,
-               "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* Async$method$Raw(\n"
-               "      ::grpc::ClientContext* context, const $request$& request,\n"
-               "      ::grpc::CompletionQueue* cq) override;\n"
-               "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* PrepareAsync$method$Raw(\n"
-               "      ::grpc::ClientContext* context, const $request$& request,\n"
-               "      ::grpc::CompletionQueue* cq) override;\n");
+      p->Print(
+          v,
+          "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* Async$method$Raw(\n"
+          "      ::grpc::ClientContext* context, const $request$& request,\n"
+          "      ::grpc::CompletionQueue* cq) override;\n"
+          "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* PrepareAsync$method$Raw(\n"
+          "      ::grpc::ClientContext* context, const $request$& request,\n"
+          "      ::grpc::CompletionQueue* cq) override;\n");
       break;
     case Kind::kServerStream:
       p->Print(v,

@@ -65,11 +65,12 @@ void PrintTable(const ServiceDescriptor& service, const char* invoke, const char
     v["invoke"] = invoke;
     v["base"] = base;
     v["unary"] = KindOf(method) == Kind::kUnary ? "true" : "false";
-    p->Print(v,
-             "        {\"$path$\", ::capbroker::transport::MethodId(\"$path$\"), $index$, $unary$,\n"
-             "         [] { return static_cast<const Message*>(&$request$::default_instance()); },\n"
-             "         [] { return static_cast<const Message*>(&$response$::default_instance()); "
-             "},\n");
+    p->Print(
+        v,
+        "        {\"$path$\", ::capbroker::transport::MethodId(\"$path$\"), $index$, $unary$,\n"
+        "         [] { return static_cast<const Message*>(&$request$::default_instance()); },\n"
+        "         [] { return static_cast<const Message*>(&$response$::default_instance()); "
+        "},\n");
     if (KindOf(method) == Kind::kUnary) {
       p->Print(v,
                "         [](void* service, UnaryInvocation& call) {\n"
@@ -89,30 +90,33 @@ void PrintWireMethod(const MethodDescriptor& method, Printer* p) {
   const Variables v = MethodVariables(method);
   switch (KindOf(method)) {
     case Kind::kUnary:
-      p->Print(v,
-               "  ::grpc::Status $method$(::grpc::ServerContext* context, const $request$* request,\n"
-               "      $response$* response) override {\n"
-               "    return CheckedUnary(*gate_, $index$, context, request, response, [&] {\n"
-               "      return service_->$method$(context, request, response);\n"
-               "    });\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  ::grpc::Status $method$(::grpc::ServerContext* context, const $request$* request,\n"
+          "      $response$* response) override {\n"
+          "    return CheckedUnary(*gate_, $index$, context, request, response, [&] {\n"
+          "      return service_->$method$(context, request, response);\n"
+          "    });\n"
+          "  }\n");
       break;
     case Kind::kServerStream:
-      p->Print(v,
-               "  ::grpc::Status $method$(::grpc::ServerContext* context, const $request$* request,\n"
-               "      ::grpc::ServerWriter<$response$>* writer) override {\n"
-               "    return CheckedServerStream(*gate_, $index$, context, request, [&] {\n"
-               "      return service_->$method$(context, request, writer);\n"
-               "    });\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  ::grpc::Status $method$(::grpc::ServerContext* context, const $request$* request,\n"
+          "      ::grpc::ServerWriter<$response$>* writer) override {\n"
+          "    return CheckedServerStream(*gate_, $index$, context, request, [&] {\n"
+          "      return service_->$method$(context, request, writer);\n"
+          "    });\n"
+          "  }\n");
       break;
     case Kind::kClientStream:
-      p->Print(v,
-               "  ::grpc::ServerReadReactor<$request$>* $method$(\n"
-               "      ::grpc::CallbackServerContext* context, $response$* response) override {\n"
-               "    return new ::capbroker::serving::ForwardedClientStream<$request$, $response$>(\n"
-               "        *gate_, $index$, context, *inner_, \"$path$\", response);\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  ::grpc::ServerReadReactor<$request$>* $method$(\n"
+          "      ::grpc::CallbackServerContext* context, $response$* response) override {\n"
+          "    return new ::capbroker::serving::ForwardedClientStream<$request$, $response$>(\n"
+          "        *gate_, $index$, context, *inner_, \"$path$\", response);\n"
+          "  }\n");
       break;
     case Kind::kBidi:
       p->Print(v,
@@ -237,8 +241,8 @@ void PrintDispatchClass(const ServiceDescriptor& service, bool callback, Printer
            "  bool quick() const override { return quick_; }\n"
            "  absl::Span<const DispatchMethod> methods() const override {\n"
            "    static constexpr DispatchMethod kMethods[] = {\n");
-  PrintTable(service, callback ? "InvokeCallback" : "InvokeSync", callback ? "CallbackService" : "Service",
-             p);
+  PrintTable(service, callback ? "InvokeCallback" : "InvokeSync",
+             callback ? "CallbackService" : "Service", p);
   p->Print(v,
            "    };\n"
            "    return kMethods;\n"
@@ -247,14 +251,13 @@ void PrintDispatchClass(const ServiceDescriptor& service, bool callback, Printer
            "      [[maybe_unused]] const std::shared_ptr<::grpc::Channel>* inner) override {\n"
            "    WireServices services;\n");
   if (callback) {
-    p->Print(v,
-             "    services.outer = std::make_unique<$service$CallbackWire>(service_.get(), gate);\n");
+    p->Print(
+        v, "    services.outer = std::make_unique<$service$CallbackWire>(service_.get(), gate);\n");
   } else {
-    p->Print(v,
-             "    services.outer = std::make_unique<$service$Wire>(service_.get(), gate, inner);\n");
+    p->Print(
+        v, "    services.outer = std::make_unique<$service$Wire>(service_.get(), gate, inner);\n");
     if (StreamsRequests(service)) {
-      p->Print(v,
-               "    services.inner = std::make_unique<$service$Inner>(service_.get(), gate);\n");
+      p->Print(v, "    services.inner = std::make_unique<$service$Inner>(service_.get(), gate);\n");
     }
   }
   p->Print(v,

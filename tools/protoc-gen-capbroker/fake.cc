@@ -14,29 +14,31 @@ void PrintNotFaked(const MethodDescriptor& method, Printer* p) {
   const Variables v = MethodVariables(method);
   switch (KindOf(method)) {
     case Kind::kUnary:
-      p->Print(v,
-               "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* Async$method$Raw(\n"
-               "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*) override {\n"
-               "    return nullptr;\n"
-               "  }\n"
-               "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* PrepareAsync$method$Raw(\n"
-               "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*) override {\n"
-               "    return nullptr;\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* Async$method$Raw(\n"
+          "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*) override {\n"
+          "    return nullptr;\n"
+          "  }\n"
+          "  ::grpc::ClientAsyncResponseReaderInterface<$response$>* PrepareAsync$method$Raw(\n"
+          "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*) override {\n"
+          "    return nullptr;\n"
+          "  }\n");
       break;
     case Kind::kServerStream:
-      p->Print(v,
-               "  ::grpc::ClientReaderInterface<$response$>* $method$Raw(\n"
-               "      ::grpc::ClientContext* context, const $request$& request) override {\n"
-               "    return on_$method$ ? on_$method$(context, request).release() : nullptr;\n"
-               "  }\n"
-               "  ::grpc::ClientAsyncReaderInterface<$response$>* Async$method$Raw(\n"
-               "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*,\n"
-               "      void*) override { return nullptr; }\n"
-               "  ::grpc::ClientAsyncReaderInterface<$response$>* PrepareAsync$method$Raw(\n"
-               "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*) override {\n"
-               "    return nullptr;\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  ::grpc::ClientReaderInterface<$response$>* $method$Raw(\n"
+          "      ::grpc::ClientContext* context, const $request$& request) override {\n"
+          "    return on_$method$ ? on_$method$(context, request).release() : nullptr;\n"
+          "  }\n"
+          "  ::grpc::ClientAsyncReaderInterface<$response$>* Async$method$Raw(\n"
+          "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*,\n"
+          "      void*) override { return nullptr; }\n"
+          "  ::grpc::ClientAsyncReaderInterface<$response$>* PrepareAsync$method$Raw(\n"
+          "      ::grpc::ClientContext*, const $request$&, ::grpc::CompletionQueue*) override {\n"
+          "    return nullptr;\n"
+          "  }\n");
       break;
     case Kind::kClientStream:
       p->Print(v,
@@ -53,21 +55,22 @@ void PrintNotFaked(const MethodDescriptor& method, Printer* p) {
                "  }\n");
       break;
     case Kind::kBidi:
-      p->Print(v,
-               "  ::grpc::ClientReaderWriterInterface<$request$, $response$>* $method$Raw(\n"
-               "      ::grpc::ClientContext* context) override {\n"
-               "    return on_$method$ ? on_$method$(context).release() : nullptr;\n"
-               "  }\n"
-               "  ::grpc::ClientAsyncReaderWriterInterface<$request$, $response$>* "
-               "Async$method$Raw(\n"
-               "      ::grpc::ClientContext*, ::grpc::CompletionQueue*, void*) override {\n"
-               "    return nullptr;\n"
-               "  }\n"
-               "  ::grpc::ClientAsyncReaderWriterInterface<$request$, $response$>*\n"
-               "  PrepareAsync$method$Raw(::grpc::ClientContext*, ::grpc::CompletionQueue*) override "
-               "{\n"
-               "    return nullptr;\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  ::grpc::ClientReaderWriterInterface<$request$, $response$>* $method$Raw(\n"
+          "      ::grpc::ClientContext* context) override {\n"
+          "    return on_$method$ ? on_$method$(context).release() : nullptr;\n"
+          "  }\n"
+          "  ::grpc::ClientAsyncReaderWriterInterface<$request$, $response$>* "
+          "Async$method$Raw(\n"
+          "      ::grpc::ClientContext*, ::grpc::CompletionQueue*, void*) override {\n"
+          "    return nullptr;\n"
+          "  }\n"
+          "  ::grpc::ClientAsyncReaderWriterInterface<$request$, $response$>*\n"
+          "  PrepareAsync$method$Raw(::grpc::ClientContext*, ::grpc::CompletionQueue*) override "
+          "{\n"
+          "    return nullptr;\n"
+          "  }\n");
       break;
   }
 }
@@ -76,14 +79,15 @@ void PrintFunction(const MethodDescriptor& method, Printer* p) {
   const Variables v = MethodVariables(method);
   switch (KindOf(method)) {
     case Kind::kUnary:
-      p->Print(v,
-               "  std::function<::grpc::Status(::grpc::ClientContext*, const $request$&,\n"
-               "      $response$*)> on_$method$;\n"
-               "  ::grpc::Status $method$(::grpc::ClientContext* context, const $request$& request,\n"
-               "      $response$* response) override {\n"
-               "    if (on_$method$) return on_$method$(context, request, response);\n"
-               "    return ::grpc::Status(::grpc::StatusCode::UNIMPLEMENTED, \"not faked\");\n"
-               "  }\n");
+      p->Print(
+          v,
+          "  std::function<::grpc::Status(::grpc::ClientContext*, const $request$&,\n"
+          "      $response$*)> on_$method$;\n"
+          "  ::grpc::Status $method$(::grpc::ClientContext* context, const $request$& request,\n"
+          "      $response$* response) override {\n"
+          "    if (on_$method$) return on_$method$(context, request, response);\n"
+          "    return ::grpc::Status(::grpc::StatusCode::UNIMPLEMENTED, \"not faked\");\n"
+          "  }\n");
       break;
     case Kind::kServerStream:
       p->Print(v,
