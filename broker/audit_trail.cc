@@ -17,6 +17,7 @@ using v1::AuditEvent;
 constexpr size_t kMostBytes = 8u << 20;
 constexpr size_t kMostSourceBytes = 1u << 20;
 constexpr size_t kMostLeftOut = 512;
+// With the last event and what was left out beside it, within the broker's messages.
 constexpr size_t kBatchBytes = 512u << 10;
 constexpr size_t kMostTextBytes = 1024;
 constexpr size_t kMostEntryBytes = 5 * 4096;
@@ -72,16 +73,6 @@ AuditEvent Reported(const AuditEvent& said) {
 
 }  // namespace
 
-AuditEvent ChannelEvent(AuditEvent::Kind kind, const Family& family, uint64_t channel) {
-  AuditEvent event;
-  event.set_kind(kind);
-  const auto found = family.channels().find(channel);
-  if (found != family.channels().end() && found->second.limits->message() != nullptr) {
-    event.set_text(found->second.limits->message()->ShortDebugString());
-  }
-  return event;
-}
-
 absl::Status AuditTrail::Start(const v1::AuditSettings& settings) {
   if (settings_) return absl::FailedPreconditionError("audit: it was started already");
   settings_ = settings;
@@ -104,6 +95,21 @@ void AuditTrail::Record(const Family& family, uint64_t channel, AuditEvent event
   Stamp(family, channel, event);
   Clean(*event.mutable_text(), kMostTextBytes);
   Add({family.id(), true}, std::move(event));
+}
+
+void AuditTrail::RecordLimits(const Family& family, uint64_t channel, AuditEvent event) {
+  if (!settings_) return;
+  const auto found = family.channels().find(channel);
+  if (found != family.channels().end() && found->second.limits->message() != nullptr) {
+    event.set_text(found->second.limits->message()->ShortDebugString());
+  }
+  Record(family, channel, std::move(event));
+}
+
+void AuditTrail::RecordLimits(const Family& family, uint64_t channel, AuditEvent::Kind kind) {
+  AuditEvent event;
+  event.set_kind(kind);
+  RecordLimits(family, channel, std::move(event));
 }
 
 void AuditTrail::Record(uint64_t worker, AuditEvent event) {
@@ -152,6 +158,8 @@ void AuditTrail::LeaveOut(Waiting& waiting, const AuditEvent& event) {
     left_out = event;
     left_out.clear_values();
     left_out.clear_text();
+    left_out.clear_method();
+    left_out.clear_reason();
     left_out.clear_count();
     left_out.set_kind(AuditEvent::LEFT_OUT);
     left_out.set_left_out(kind);
@@ -175,6 +183,7 @@ void AuditTrail::Take(v1::ReadAuditResponse& response) {
     if (waiting.bytes != 0) continue;
     for (auto& [what, left_out] : waiting.left_out) {
       left_out.set_sequence(next_++);
+      taken += left_out.ByteSizeLong();
       *response.add_events() = std::move(left_out);
     }
     waiting_.erase(source);

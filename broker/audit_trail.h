@@ -40,6 +40,9 @@ class AuditTrail {
 
   // An event of a channel of `family`: `event` says kind and text, and the rest is filled in.
   void Record(const Family& family, uint64_t channel, v1::AuditEvent event);
+  // The same, with the channel's limits as the text.
+  void RecordLimits(const Family& family, uint64_t channel, v1::AuditEvent event);
+  void RecordLimits(const Family& family, uint64_t channel, v1::AuditEvent::Kind kind);
   // An event of a worker.
   void Record(uint64_t worker, v1::AuditEvent event);
 
@@ -82,9 +85,6 @@ class AuditTrail {
   std::optional<Reader> reader_;
   uint64_t timer_ = 0;
 };
-
-// An event of a channel, with its limits as the text.
-v1::AuditEvent ChannelEvent(v1::AuditEvent::Kind kind, const Family& family, uint64_t channel);
 
 }  // namespace capbroker::broker
 

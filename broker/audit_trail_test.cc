@@ -144,6 +144,32 @@ TEST_F(AuditTrailTest, FloodOfOneSourceLeavesRoomForTheOthers) {
   EXPECT_EQ(allowed + left_out, 10'000u);
 }
 
+// TRUST(worker): many channels, kinds and long texts, so that what was left out is large itself.
+TEST_F(AuditTrailTest, AnswerFitsIntoAMessageOfTheBroker) {
+  for (int i = 0; i < 600; ++i) {
+    transport::LanePair lane = *transport::MakeLane(transport::ClientDescriptors::kRefused);
+    ASSERT_OK(family_->RegisterClone(kFirstChannel, nullptr, std::move(lane.service)));
+    ASSERT_OK(family_->Forget(kFirstChannel + 1 + static_cast<uint64_t>(i)));
+  }
+  v1::ReportEventsRequest flood;
+  for (uint64_t i = 0; i < 600; ++i) {
+    AuditEvent* const said = flood.add_events();
+    said->set_kind(AuditEvent::DENIED);
+    said->set_channel(kFirstChannel + i);
+    said->set_method(std::string(1000, 'm'));
+    for (int value = 0; value < 8; ++value) said->add_values()->set_value(std::string(5000, 'v'));
+  }
+  for (int i = 0; i < 3; ++i) trail_.Report(*family_, flood);
+  uint64_t events = 0;
+  for (v1::ReadAuditResponse told = Read(); !told.events().empty(); told = Read()) {
+    EXPECT_LT(told.ByteSizeLong(), 1u << 20);
+    for (const AuditEvent& event : told.events()) {
+      events += event.kind() == AuditEvent::LEFT_OUT ? event.count() : 1;
+    }
+  }
+  EXPECT_EQ(events, 1800u);
+}
+
 TEST_F(AuditTrailTest, ReaderThatWaitsNoMoreTakesNothingAlong) {
   bool done = false;
   EXPECT_OK(

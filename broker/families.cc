@@ -64,8 +64,7 @@ absl::StatusOr<Families::Opened> Families::Open(const v1::OpenServiceRequest& re
   auto served = std::make_unique<ServedFamily>(parts_, *std::move(family),
                                                [this, id] { families_.erase(id); });
   ServedFamily& started = *served;
-  parts_.audit->Record(started.family(), kFirstChannel,
-                       ChannelEvent(v1::AuditEvent::OPENED, started.family(), kFirstChannel));
+  parts_.audit->RecordLimits(started.family(), kFirstChannel, v1::AuditEvent::OPENED);
   families_.emplace(id, std::move(served));
   started.Start(std::move(forked));
   return Opened{id, kFirstChannel, std::move(lane.client)};

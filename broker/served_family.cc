@@ -76,7 +76,7 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
 
 void ServedFamily::Grant(uint64_t channel, uint64_t worker, const std::string& grant) {
   family_->SetHolder(channel, std::make_shared<const Holder>(Holder{worker, grant}));
-  parts_.audit->Record(*family_, channel, ChannelEvent(v1::AuditEvent::GRANTED, *family_, channel));
+  parts_.audit->RecordLimits(*family_, channel, v1::AuditEvent::GRANTED);
 }
 
 absl::Status ServedFamily::Revoke(uint64_t channel,

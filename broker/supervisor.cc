@@ -25,8 +25,7 @@ class Supervisor final : public v1::Supervisor::CallbackService {
     absl::StatusOr<google::protobuf::Any> limits =
         family_.CommitLimits(request->channel(), request->limits());
     if (!limits.ok()) return Answer(context, limits.status());
-    audit_.Record(family_, request->channel(),
-                  ChannelEvent(v1::AuditEvent::NARROWED, family_, request->channel()));
+    audit_.RecordLimits(family_, request->channel(), v1::AuditEvent::NARROWED);
     *response->mutable_limits() = *std::move(limits);
     return Answer(context, absl::OkStatus());
   }
@@ -40,9 +39,10 @@ class Supervisor final : public v1::Supervisor::CallbackService {
         request->parent(), request->has_limits() ? &request->limits() : nullptr, *std::move(end),
         request->ends_with_process());
     if (!clone.ok()) return Answer(context, clone.status());
-    v1::AuditEvent cloned = ChannelEvent(v1::AuditEvent::CLONED, family_, (*clone)->id);
+    v1::AuditEvent cloned;
+    cloned.set_kind(v1::AuditEvent::CLONED);
     cloned.set_parent(request->parent());
-    audit_.Record(family_, (*clone)->id, std::move(cloned));
+    audit_.RecordLimits(family_, (*clone)->id, std::move(cloned));
     response->set_channel((*clone)->id);
     if ((*clone)->limits->message() != nullptr) {
       *response->mutable_limits() = (*clone)->limits->ToAny();

@@ -4,8 +4,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "authority/bounded_values.h"
+#include "authority/budget.h"
 #include "capbroker/v1/authority.pb.h"
 
 namespace capbroker::serving {
@@ -124,24 +124,25 @@ void AuditRecorder::Learn(uint64_t channel, const LimitField& field, const Reque
   learned->set_field(field.name());
   learned->set_kind(field.kind);
   learned->set_value(authority::TextOfValue(field, value));
+  std::string key = absl::StrCat(channel, " ", field.name(), " ", learned->value());
+  bool told;
   {
     absl::MutexLock lock(&mutex_);
-    if (!learned_.insert(absl::StrCat(channel, " ", field.name(), " ", learned->value())).second) {
-      return;
-    }
+    if (learned_.contains(key)) return;
+    const bool room = learned_.size() < kMostLearned;
+    if (room) learned_.insert(std::move(key));
     // What cannot be granted alone, or is too much, is told to be missing.
-    if (!authority::HasEntryOfItsOwn(field, value) || learned_.size() > kMostLearned) {
-      ++quotas_[{channel, AuditEvent::LEARNED}].left_out;
-      return;
-    }
+    told = room && authority::HasEntryOfItsOwn(field, value);
+    if (!told) ++quotas_[{channel, AuditEvent::LEARNED}].left_out;
   }
-  Add(std::move(event));
+  if (told) return Add(std::move(event));
+  Schedule();
 }
 
 // INVARIANT(flood-hides-nothing): a quota for each channel and each kind, and a count of the rest.
 bool AuditRecorder::Charge(uint64_t channel, AuditEvent::Kind kind, size_t bytes) {
   Quota& quota = quotas_[{channel, kind}];
-  const absl::Time now = absl::Now();
+  const absl::Duration now = authority::MonotonicNow();
   if (now - quota.minute >= absl::Minutes(1)) {
     quota.minute = now;
     quota.events = 0;
@@ -160,13 +161,20 @@ bool AuditRecorder::Charge(uint64_t channel, AuditEvent::Kind kind, size_t bytes
 
 void AuditRecorder::Add(AuditEvent event) {
   const size_t bytes = event.ByteSizeLong();
-  bool now;
   {
     absl::MutexLock lock(&mutex_);
     if (Charge(event.channel(), event.kind(), bytes)) {
       gathered_.push_back(std::move(event));
       gathered_bytes_ += bytes;
     }
+  }
+  Schedule();
+}
+
+void AuditRecorder::Schedule() {
+  bool now;
+  {
+    absl::MutexLock lock(&mutex_);
     now = gathered_.size() == kBatchEvents;
     if (std::exchange(scheduled_, true) && !now) return;
   }
@@ -184,7 +192,7 @@ v1::ReportEventsRequest AuditRecorder::TakeBatch(bool last) {
     *batch.add_events() = std::move(gathered_.front());
     gathered_.pop_front();
   }
-  const absl::Time now = absl::Now();
+  const absl::Duration now = authority::MonotonicNow();
   if (!last && now - left_out_told_ < kLeftOutEvery) return batch;
   left_out_told_ = now;
   for (auto& [key, quota] : quotas_) {
@@ -214,10 +222,18 @@ bool AuditRecorder::TellBatch(bool last) {
   return !batch.events().empty();
 }
 
-void AuditRecorder::Finish() {
-  while (TellBatch(/*last=*/true)) {
+void AuditRecorder::TellAll(bool last) {
+  size_t batches;
+  {
+    absl::MutexLock lock(&mutex_);
+    batches =
+        1 + gathered_bytes_ / kBatchBytes + (gathered_.size() + quotas_.size()) / kBatchEvents;
+  }
+  while (batches-- > 0 && TellBatch(last)) {
   }
 }
+
+void AuditRecorder::Finish() { TellAll(/*last=*/true); }
 
 void AuditRecorder::Forget(uint64_t channel) {
   {
@@ -232,10 +248,7 @@ void AuditRecorder::Forget(uint64_t channel) {
       quotas_.erase(found);
     }
   }
-  // As much as there can have been before, whatever comes meanwhile.
-  for (size_t told = 0; told <= kMostGatheredBytes / kBatchBytes; ++told) {
-    if (!TellBatch(/*last=*/false)) return;
-  }
+  TellAll(/*last=*/false);
 }
 
 }  // namespace capbroker::serving

@@ -58,13 +58,14 @@ class AuditRecorder {
   // The channel is gone: tells what there is of it.
   void Forget(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Tells all that was gathered, and nothing later. At the end of the process.
+  // Tells what was gathered, and nothing later. At the end of the process.
   void Finish() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   using Key = std::pair<uint64_t, int>;  // channel, kind
   struct Quota {
-    absl::Time minute;
+    absl::Duration minute =
+        -absl::InfiniteDuration();  // when it began, by a clock that is never set
     uint64_t events = 0;
     uint64_t left_out = 0;
   };
@@ -72,6 +73,10 @@ class AuditRecorder {
   void Learn(uint64_t channel, const authority::LimitField& field,
              const authority::RequestValue& value) ABSL_LOCKS_EXCLUDED(mutex_);
   void Add(v1::AuditEvent event) ABSL_LOCKS_EXCLUDED(mutex_);
+  // After something was gathered or left out: has it told in a while.
+  void Schedule() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tells batch after batch: what there is now, whatever comes meanwhile.
+  void TellAll(bool last) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether there is room; otherwise counts it as left out.
   bool Charge(uint64_t channel, v1::AuditEvent::Kind kind, size_t bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -88,7 +93,7 @@ class AuditRecorder {
   std::deque<v1::AuditEvent> gathered_ ABSL_GUARDED_BY(mutex_);
   size_t gathered_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Time left_out_told_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration left_out_told_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   uint64_t allowed_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<Key, Quota> quotas_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<std::string> learned_ ABSL_GUARDED_BY(mutex_);
