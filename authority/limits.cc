@@ -229,6 +229,10 @@ std::optional<Refusal> Limits::Check(const MethodSchema& method, const Message& 
   return std::nullopt;
 }
 
+std::optional<Refusal> Limits::CheckMethod(const MethodSchema& method) const {
+  return AllowsMethod(method) ? std::nullopt : RefuseMethod(method);
+}
+
 std::optional<Refusal> Limits::RefuseMethod(const MethodSchema& method) const {
   absl::string_view field;
   const size_t index = static_cast<size_t>(method.index());

@@ -92,8 +92,9 @@ class Limits {
   using Watcher = std::function<void(const LimitField&, const RequestValue&)>;
   std::shared_ptr<const Limits> Watched(std::shared_ptr<const Watcher> watcher) const;
 
-  // Whether a request of `method` can be allowed at all: its needs are met.
-  bool AllowsMethod(const MethodSchema& method) const;
+  // Refuses `method` if no request of it can be allowed: its needs are not met. For a call whose
+  // requests are yet to come.
+  std::optional<Refusal> CheckMethod(const MethodSchema& method) const;
 
   // Whether both allow the same: of one service, with the same canonical form.
   friend bool operator==(const Limits& a, const Limits& b) {
@@ -108,6 +109,7 @@ class Limits {
   const LimitValue* Find(absl::string_view field) const;
   template <typename Kind>
   bool AllowsObject(absl::string_view field, const RequestValue& value) const;
+  bool AllowsMethod(const MethodSchema& method) const;
   std::optional<Refusal> RefuseMethod(const MethodSchema& method) const;
   const ServiceSchema* schema_;
   std::vector<LimitValue> values_;  // in the order of schema_->limit_fields()

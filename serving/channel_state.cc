@@ -62,6 +62,15 @@ ChannelState::Admission ChannelState::Admit(const MethodSchema& method, const Me
   return admission;
 }
 
+ChannelState::Admission ChannelState::AdmitStream(const MethodSchema& method) {
+  Admission admission;
+  admission.limits = limits();
+  std::optional<Refusal> refusal = RefuseRevoked(method);
+  if (!refusal) refusal = admission.limits->CheckMethod(method);
+  if (refusal) admission.status = Refuse(*refusal);
+  return admission;
+}
+
 absl::Status ChannelState::AdmitStreamed(const MethodSchema& method, const Message& request) {
   std::optional<Refusal> refusal = RefuseRevoked(method);
   if (!refusal) refusal = limits()->Check(method, request);

@@ -99,6 +99,8 @@ class ChannelState {
     std::shared_ptr<const authority::Limits> limits;
   };
   Admission Admit(const authority::MethodSchema& method, const google::protobuf::Message& request);
+  // The same for a stream of requests before its first one: whether there can be any.
+  Admission AdmitStream(const authority::MethodSchema& method);
   // The same for each further message of a stream of requests.
   absl::Status AdmitStreamed(const authority::MethodSchema& method,
                              const google::protobuf::Message& request);

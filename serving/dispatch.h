@@ -59,13 +59,13 @@ struct DispatchMethod {
   void (*invoke)(void* service, UnaryInvocation& call);  // null if not unary
 };
 
-// The gRPC services of one wire: `outer` checks every message and calls the
-// handlers. Methods with a stream of requests are forwarded, message by message,
-// to `inner` in the same process: gRPC's own reader, which such a handler is
-// given, has no place for a check before the handler sees a message.
+// The gRPC services of one wire: `outer` checks every message and calls unary
+// handlers. Methods with a stream are forwarded, message by message, to `inner` in
+// the same process: gRPC's own readers and writers, which such handlers are given, have
+// no place for a check.
 struct WireServices {
   std::unique_ptr<grpc::Service> outer;
-  std::unique_ptr<grpc::Service> inner;  // null if no method streams requests
+  std::unique_ptr<grpc::Service> inner;  // null if no method streams
 };
 
 class Dispatch {

@@ -173,7 +173,6 @@ void FamilyServer::CloseWire(std::unique_ptr<WireServer> wire) {
 
 uint64_t FamilyServer::Revoke(uint64_t channel) {
   std::shared_ptr<ServedLane> lane;
-  std::unique_ptr<WireServer> wire;
   std::shared_ptr<ChannelState> state;
   {
     absl::MutexLock lock(&mutex_);
@@ -182,12 +181,12 @@ uint64_t FamilyServer::Revoke(uint64_t channel) {
     state = member->second.state;
     state->Revoke();
     lane = member->second.lane;
-    wire = std::move(member->second.wire);
+    // It stays open, as the lane does, and tells who calls again why not.
+    if (member->second.wire != nullptr) member->second.wire->Revoke();
   }
   if (lane != nullptr) {
     lane->FailCalls(authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
   }
-  CloseWire(std::move(wire));
   return state->delivered();
 }
 

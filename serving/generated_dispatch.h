@@ -49,18 +49,9 @@ grpc::Status CheckedUnary(WireGate& gate, int method, grpc::ServerContext* conte
   WireGate::Admission admitted = gate.Admit(method, *request);
   if (!admitted.status.ok()) return admitted.status;
   const CallScope scope(context, admitted.call.get());
+  const UnaryInFlight in_flight(gate, context);
   const grpc::Status status = handler();
   return status.ok() ? gate.AdmitResponse(method, *response) : gate.Record(method, status);
-}
-
-// On a wire, a synchronous handler that streams responses.
-template <typename Request, typename Handler>
-grpc::Status CheckedServerStream(WireGate& gate, int method, grpc::ServerContext* context,
-                                 const Request* request, Handler handler) {
-  WireGate::Admission admitted = gate.Admit(method, *request);
-  if (!admitted.status.ok()) return admitted.status;
-  const CallScope scope(context, admitted.call.get());
-  return gate.Record(method, handler());
 }
 
 // On a wire, a handler behind the forwarder: its messages have been checked.
@@ -78,9 +69,14 @@ grpc::Status CheckedForwarded(WireGate& gate, int method, grpc::ServerContext* c
 template <typename Response>
 class WireUnaryReaction final : public grpc::ServerUnaryReactor {
  public:
-  WireUnaryReaction(WireGate& gate, int method, std::unique_ptr<Call> call,
-                    const Response* response)
-      : gate_(gate), method_(method), call_(std::move(call)), response_(response), inner_(this) {}
+  WireUnaryReaction(WireGate& gate, int method, grpc::CallbackServerContext* context,
+                    std::unique_ptr<Call> call, const Response* response)
+      : gate_(gate),
+        method_(method),
+        call_(std::move(call)),
+        response_(response),
+        inner_(this),
+        in_flight_(gate, context) {}
 
   Call* call() { return call_.get(); }
 
@@ -138,6 +134,7 @@ class WireUnaryReaction final : public grpc::ServerUnaryReactor {
   const std::unique_ptr<Call> call_;
   const Response* const response_;
   Inner inner_;
+  const UnaryInFlight in_flight_;
   absl::Mutex mutex_;
   grpc::ServerUnaryReactor* handler_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
@@ -154,7 +151,7 @@ grpc::ServerUnaryReactor* CheckedUnary(WireGate& gate, int method,
     return refused;
   }
   auto* reaction =
-      new WireUnaryReaction<Response>(gate, method, std::move(admitted.call), response);
+      new WireUnaryReaction<Response>(gate, method, context, std::move(admitted.call), response);
   const CallScope scope(context, reaction->call());
   grpc::ServerUnaryReactor* reactor = handler();
   reaction->Start(reactor);

@@ -23,10 +23,7 @@ class ProxyDispatch final : public Dispatch {
   StreamTaps* taps() override { return interposition_.get(); }
 
   WireServices MakeWire(WireGate* gate, const std::shared_ptr<grpc::Channel>* inner) override {
-    WireServices services = methods_->MakeWire(gate, inner);
-    // Streams of requests go through a tap to what is upstream.
-    services.inner.reset();
-    return services;
+    return methods_->MakeWire(gate, inner);
   }
 
  private:

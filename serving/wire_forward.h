@@ -1,14 +1,15 @@
-// Forwards a call with a stream of requests to the handler's own server in the
-// same process, checking every message on the way.
+// Forwards a call with a stream to the handler's own server in the same process,
+// checking every message on the way.
 //
-// gRPC gives a synchronous streaming handler its own final reader class, in which
-// there is no place for a check before the handler has the message. So the wire's
+// gRPC gives a synchronous streaming handler its own final reader and writer classes, in
+// which there is no place for a check between the handler and the message. So the wire's
 // server answers such methods with a reactor that reads a message, checks it, and
-// writes it to an in-process channel, behind which the handler runs. A refused
-// message ends the call, and the handler sees its stream end.
+// writes it to a channel within the process, behind which the handler runs; and so for what the
+// handler sends. A refused message ends the call, and the handler sees its stream end; a
+// revocation ends it with its reason, whatever the handler does.
 //
-// A proxy has no such handlers: its calls go from here to what is upstream, and every message
-// through the tap of the call (serving/stream_tap.h), on the tap's own thread.
+// A proxy has no handlers for streams of requests: such calls go from here to what is upstream,
+// and every message through the tap of the call (serving/stream_tap.h), on the tap's own thread.
 //
 // Included by generated code alone. Lives in: service processes.
 #ifndef SERVING_WIRE_FORWARD_H_
@@ -36,9 +37,9 @@ namespace capbroker::serving {
 // The half towards the handler. `Downstream` is the half towards the client:
 //   void ReadNext();                 reads into request(), then Received()
 //   void Deliver();                  sends response(), then Delivered()
-//   void End(const grpc::Status&);   finishes; nothing is called afterwards
+//   void Finished(const grpc::Status&);  finishes; nothing is called afterwards
 template <typename Request, typename Response>
-class ForwardedCall {
+class ForwardedCall : private WireGate::InFlight {
  protected:
   ForwardedCall(WireGate& gate, int method, grpc::CallbackServerContext* context)
       : gate_(gate), method_(method), server_(context) {}
@@ -46,33 +47,42 @@ class ForwardedCall {
 
   virtual void ReadNext() = 0;
   virtual void Deliver() = 0;
-  virtual void End(const grpc::Status& status) = 0;
+  virtual void Finished(const grpc::Status& status) = 0;
 
-  // Starts, or ends with the reason why not.
+  // A call with a stream of requests: starts, or ends with the reason why not.
   void Begin(const std::shared_ptr<grpc::Channel>& handler, const char* name) {
     WireGate::Admission admitted = gate_.AdmitStream(method_);
-    if (!admitted.status.ok()) return End(admitted.status);
-    client_ = grpc::ClientContext::FromCallbackServerContext(*server_);
+    if (!admitted.status.ok()) return Finished(admitted.status);
     absl::StatusOr<std::unique_ptr<StreamTap>> tap =
         gate_.Tap(method_, std::move(admitted.call), server_);
-    if (!tap.ok()) return End(ToGrpcStatus(tap.status()));
+    if (!tap.ok()) return Finished(ToGrpcStatus(tap.status()));
     tap_ = *std::move(tap);
-    if (tap_ == nullptr) {
-      for (const auto& [key, value] : server_->client_metadata()) {
-        client_->AddMetadata(std::string(key.data(), key.size()),
-                             std::string(value.data(), value.size()));
-      }
-      return Start(handler, name);
-    }
+    if (tap_ == nullptr) return Start(handler, name);
+    MakeContext();
     tap_->Run([this, name] {
       const absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = tap_->Open(*client_);
-      if (!channel.ok()) return End(tap_->OnDone(ToGrpcStatus(channel.status())));
-      Start(*channel, name);
+      if (!channel.ok()) return Finished(tap_->OnDone(ToGrpcStatus(channel.status())));
+      Connect(*channel, name);
     });
   }
 
-  // Before the object goes: no step of the tap runs afterwards.
-  void EndTap() { tap_.reset(); }
+  // A call with one request, which outlives it.
+  void Begin(const std::shared_ptr<grpc::Channel>& handler, const char* name,
+             const Request& request) {
+    const WireGate::Admission admitted = gate_.Admit(method_, request);
+    if (!admitted.status.ok()) return Finished(admitted.status);
+    Start(handler, name);
+    absl::MutexLock lock(&mutex_);
+    if (!writing_) return;
+    upstream_.StartWriteLast(&request, grpc::WriteOptions());
+    StopWriting();
+  }
+
+  // Before the object goes: nothing of it is used afterwards.
+  void Leave() {
+    gate_.Leave(this);
+    tap_.reset();
+  }
 
   Request* request() { return &request_; }
   Response* response() { return &response_; }
@@ -120,12 +130,40 @@ class ForwardedCall {
   }
 
  private:
+  void MakeContext() {
+    client_ = grpc::ClientContext::FromCallbackServerContext(*server_);
+    gate_.Enter(this);
+  }
+
+  // To the handler in this process.
   void Start(const std::shared_ptr<grpc::Channel>& handler, const char* name) {
+    MakeContext();
+    for (const auto& [key, value] : server_->client_metadata()) {
+      client_->AddMetadata(std::string(key.data(), key.size()),
+                           std::string(value.data(), value.size()));
+    }
+    Connect(handler, name);
+  }
+
+  // By a revocation.
+  void End(const grpc::Status& why) override {
+    absl::MutexLock lock(&mutex_);
+    if (!ending_) ending_ = why;
+    client_->TryCancel();
+    StopWriting();
+  }
+
+  void Connect(const std::shared_ptr<grpc::Channel>& handler, const char* name) {
     grpc::TemplatedGenericStub<Request, Response> stub(handler);
     stub.PrepareBidiStreamingCall(client_.get(), name, grpc::StubOptions(), &upstream_);
     // Requests are written outside of this half's own reactions.
-    upstream_.AddHold();
+    absl::ReleasableMutexLock lock(&mutex_);
+    if (writing_) {
+      upstream_.AddHold();
+      held_ = true;
+    }
     upstream_.StartCall();
+    lock.Release();
     ReadNext();
   }
 
@@ -146,7 +184,8 @@ class ForwardedCall {
 
   // Without this the handler's end would wait for the client's last request.
   void StopWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (std::exchange(writing_, false)) upstream_.RemoveHold();
+    writing_ = false;
+    if (std::exchange(held_, false)) upstream_.RemoveHold();
   }
 
   void EndSoon() {
@@ -176,7 +215,7 @@ class ForwardedCall {
       server_->AddTrailingMetadata(std::string(key.data(), key.size()),
                                    std::string(value.data(), value.size()));
     }
-    End(status);
+    Finished(status);
   }
 
   class Upstream final : public grpc::ClientBidiReactor<Request, Response> {
@@ -222,15 +261,19 @@ class ForwardedCall {
     });
   }
   void Admit(const grpc::Status& admitted) {
-    if (admitted.ok()) return Deliver();
     bool end;
     {
-      absl::MutexLock lock(&mutex_);
+      absl::ReleasableMutexLock lock(&mutex_);
+      if (admitted.ok() && !ending_) {
+        lock.Release();
+        return Deliver();
+      }
       delivering_ = false;
-      ending_ = admitted;
+      if (!ending_) ending_ = admitted;
       client_->TryCancel();
       StopWriting();
       end = done_;
+      lock.Release();
     }
     if (end) EndSoon();
   }
@@ -255,6 +298,7 @@ class ForwardedCall {
   bool first_ = true;
   absl::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = true;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::Status status_ ABSL_GUARDED_BY(mutex_);
@@ -280,13 +324,13 @@ class ForwardedBidi final : public grpc::ServerBidiReactor<Request, Response>,
 
   void ReadNext() override { Downstream::StartRead(this->request()); }
   void Deliver() override { Downstream::StartWrite(this->response()); }
-  void End(const grpc::Status& status) override { Downstream::Finish(status); }
+  void Finished(const grpc::Status& status) override { Downstream::Finish(status); }
 
   void OnReadDone(bool ok) override { this->Received(ok); }
   void OnWriteDone(bool ok) override { this->Delivered(ok); }
   void OnCancel() override { this->Cancelled(); }
   void OnDone() override {
-    this->EndTap();
+    this->Leave();
     delete this;
   }
 };
@@ -310,16 +354,42 @@ class ForwardedClientStream final : public grpc::ServerReadReactor<Request>,
     answer_->Swap(this->response());
     this->Delivered(true);
   }
-  void End(const grpc::Status& status) override { Downstream::Finish(status); }
+  void Finished(const grpc::Status& status) override { Downstream::Finish(status); }
 
   void OnReadDone(bool ok) override { this->Received(ok); }
   void OnCancel() override { this->Cancelled(); }
   void OnDone() override {
-    this->EndTap();
+    this->Leave();
     delete this;
   }
 
   Response* const answer_;
+};
+
+template <typename Request, typename Response>
+class ForwardedServerStream final : public grpc::ServerWriteReactor<Response>,
+                                    private ForwardedCall<Request, Response> {
+ public:
+  ForwardedServerStream(WireGate& gate, int method, grpc::CallbackServerContext* context,
+                        const std::shared_ptr<grpc::Channel>& handler, const char* name,
+                        const Request* request)
+      : ForwardedCall<Request, Response>(gate, method, context) {
+    this->Begin(handler, name, *request);
+  }
+
+ private:
+  using Downstream = grpc::ServerWriteReactor<Response>;
+
+  void ReadNext() override {}
+  void Deliver() override { Downstream::StartWrite(this->response()); }
+  void Finished(const grpc::Status& status) override { Downstream::Finish(status); }
+
+  void OnWriteDone(bool ok) override { this->Delivered(ok); }
+  void OnCancel() override { this->Cancelled(); }
+  void OnDone() override {
+    this->Leave();
+    delete this;
+  }
 };
 
 }  // namespace capbroker::serving

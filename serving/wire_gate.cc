@@ -1,5 +1,7 @@
 #include "serving/wire_gate.h"
 
+#include <grpc/grpc.h>
+
 #include <utility>
 
 #include "authority/denial.h"
@@ -48,29 +50,56 @@ class WireCall final : public Call {
 
 }  // namespace
 
-WireGate::Admission WireGate::Admit(int method, const google::protobuf::Message& request) {
-  ChannelState::Admission admitted = state_->Admit(Schema(method), request);
+WireGate::Admission WireGate::Admitted(int method, ChannelState::Admission admitted) {
   if (!admitted.status.ok()) return {ToGrpcStatus(admitted.status), nullptr};
   return {grpc::Status::OK,
           std::make_unique<WireCall>(state_, std::move(admitted.limits), Schema(method))};
 }
 
+WireGate::Admission WireGate::Admit(int method, const google::protobuf::Message& request) {
+  return Admitted(method, state_->Admit(Schema(method), request));
+}
+
 WireGate::Admission WireGate::AdmitStream(int method) {
-  std::shared_ptr<const authority::Limits> limits = state_->limits();
-  std::optional<authority::Refusal> refusal;
-  if (state_->revoked()) {
-    refusal = authority::MakeRefusal(v1::Denial::REVOKED, "", Schema(method).name());
-  } else if (!limits->AllowsMethod(Schema(method))) {
-    refusal = authority::MakeRefusal(v1::Denial::METHOD_NOT_ALLOWED, "", Schema(method).name());
-  }
-  if (refusal) return {ToGrpcStatus(state_->Refuse(*refusal)), nullptr};
-  return {grpc::Status::OK, std::make_unique<WireCall>(state_, std::move(limits), Schema(method))};
+  return Admitted(method, state_->AdmitStream(Schema(method)));
 }
 
 grpc::Status WireGate::AdmitMessage(int method, const google::protobuf::Message& message,
                                     bool first) {
   return ToGrpcStatus(first ? state_->Admit(Schema(method), message).status
                             : state_->AdmitStreamed(Schema(method), message));
+}
+
+namespace {
+
+grpc::Status Revoked() {
+  return ToGrpcStatus(authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
+}
+
+}  // namespace
+
+// The state is read after the call has entered, and set before Revoke() looks who is there.
+void WireGate::Enter(InFlight* call) {
+  absl::MutexLock lock(&mutex_);
+  in_flight_.insert(call);
+  if (state_->revoked()) call->End(Revoked());
+}
+
+void WireGate::Leave(InFlight* call) {
+  absl::MutexLock lock(&mutex_);
+  in_flight_.erase(call);
+}
+
+void WireGate::Revoke() {
+  const grpc::Status why = Revoked();
+  absl::MutexLock lock(&mutex_);
+  for (InFlight* const call : in_flight_) call->End(why);
+}
+
+// On a server gRPC sends this as the call's status, and cancels the call.
+void UnaryInFlight::End(const grpc::Status& why) {
+  grpc_call_cancel_with_status(call_, static_cast<grpc_status_code>(why.error_code()),
+                               why.error_message().c_str(), nullptr);
 }
 
 grpc::Status WireGate::Record(int method, grpc::Status answer) {

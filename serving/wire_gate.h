@@ -12,7 +12,10 @@
 #include <memory>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "serving/call.h"
 #include "serving/channel_state.h"
 #include "serving/stream_tap.h"
@@ -24,6 +27,22 @@ class WireGate {
   // `taps`: of a proxy; null for any other service.
   explicit WireGate(std::shared_ptr<ChannelState> state, StreamTaps* taps = nullptr)
       : state_(std::move(state)), taps_(taps) {}
+
+  // A call that is being answered.
+  class InFlight {
+   public:
+    // Ends it with `why`, and its handler sees itself cancelled. Must not leave the gate itself.
+    virtual void End(const grpc::Status& why) = 0;
+
+   protected:
+    ~InFlight() = default;
+  };
+  // Until it leaves, a revocation ends `call`; at once if there was one already.
+  void Enter(InFlight* call) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Leave(InFlight* call) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // After the channel's state says that it is revoked: ends the calls that were admitted before.
+  void Revoke() ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Admission {
     grpc::Status status;
@@ -47,12 +66,33 @@ class WireGate {
   }
 
  private:
+  Admission Admitted(int method, ChannelState::Admission admitted);
   const authority::MethodSchema& Schema(int method) const {
     return state_->schema().methods()[static_cast<size_t>(method)];
   }
 
   const std::shared_ptr<ChannelState> state_;
   StreamTaps* const taps_;
+  absl::Mutex mutex_;
+  absl::flat_hash_set<InFlight*> in_flight_ ABSL_GUARDED_BY(mutex_);
+};
+
+// In flight: a unary call, whose server gRPC lets end it by code and text alone.
+class UnaryInFlight final : public WireGate::InFlight {
+ public:
+  UnaryInFlight(WireGate& gate, grpc::ServerContextBase* context)
+      : gate_(gate), call_(context->c_call()) {
+    gate_.Enter(this);
+  }
+  ~UnaryInFlight() { gate_.Leave(this); }
+  UnaryInFlight(const UnaryInFlight&) = delete;
+  UnaryInFlight& operator=(const UnaryInFlight&) = delete;
+
+ private:
+  void End(const grpc::Status& why) override;
+
+  WireGate& gate_;
+  grpc_call* const call_;
 };
 
 }  // namespace capbroker::serving

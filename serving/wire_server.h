@@ -27,6 +27,9 @@ class WireServer {
   struct Opened;
   static absl::StatusOr<Opened> Open(Dispatch* dispatch, std::shared_ptr<ChannelState> state);
 
+  // Ends calls in flight, because the channel is revoked. Later ones the gate refuses.
+  void Revoke() { gate_.Revoke(); }
+
   // Ends calls in flight and the connection; waits for handlers.
   ~WireServer();
 

@@ -12,7 +12,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "transport/call_descriptors.h"
-#include "transport/grpc_access.h"
+#include "transport/failing_channel.h"
 #include "transport/grpc_status.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
@@ -151,7 +151,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel::Grpc() {
 
 std::shared_ptr<grpc::Channel> Channel::GrpcOrFailing() {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Grpc();
-  return channel.ok() ? *std::move(channel) : transport::FailingChannel(channel.status());
+  return channel.ok() ? *std::move(channel)
+                      : transport::FailingChannel(ToGrpcStatus(channel.status()));
 }
 
 absl::StatusOr<UniqueFd> Channel::Release() { return lane_.Release(); }

@@ -2,23 +2,11 @@
 
 #include <grpc/grpc.h>
 #include <grpc/support/time.h>
-#include <grpcpp/support/client_interceptor.h>
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "transport/lane_client.h"
-
-namespace grpc {
-
-// Exported by gRPC's library, and declared in a header that is not installed.
-std::shared_ptr<Channel> CreateChannelInternal(
-    const std::string& host, grpc_channel* c_channel,
-    std::vector<std::unique_ptr<experimental::ClientInterceptorFactoryInterface>>
-        interceptor_creators);
-
-}  // namespace grpc
 
 namespace grpc::testing {
 namespace {
@@ -99,16 +87,6 @@ int64_t DeadlineNs(const grpc::ClientContext& context) {
   const int64_t left_ns = int64_t{left.tv_sec} * 1'000'000'000 + left.tv_nsec;
   // Never 0, which would be none.
   return std::max<int64_t>(MonotonicNowNs() + left_ns, 1);
-}
-
-std::shared_ptr<grpc::Channel> FailingChannel(const absl::Status& status) {
-  grpc_init();  // the call below comes before the C++ object that would do it
-  grpc_channel* channel =
-      grpc_lame_client_channel_create("capbroker", static_cast<grpc_status_code>(status.code()),
-                                      std::string(status.message()).c_str());
-  std::shared_ptr<grpc::Channel> failing = grpc::CreateChannelInternal("capbroker", channel, {});
-  grpc_shutdown();
-  return failing;
 }
 
 }  // namespace capbroker::transport

@@ -13,14 +13,25 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/client_interceptor.h>
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "capbroker/v1/lane.pb.h"
+
+namespace grpc {
+
+// Exported by gRPC's library, and declared in a header that is not installed.
+std::shared_ptr<Channel> CreateChannelInternal(
+    const std::string& host, grpc_channel* c_channel,
+    std::vector<std::unique_ptr<experimental::ClientInterceptorFactoryInterface>>
+        interceptor_creators);
+
+}  // namespace grpc
 
 namespace grpc::testing {
 
@@ -59,9 +70,6 @@ using ServerContextAccess = grpc::testing::InteropServerContextInspector;
 
 // A ClientContext's deadline as CLOCK_MONOTONIC nanoseconds; 0: none.
 int64_t DeadlineNs(const grpc::ClientContext& context);
-
-// A gRPC channel without a transport, whose every call fails with `status`.
-std::shared_ptr<grpc::Channel> FailingChannel(const absl::Status& status);
 
 }  // namespace capbroker::transport
 

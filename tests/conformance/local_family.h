@@ -28,7 +28,8 @@ class LocalFamily {
 
   // The client end of the family's first channel; once.
   UniqueFd TakeLane() { return std::move(lane_); }
-  void Revoke() { family_->Revoke(1); }
+  // Channels are numbered from 1, in the order of their making.
+  void Revoke(uint64_t channel = 1) { family_->Revoke(channel); }
   // Of the calls that the broker would have had.
   int commits() const { return commits_.load(); }
   int clones() const { return static_cast<int>(next_channel_.load()) - 2; }

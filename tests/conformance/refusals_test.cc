@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "serving/call.h"
 #include "tests/conformance/local_family.h"
@@ -125,23 +123,22 @@ TEST_P(RefusalsTest, OfTheChannelsOwnMethodsAreDenialsToo) {
   ExpectDenied(channel_->OpenWire().status(), Denial::REVOKED, "", "OpenWire");
 }
 
-// Revocation ends a wire, and there is no other one: calls end with the code alone, since gRPC's
-// channel that always fails has no place for details.
-TEST_P(RefusalsTest, OfARevokedChannelsWireHasTheCode) {
-  if (GetParam() == Path::kLane) return;
+TEST_P(RefusalsTest, OfARevokedChannelIsTyped) {
   Open({"ask", "a"});
   family_->Revoke();
-  transport::WireStub<v1::Refusals> wire(channel_.get());
-  grpc::Status asked;
-  for (int i = 0; i < 200; ++i) {
-    grpc::ClientContext context;
-    v1::AskForResponse response;
-    asked = wire.Get()->AskFor(&context, Word("a"), &response);
-    if (asked.error_code() == grpc::StatusCode::PERMISSION_DENIED) break;
-    // The server of the old wire is closed by a thread of its own.
-    absl::SleepFor(absl::Milliseconds(20));
-  }
-  EXPECT_EQ(asked.error_code(), grpc::StatusCode::PERMISSION_DENIED) << asked.error_message();
+  ExpectDenied(Ask(Word("a")), Denial::REVOKED, "", "AskFor");
+}
+
+// There is no wire: what refused it is told of every call, details included.
+TEST_P(RefusalsTest, OfTheWireIsThatOfItsCalls) {
+  if (GetParam() == Path::kLane) return;
+  Open({"ask", "a"});
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> clone, channel_->Clone());
+  family_->Revoke(2);
+  const auto stub = v1::Refusals::NewStub(clone->GrpcOrFailing());
+  grpc::ClientContext context;
+  v1::AskForResponse response;
+  ExpectDenied(stub->AskFor(&context, Word("a"), &response), Denial::REVOKED, "", "OpenWire");
 }
 
 INSTANTIATE_TEST_SUITE_P(Paths, RefusalsTest, ::testing::Values(Path::kLane, Path::kWire),

@@ -9,13 +9,6 @@ using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 using google::protobuf::io::Printer;
 
-bool StreamsRequests(const ServiceDescriptor& service) {
-  for (int i = 0; i < service.method_count(); ++i) {
-    if (service.method(i)->client_streaming()) return true;
-  }
-  return false;
-}
-
 void PrintServiceDeclaration(const ServiceDescriptor& service, Printer* p) {
   const Variables v = ServiceVariables(service);
   p->Print(v,
@@ -102,11 +95,10 @@ void PrintWireMethod(const MethodDescriptor& method, Printer* p) {
     case Kind::kServerStream:
       p->Print(
           v,
-          "  ::grpc::Status $method$(::grpc::ServerContext* context, const $request$* request,\n"
-          "      ::grpc::ServerWriter<$response$>* writer) override {\n"
-          "    return CheckedServerStream(*gate_, $index$, context, request, [&] {\n"
-          "      return service_->$method$(context, request, writer);\n"
-          "    });\n"
+          "  ::grpc::ServerWriteReactor<$response$>* $method$(\n"
+          "      ::grpc::CallbackServerContext* context, const $request$* request) override {\n"
+          "    return new ::capbroker::serving::ForwardedServerStream<$request$, $response$>(\n"
+          "        *gate_, $index$, context, *inner_, \"$path$\", request);\n"
           "  }\n");
       break;
     case Kind::kClientStream:
@@ -131,7 +123,15 @@ void PrintWireMethod(const MethodDescriptor& method, Printer* p) {
 
 void PrintInnerMethod(const MethodDescriptor& method, Printer* p) {
   const Variables v = MethodVariables(method);
-  if (KindOf(method) == Kind::kClientStream) {
+  if (KindOf(method) == Kind::kServerStream) {
+    p->Print(v,
+             "  ::grpc::Status $method$(::grpc::ServerContext* context, const $request$* request,\n"
+             "      ::grpc::ServerWriter<$response$>* writer) override {\n"
+             "    return CheckedForwarded(*gate_, $index$, context, [&] {\n"
+             "      return service_->$method$(context, request, writer);\n"
+             "    });\n"
+             "  }\n");
+  } else if (KindOf(method) == Kind::kClientStream) {
     p->Print(v,
              "  ::grpc::Status $method$(::grpc::ServerContext* context,\n"
              "      ::grpc::ServerReader<$request$>* reader, $response$* response) override {\n"
@@ -155,7 +155,7 @@ void PrintInnerMethod(const MethodDescriptor& method, Printer* p) {
 std::string OuterBase(const ServiceDescriptor& service) {
   std::string base = service.name() + "::Service";
   for (int i = 0; i < service.method_count(); ++i) {
-    if (!service.method(i)->client_streaming()) continue;
+    if (KindOf(*service.method(i)) == Kind::kUnary) continue;
     base = service.name() + "::WithCallbackMethod_" + service.method(i)->name() + "<" + base + ">";
   }
   return base;
@@ -180,7 +180,7 @@ void PrintSyncWire(const ServiceDescriptor& service, Printer* p) {
            "  [[maybe_unused]] const std::shared_ptr<::grpc::Channel>* const inner_;\n"
            "};\n"
            "\n");
-  if (!StreamsRequests(service)) return;
+  if (AllUnary(service)) return;
   p->Print(v,
            "// Behind the forwarder.\n"
            "class $service$Inner final : public $service$::Service {\n"
@@ -256,7 +256,7 @@ void PrintDispatchClass(const ServiceDescriptor& service, bool callback, Printer
   } else {
     p->Print(
         v, "    services.outer = std::make_unique<$service$Wire>(service_.get(), gate, inner);\n");
-    if (StreamsRequests(service)) {
+    if (!AllUnary(service)) {
       p->Print(v, "    services.inner = std::make_unique<$service$Inner>(service_.get(), gate);\n");
     }
   }
@@ -342,7 +342,6 @@ void PrintDispatchSource(const FileDescriptor& file, Printer* p) {
            "namespace $namespace$ {\n"
            "\n"
            "using ::capbroker::serving::CheckedForwarded;\n"
-           "using ::capbroker::serving::CheckedServerStream;\n"
            "using ::capbroker::serving::CheckedUnary;\n"
            "using ::capbroker::serving::Dispatch;\n"
            "using ::capbroker::serving::DispatchMethod;\n"
