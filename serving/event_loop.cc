@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kWakeId = 0;
 // One time in so many the others are asked first.
 constexpr unsigned kPollsBeforeOthers = 16;
+// After so many events in a row a descriptor is busy.
+constexpr unsigned kBusyPolls = 64;
 constexpr uint32_t kEnded = EPOLLHUP | EPOLLRDHUP | EPOLLERR;
 
 // One set of bits for both.
@@ -79,24 +81,30 @@ absl::StatusOr<uint64_t> EventLoop::Add(FdRef fd, uint32_t events,
   return Add(fd, events, std::make_shared<FunctionWatcher>(std::move(ready)));
 }
 
-absl::Status EventLoop::Modify(uint64_t watch, FdRef fd, uint32_t events) {
+absl::Status EventLoop::Modify(uint64_t watch, uint32_t events) {
   absl::MutexLock lock(&mutex_);
   const auto found = watches_.find(watch);
   if (found == watches_.end()) return absl::NotFoundError("watch descriptor: not watched");
   found->second.events = events;
-  if (!Arm(EPOLL_CTL_MOD, watch, fd.get(), events)) {
-    return ErrnoToStatus(errno, "watch descriptor");
-  }
+  if (!ArmAgain(watch, found->second)) return ErrnoToStatus(errno, "watch descriptor");
   return absl::OkStatus();
 }
 
+// Also if it was away.
+bool EventLoop::ArmAgain(uint64_t id, Watch& watch) {
+  const bool away = watch.away != nullptr;
+  if (away) std::exchange(watch.away, nullptr)->store(false);
+  return Arm(away ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, id, watch.fd, watch.events);
+}
+
 void EventLoop::Remove(uint64_t watch, FdRef fd) {
-  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
   std::shared_ptr<Watcher> removed;
   absl::MutexLock lock(&mutex_);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
   if (recent_.watch == watch) recent_ = Recent();
   const auto found = watches_.find(watch);
   if (found == watches_.end()) return;
+  if (found->second.away != nullptr) found->second.away->store(false);
   removed = std::move(found->second.watcher);  // destroyed without the lock
   watches_.erase(found);
 }
@@ -160,7 +168,7 @@ void EventLoop::ArmRecent() {
   recent_.more = false;
   const auto found = watches_.find(recent_.watch);
   if (found == watches_.end()) return;
-  (void)Arm(EPOLL_CTL_MOD, recent_.watch, recent_.fd, found->second.events);
+  (void)ArmAgain(recent_.watch, found->second);
 }
 
 // No descriptor if it is not to be polled by itself.
@@ -188,12 +196,14 @@ bool EventLoop::Wait(int timeout_ms, Ready& ready) {
   return true;
 }
 
-void EventLoop::Dispatch(const Ready& ready) {
+// Whether the descriptor is busy.
+bool EventLoop::Dispatch(const Ready& ready) {
   std::shared_ptr<Watcher> watcher;
+  bool busy = false;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = watches_.find(ready.watch);
-    if (found == watches_.end()) return;
+    if (found == watches_.end()) return false;
     watcher = found->second.watcher;
     if ((ready.events & kEnded) != 0) {
       // It stays ready: polled, it would wake the thread for ever.
@@ -202,33 +212,62 @@ void EventLoop::Dispatch(const Ready& ready) {
     } else if (recent_.watch == ready.watch) {
       recent_.repeated = true;
       recent_.more = false;
+      busy = recent_.polls > 0 && recent_.polls % kBusyPolls == 0;
     } else {
       ArmRecent();
       recent_ = {.watch = ready.watch, .fd = found->second.fd};
     }
   }
-  if (watcher->OnReady(ready.events) == Left::kNothing) return;
+  if (watcher->OnReady(ready.events) == Left::kNothing) return busy;
   absl::MutexLock lock(&mutex_);
   if (recent_.watch == ready.watch) {
     recent_.more = true;
   } else if (const auto found = watches_.find(ready.watch); found != watches_.end()) {
-    (void)Arm(EPOLL_CTL_MOD, ready.watch, found->second.fd, found->second.events);
+    (void)ArmAgain(ready.watch, found->second);
   }
+  return busy;
 }
 
-void EventLoop::RunOnce() {
-  if (RunDueTimer()) return;
-  const int timeout = TimeoutMs();
+std::optional<EventLoop::Attended> EventLoop::TakeBusy() {
+  absl::MutexLock lock(&mutex_);
+  const auto found = watches_.find(recent_.watch);
+  if (found == watches_.end() || !recent_.repeated || !found->second.watcher->BeginAttending()) {
+    return std::nullopt;
+  }
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.fd, nullptr);
+  found->second.away = std::make_shared<std::atomic<bool>>(true);
+  recent_ = Recent();
+  return Attended{found->first, found->second.watcher, found->second.away};
+}
+
+void EventLoop::GiveBack(const Attended& attended) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = watches_.find(attended.watch);
+  if (found == watches_.end() || found->second.away != attended.away) return;
+  (void)ArmAgain(found->first, found->second);
+}
+
+bool EventLoop::RunOnce(absl::Duration most) {
+  if (RunDueTimer()) return false;
+  int timeout = TimeoutMs();
+  if (most != absl::InfiniteDuration()) {
+    const int most_ms = static_cast<int>(absl::ToInt64Milliseconds(most));
+    timeout = timeout < 0 ? most_ms : std::min(timeout, most_ms);
+  }
   Ready ready;
   waiting_.fetch_add(1);
   const bool any = !stopped_.load() && Wait(timeout, ready);
   waiting_.fetch_sub(1);
-  if (!any) return;
+  if (!any) return false;
   if (ready.watch != kWakeId) return Dispatch(ready);
   // A stopped loop keeps the event for the next thread that waits.
-  if (stopped_.load()) return Wake();
+  if (stopped_.load()) {
+    Wake();
+    return false;
+  }
   uint64_t value;
   (void)!read(wake_.get(), &value, sizeof value);
+  return false;
 }
 
 void EventLoop::Wake() {

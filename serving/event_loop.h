@@ -21,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -46,6 +47,12 @@ class Watcher {
   // `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, ... Edge-triggered. Does not work without
   // bound on what a peer sends.
   virtual Left OnReady(uint32_t events) = 0;
+
+  // Of a descriptor that can be attended, see EventLoop::TakeBusy(): whether it can be now.
+  virtual bool BeginAttending() { return false; }
+  // Blocks until something came, for some milliseconds at most, and handles it. False: nothing
+  // did, or it is the end.
+  virtual bool Attend() { return false; }
 };
 
 class EventLoop {
@@ -59,7 +66,7 @@ class EventLoop {
   // The same with a function.
   absl::StatusOr<uint64_t> Add(FdRef fd, uint32_t events, std::function<Left(uint32_t)> ready);
   // Watches for other events, and for those that stand already.
-  absl::Status Modify(uint64_t watch, FdRef fd, uint32_t events);
+  absl::Status Modify(uint64_t watch, uint32_t events);
   // To be called before the descriptor is closed.
   void Remove(uint64_t watch, FdRef fd);
 
@@ -69,8 +76,25 @@ class EventLoop {
   void Cancel(uint64_t timer);
   void Post(std::function<void()> function) { RunAt(absl::InfinitePast(), std::move(function)); }
 
-  // Waits for one event, at most until the next timer, and handles it.
-  void RunOnce();
+  // Waits for one event, at most until the next timer or `most`, and handles it. True: TakeBusy()
+  // may have something.
+  bool RunOnce(absl::Duration most = absl::InfiniteDuration());
+
+  // A descriptor that a thread attends: it blocks in receiving from that one, and the loop does
+  // not watch it. That spares a system call and the loop's bookkeeping for each packet, and is for
+  // a descriptor whose events have been the only ones for a while.
+  struct Attended {
+    uint64_t watch = 0;
+    std::shared_ptr<Watcher> watcher;
+    // False once the loop watches again: it was given back, modified or removed. Both may
+    // read for a moment.
+    std::shared_ptr<std::atomic<bool>> away;
+  };
+  std::optional<Attended> TakeBusy() ABSL_LOCKS_EXCLUDED(mutex_);
+  void GiveBack(const Attended& attended) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Makes a RunOnce() that waits return.
+  void Wake();
 
   // Whether RunOnce() would find something to do at once.
   bool HasWork();
@@ -84,6 +108,7 @@ class EventLoop {
     std::shared_ptr<Watcher> watcher;
     int fd;
     uint32_t events;
+    std::shared_ptr<std::atomic<bool>> away = nullptr;  // while it is attended
   };
   // The watch whose event was the last.
   struct Recent {
@@ -102,12 +127,12 @@ class EventLoop {
   bool Wait(int timeout_ms, Ready& ready) ABSL_LOCKS_EXCLUDED(mutex_);
   bool WaitForAny(int timeout_ms, Ready& ready);
   Recent RecentToPoll() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Dispatch(const Ready& ready) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Dispatch(const Ready& ready) ABSL_LOCKS_EXCLUDED(mutex_);
   void ArmRecent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Arm(int operation, uint64_t watch, int fd, uint32_t events);
   bool RunDueTimer() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool ArmAgain(uint64_t id, Watch& watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int TimeoutMs() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Wake();
 
   const UniqueFd epoll_;
   const UniqueFd wake_;

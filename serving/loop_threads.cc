@@ -1,8 +1,10 @@
 #include "serving/loop_threads.h"
 
+#include <optional>
 #include <system_error>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 
 namespace capbroker::serving {
@@ -14,6 +16,8 @@ constexpr absl::Duration kTick = absl::Milliseconds(1);
 constexpr int kQuietTicks = 10;
 
 thread_local const LoopThreads* leads = nullptr;
+// The turn of the lane that this thread attends.
+thread_local std::atomic<uint64_t>* attends = nullptr;
 
 }  // namespace
 
@@ -36,7 +40,11 @@ void LoopThreads::Run() {
 }
 
 void LoopThreads::Lead() {
-  while (leads == this && !loop_->stopped()) loop_->RunOnce();
+  while (leads == this && !loop_->stopped()) {
+    const bool looks = looks_.load();
+    if (looks) LookAfterAttended();
+    if (loop_->RunOnce(looks ? kTick : absl::InfiniteDuration()) && leads == this) AttendBusyLane();
+  }
   if (!loop_->stopped()) return;
   leads = nullptr;
   absl::MutexLock lock(&mutex_);
@@ -81,6 +89,10 @@ bool LoopThreads::Watch() {
     } else {
       wake_understudy_.WaitWithTimeout(&mutex_, kTick);
     }
+    if (std::exchange(handed_over_, false)) {
+      watched_.store(false);
+      return true;
+    }
     const uint64_t turn = turn_.load();
     const bool held_up = turn % 2 == 1 && (turn == seen || std::exchange(at_once_, false));
     if (held_up && TakeOver(turn)) return true;
@@ -95,6 +107,64 @@ bool LoopThreads::TakeOver(uint64_t turn) {
   // The next understudy is another thread's to be.
   watched_.store(false);
   return true;
+}
+
+// To the understudy, if there is one. Not within a handler.
+bool LoopThreads::HandOver() {
+  absl::MutexLock lock(&mutex_);
+  if (!understudy_ || handed_over_) return false;
+  handed_over_ = true;
+  leads = nullptr;
+  wake_understudy_.Signal();
+  return true;
+}
+
+void LoopThreads::AttendBusyLane() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (attended_ != nullptr) return;
+  }
+  if (!watched_.load()) NeedUnderstudy(/*at_once=*/false);
+  if (!HandOver()) return;
+  const std::optional<EventLoop::Attended> lane = loop_->TakeBusy();
+  if (!lane) return;
+  const auto attendance = std::make_shared<Attendance>();
+  attendance->lane = *lane;
+  {
+    absl::MutexLock lock(&mutex_);
+    attended_ = attendance;
+  }
+  attends = &attendance->turn;
+  while (lane->away->load() && !loop_->stopped() && lane->watcher->Attend()) {
+  }
+  attends = nullptr;
+  EndAttendance(attendance);
+}
+
+void LoopThreads::EndAttendance(const std::shared_ptr<Attendance>& attendance) {
+  loop_->GiveBack(attendance->lane);
+  absl::MutexLock lock(&mutex_);
+  if (attended_ != attendance) return;
+  attended_ = nullptr;
+  looks_.store(false);
+}
+
+// By the leader, once in a tick: a handler must not hold up the other calls of its lane.
+void LoopThreads::LookAfterAttended() {
+  std::shared_ptr<Attendance> attendance;
+  {
+    absl::MutexLock lock(&mutex_);
+    attendance = attended_;
+  }
+  if (attendance == nullptr) return;
+  const uint64_t turn = attendance->turn.load();
+  const absl::Time now = absl::Now();
+  if (turn % 2 == 0 || turn != attendance->seen) {
+    attendance->seen = turn;
+    attendance->since = now;
+  } else if (now - attendance->since >= kTick) {
+    EndAttendance(attendance);
+  }
 }
 
 void LoopThreads::NeedUnderstudy(bool at_once) {
@@ -112,15 +182,20 @@ void LoopThreads::NeedUnderstudy(bool at_once) {
   }
 }
 
-LoopThreads::Held::Held(LoopThreads& threads, bool more)
-    : threads_(threads), leads_(leads == &threads) {
+LoopThreads::Held::Held(LoopThreads& threads) : threads_(threads), leads_(leads == &threads) {
+  if (attends != nullptr) {
+    attends->fetch_add(1);
+    if (!threads_.looks_.exchange(true)) threads_.loop_->Wake();
+  }
   if (!leads_) return;
   turn_ = threads_.turn_.load(std::memory_order_relaxed) + 1;
   threads_.turn_.store(turn_);
+  const bool more = threads_.loop_->HasWork();
   if (more || !threads_.watched_.load()) threads_.NeedUnderstudy(more);
 }
 
 LoopThreads::Held::~Held() {
+  if (attends != nullptr) attends->fetch_add(1);
   if (!leads_) return;
   // Fails if another thread leads by now.
   if (!threads_.turn_.compare_exchange_strong(turn_, turn_ + 1)) leads = nullptr;

@@ -1,14 +1,21 @@
 #include "serving/loop_threads.h"
 
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/status_matchers.h"
+#include "base/unique_fd.h"
 #include "gtest/gtest.h"
 
 namespace capbroker::serving {
@@ -31,7 +38,7 @@ class LoopThreadsTest : public ::testing::Test {
   template <typename Handler>
   void Post(Handler handler) {
     loop_->Post([this, handler] {
-      const LoopThreads::Held held(*threads_, loop_->HasWork());
+      const LoopThreads::Held held(*threads_);
       handler();
     });
   }
@@ -117,6 +124,141 @@ TEST_F(LoopThreadsTest, GoesOnWithOneThreadAloneWhenThereMayBeNoMore) {
   const absl::Time end = absl::Now() + absl::Seconds(20);
   while (ran < 100 && absl::Now() < end) usleep(1000);
   EXPECT_EQ(ran, 100);
+}
+
+// Answers each packet with itself; "block" after the release.
+class Echo final : public Watcher {
+ public:
+  Echo(LoopThreads* threads, UniqueFd fd, absl::Notification* release)
+      : threads_(*threads), fd_(std::move(fd)), release_(*release) {}
+
+  Left OnReady(uint32_t) override {
+    ++ready_;
+    return Serve(MSG_DONTWAIT) ? Left::kMaybeMore : Left::kNothing;
+  }
+  bool BeginAttending() override {
+    const timeval quiet = {0, 20'000};
+    return setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &quiet, sizeof quiet) == 0;
+  }
+  bool Attend() override {
+    ++attended_;
+    return Serve(0);
+  }
+
+  FdRef fd() const { return fd_; }
+  int ready() const { return ready_; }
+  int attended() const { return attended_; }
+
+ private:
+  bool Serve(int flags) {
+    char bytes[16];
+    const ssize_t size = recv(fd_.get(), bytes, sizeof bytes, flags);
+    if (size <= 0) return false;
+    const LoopThreads::Held held(threads_);
+    if (absl::string_view(bytes, static_cast<size_t>(size)) == "block") {
+      release_.WaitForNotification();
+    }
+    return send(fd_.get(), bytes, static_cast<size_t>(size), MSG_NOSIGNAL) == size;
+  }
+
+  LoopThreads& threads_;
+  const UniqueFd fd_;
+  absl::Notification& release_;
+  std::atomic<int> ready_{0};
+  std::atomic<int> attended_{0};
+};
+
+class AttendedTest : public LoopThreadsTest {
+ protected:
+  void SetUp() override {
+    LoopThreadsTest::SetUp();
+    int ends[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    client_ = UniqueFd(ends[0]);
+    echo_ = std::make_shared<Echo>(threads_.get(), UniqueFd(ends[1]), &release_);
+    ASSERT_OK_AND_ASSIGN(watch_, loop_->Add(echo_->fd(), EPOLLIN, echo_));
+  }
+
+  void Say(absl::string_view what) {
+    ASSERT_EQ(send(client_.get(), what.data(), what.size(), 0), static_cast<ssize_t>(what.size()));
+  }
+  std::string Hear() {
+    char bytes[16];
+    const ssize_t size = recv(client_.get(), bytes, sizeof bytes, 0);
+    return std::string(bytes, size < 0 ? 0 : static_cast<size_t>(size));
+  }
+  // Calls until a thread attends the descriptor.
+  void MakeBusy() {
+    for (int i = 0; i < 5000 && echo_->attended() < 10; ++i) {
+      Say("a");
+      ASSERT_EQ(Hear(), "a");
+    }
+    ASSERT_GE(echo_->attended(), 10);
+  }
+
+  UniqueFd client_;
+  std::shared_ptr<Echo> echo_;
+  uint64_t watch_ = 0;
+};
+
+TEST_F(AttendedTest, ADescriptorThatIsBusyAloneIsReadWithoutTheLoop) {
+  MakeBusy();
+  const int before = echo_->ready();
+  for (int i = 0; i < 500; ++i) {
+    Say("a");
+    EXPECT_EQ(Hear(), "a");
+  }
+  // None, but for a machine so slow that the descriptor looked quiet.
+  EXPECT_LT(echo_->ready() - before, 250);
+}
+
+TEST_F(AttendedTest, OthersAreServedMeanwhile) {
+  MakeBusy();
+  Post([this] { next_.Notify(); });
+  EXPECT_TRUE(next_.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  Say("a");
+  EXPECT_EQ(Hear(), "a");
+}
+
+TEST_F(AttendedTest, AHandlerThatBlocksGivesTheDescriptorBack) {
+  MakeBusy();
+  Say("block");
+  for (int i = 0; i < 3; ++i) {
+    Say("a");
+    EXPECT_EQ(Hear(), "a");
+  }
+  release_.Notify();
+  EXPECT_EQ(Hear(), "block");
+}
+
+TEST_F(AttendedTest, AQuietDescriptorIsWatchedAgainAndNoThreadRuns) {
+  MakeBusy();
+  usleep(100'000);
+  const clock_t before = clock();
+  usleep(500'000);
+  EXPECT_LT(clock() - before, CLOCKS_PER_SEC / 200);
+  const int ready = echo_->ready();
+  Say("a");
+  EXPECT_EQ(Hear(), "a");
+  EXPECT_GT(echo_->ready(), ready);
+}
+
+TEST_F(AttendedTest, WatchingForMoreEndsIt) {
+  MakeBusy();
+  ASSERT_OK(loop_->Modify(watch_, EPOLLIN | EPOLLOUT));
+  const int ready = echo_->ready();
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  while (echo_->ready() == ready && absl::Now() < end) usleep(1000);
+  EXPECT_GT(echo_->ready(), ready);
+}
+
+TEST_F(AttendedTest, OneThreadAloneAttendsNothing) {
+  most_ = 1;
+  for (int i = 0; i < 500; ++i) {
+    Say("a");
+    ASSERT_EQ(Hear(), "a");
+  }
+  EXPECT_EQ(echo_->attended(), 0);
 }
 
 }  // namespace

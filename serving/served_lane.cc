@@ -89,7 +89,7 @@ absl::Status ServedLane::Start() {
     server_->loop_->Remove(watch, lane_);
   } else {
     watch_ = watch;
-    if (!outbox_.empty()) (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
+    if (!outbox_.empty()) (void)server_->loop_->Modify(watch_, kWatched | EPOLLOUT);
   }
   return absl::OkStatus();
 }
@@ -134,7 +134,7 @@ void ServedLane::Rearm() {
   absl::MutexLock lock(&mutex_);
   if (closed_ || watch_ == 0) return;
   const uint32_t room = outbox_.empty() ? 0u : uint32_t{EPOLLOUT};
-  (void)server_->loop_->Modify(watch_, lane_, kWatched | room);
+  (void)server_->loop_->Modify(watch_, kWatched | room);
 }
 
 // One turn: up to the first call that runs here, or the packets that are there. Of
@@ -144,16 +144,9 @@ Left ServedLane::Drain() {
   CallPtr first;
   int packets = 0;
   for (; packets < kPacketsInATurn; ++packets) {
-    absl::StatusOr<std::optional<transport::ReceivedPacket>> packet =
-        transport::ReceivePacket(lane_, Received(), transport::PacketDirection::kToService,
-                                 transport::Blocking::kDontWait, descriptors_);
-    // INVARIANT(hostile-bytes-end-the-channel)
-    if (!packet.ok()) {
-      Close();
-      return Left::kNothing;
-    }
-    if (!packet->has_value()) break;
-    CallPtr call = Accept(*std::move(*packet));
+    std::optional<transport::ReceivedPacket> packet = Receive(transport::Blocking::kDontWait);
+    if (!packet) break;
+    CallPtr call = Accept(*std::move(packet));
     if (call == nullptr) continue;
     if (first != nullptr) {
       Schedule(std::move(call));
@@ -170,6 +163,32 @@ Left ServedLane::Drain() {
   if (more) Rearm();
   RunCall(std::move(first));
   return Left::kNothing;
+}
+
+bool ServedLane::BeginAttending() { return transport::SetCancelTick(lane_).ok(); }
+
+// What comes while a handler here is held up finds the loop again (LoopThreads).
+bool ServedLane::Attend() {
+  std::optional<transport::ReceivedPacket> packet = Receive(transport::Blocking::kWait);
+  if (!packet) return false;
+  CallPtr call = Accept(*std::move(packet));
+  if (call == nullptr) return true;
+  if (RunsHere(*call)) {
+    call->Run();
+  } else {
+    RunCall(std::move(call));
+  }
+  return true;
+}
+
+// None: there is none now, or the lane has ended.
+std::optional<transport::ReceivedPacket> ServedLane::Receive(transport::Blocking blocking) {
+  absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
+      lane_, Received(), transport::PacketDirection::kToService, blocking, descriptors_);
+  if (packet.ok()) return *std::move(packet);
+  // INVARIANT(hostile-bytes-end-the-channel)
+  Close();
+  return std::nullopt;
 }
 
 // TRUST(worker). Gives a call to run, or null.
@@ -312,7 +331,7 @@ void ServedLane::RunNow(LaneCall& call) {
   if (RunsHere(call)) {
     call.Run();
   } else {
-    const LoopThreads::Held held(server_->threads_, server_->loop_->HasWork());
+    const LoopThreads::Held held(server_->threads_);
     call.Run();
   }
   absl::MutexLock lock(&mutex_);
@@ -404,7 +423,7 @@ void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata
       outbox_bytes_ += unsent.size();
       full = outbox_bytes_ > server_->options_.max_outbox_bytes;
       outbox_.push_back(std::move(unsent));
-      if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched | EPOLLOUT);
+      if (watch_ != 0) (void)server_->loop_->Modify(watch_, kWatched | EPOLLOUT);
     }
   }
   if (!refused.ok() && !absl::IsUnavailable(refused))
@@ -438,7 +457,7 @@ void ServedLane::Flush() {
       outbox_bytes_ -= unsent.size();
       outbox_.pop_front();
     }
-    if (watch_ != 0) (void)server_->loop_->Modify(watch_, lane_, kWatched);
+    if (watch_ != 0) (void)server_->loop_->Modify(watch_, kWatched);
     closing = closing_;
   }
   for (const auto& [call, status] : refused) FailUnsent(call, status, false);

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
 
   // Watcher:
   Left OnReady(uint32_t events) override;
+  bool BeginAttending() override;
+  bool Attend() override;
 
   // For LaneCall:
   void SendReply(uint64_t call, const grpc::Status& status,
@@ -82,6 +85,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   };
 
   Left Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<transport::ReceivedPacket> Receive(transport::Blocking blocking)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   bool RunsHere(const LaneCall& call) const;
   void Rearm() ABSL_LOCKS_EXCLUDED(mutex_);
   CallPtr Accept(transport::ReceivedPacket packet) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -67,6 +67,17 @@ TEST_P(ConformanceTest, RevocationEndsUnaryCallsInFlightAndLaterOnes) {
   ExpectRevoked(stub().Echo(&later, EchoOf(""), &response));
 }
 
+TEST_P(ConformanceTest, RevocationReachesABusyChannel) {
+  const Revoker revoker(&family_);
+  grpc::Status status;
+  while (status.ok()) {
+    grpc::ClientContext context;
+    v1::EchoResponse response;
+    status = stub().Echo(&context, EchoOf("x"), &response);
+  }
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << status.error_message();
+}
+
 TEST_P(ConformanceTest, RevocationEndsServerStreams) {
   v1::CountRequest request;
   request.set_word("yes");
