@@ -195,8 +195,9 @@ void Zygote::BeService(const serving::ServiceDefinition& service,
 }
 
 absl::Status Zygote::PrepareSandbox() {
-  if (!sandbox_.has_value()) sandbox_ = sandbox::WorkerSandbox::Prepare(sandbox::kFloor);
-  return sandbox_->status();
+  if (!sandbox_.has_value()) sandbox_ = sandbox::WorkerSandbox::Prepare(sandbox::kRequired);
+  CB_RETURN_IF_ERROR(sandbox_->status());
+  return (*sandbox_)->host().CheckFloor();
 }
 
 absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,

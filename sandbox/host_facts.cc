@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
 #include "sandbox/clone_confined.h"
@@ -127,6 +128,30 @@ std::string KnownForbidders() {
     }
   }
   return found;
+}
+
+std::vector<std::string> SeccompActions() {
+  return absl::StrSplit(FirstLine("/proc/sys/kernel/seccomp/actions_avail"), ' ',
+                        absl::SkipEmpty());
+}
+
+// Delegated (cgroups(7)): the user may make cgroups and move processes into them.
+void FindCgroup(HostFacts& facts) {
+  constexpr absl::string_view kVersion2 = "0::";
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    if (absl::StartsWith(line, kVersion2)) facts.cgroup = line.substr(kVersion2.size());
+  }
+  if (facts.cgroup.empty()) return;
+  const std::string folder = absl::StrCat("/sys/fs/cgroup", facts.cgroup);
+  const auto may_write = [&folder](absl::string_view name) {
+    return access(absl::StrCat(folder, name).c_str(), W_OK) == 0;
+  };
+  if (!may_write("") || !may_write("/cgroup.procs") || !may_write("/cgroup.subtree_control")) {
+    return;
+  }
+  facts.delegated_controllers = absl::StrSplit(
+      FirstLine(absl::StrCat(folder, "/cgroup.controllers").c_str()), ' ', absl::SkipEmpty());
 }
 
 std::string Explain(StepResult result) {
@@ -256,12 +281,27 @@ HostFacts FactFinder::Find() {
     ForbidUnprivilegedUid();
   }
   FindGroups();
+  facts_.seccomp_actions = SeccompActions();
+  FindCgroup(facts_);
   return std::move(facts_);
 }
 
 }  // namespace
 
 HostFacts ProbeHost() { return FactFinder().Find(); }
+
+absl::Status HostFacts::CheckFloor() const {
+  if (MeetsFloor(offered)) return absl::OkStatus();
+  std::string missing;
+  for (const Layer layer : {Layer::kSystemCallTable, Layer::kLandlock, Layer::kMountNamespace,
+                            Layer::kPidNamespace, Layer::kNetworkNamespace, Layer::kIpcNamespace}) {
+    const auto why = forbidden.find(layer);
+    if (why == forbidden.end()) continue;
+    absl::StrAppend(&missing, missing.empty() ? "" : "; ", LayerName(layer), ": ", why->second);
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("workers need the system call table, and Landlock or namespaces: ", missing));
+}
 
 std::string HostFacts::ToString() const {
   std::string text = absl::StrCat("Linux ", kernel_release, "\n");

@@ -10,7 +10,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "sandbox/layers.h"
 
 namespace capbroker::sandbox {
@@ -25,6 +27,16 @@ struct HostFacts {
   int landlock_abi = 0;  // 0: none
   // This process has root's authority over the uids that workers are given.
   bool may_assign_uids = false;
+
+  // What a filter may do to a system call: "errno", "user_notif", ...
+  std::vector<std::string> seccomp_actions;
+  // The cgroup (version 2) of this process; empty: there is none.
+  std::string cgroup;
+  // Controllers that could bound a worker there; none if the cgroup is another user's.
+  std::vector<std::string> delegated_controllers;
+
+  // FAILED_PRECONDITION, with what is missing and who forbids it: no worker starts here.
+  absl::Status CheckFloor() const;
 
   // One line per layer, for people.
   std::string ToString() const;

@@ -9,9 +9,12 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -82,7 +85,7 @@ TEST(HostFactsTest, NamesTheSettingThatForbidsUserNamespaces) {
 TEST(HostFactsTest, StartsWorkersOnTheFloorWithoutUserNamespaces) {
   const int result = InChild([] {
     if (!ForbidUserNamespaces()) return kCannotTest;
-    WorkerRunner runner({}, kFloor);
+    WorkerRunner runner({}, kRequired);
     const Story story = runner.Run([] {
       ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
       return 99;
@@ -124,6 +127,31 @@ TEST(HostFactsTest, OffersNoUidsToAnOrdinaryUser) {
     return !facts.may_assign_uids && !facts.offered.Has(Layer::kUnprivilegedUid) ? 0 : 1;
   });
   if (result == kCannotTest) GTEST_SKIP() << "no user namespaces to begin with";
+  EXPECT_EQ(result, 0);
+}
+
+// INVARIANT(fail-closed)
+TEST(HostFactsTest, NoWorkerStartsOnTheTableAlone) {
+  const int result = InChild([] {
+    if (!ForbidUserNamespaces() || !DropCapabilities().ok()) return kCannotTest;
+    if (!ProbeHost().CheckFloor().ok()) return kCannotTest;  // no Landlock to begin with
+    constexpr sock_filter kNoLandlock[] = {
+        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_landlock_create_ruleset},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EOPNOTSUPP},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !InstallFilter(kNoLandlock).ok()) return 1;
+    const HostFacts facts = ProbeHost();
+    if (!facts.offered.Has(Layer::kSystemCallTable)) return 2;
+    const absl::Status floor = facts.CheckFloor();
+    if (floor.code() != absl::StatusCode::kFailedPrecondition) return 3;
+    return absl::StrContains(floor.message(), "landlock:") &&
+                   absl::StrContains(floor.message(), "user.max_user_namespaces=0")
+               ? 0
+               : 4;
+  });
+  if (result == kCannotTest) GTEST_SKIP() << "no user namespaces, or no Landlock, to begin with";
   EXPECT_EQ(result, 0);
 }
 

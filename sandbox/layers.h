@@ -86,12 +86,21 @@ class LayerSet {
 inline constexpr LayerSet kAlwaysInForce = {Layer::kNoNewPrivileges, Layer::kNoCapabilities,
                                             Layer::kResourceBounds};
 
-// The documented floor: the least with which hostile code may run. The table
-// alone refuses every system call that names something or reaches another
-// process, so this much holds where a host forbids namespaces (a container,
-// often).
-inline constexpr LayerSet kFloor = {Layer::kNoNewPrivileges, Layer::kNoCapabilities,
-                                    Layer::kResourceBounds, Layer::kSystemCallTable};
+// What every worker has. The table alone refuses every system call that names
+// something or reaches another process.
+inline constexpr LayerSet kRequired = {Layer::kNoNewPrivileges, Layer::kNoCapabilities,
+                                       Layer::kResourceBounds, Layer::kSystemCallTable};
+
+// The documented floor: the least with which hostile code may run. Beside what every
+// worker has it takes one layer of another kind, so that a mistake in the table alone
+// opens nothing: Landlock, or namespaces of its own. Most containers forbid the one or the
+// other.
+constexpr bool MeetsFloor(LayerSet layers) {
+  return layers.HasAll(kRequired) &&
+         (layers.Has(Layer::kLandlock) ||
+          layers.HasAll({Layer::kMountNamespace, Layer::kPidNamespace, Layer::kNetworkNamespace,
+                         Layer::kIpcNamespace}));
+}
 
 }  // namespace capbroker::sandbox
 

@@ -60,7 +60,7 @@ struct Story {
 class WorkerRunner {
  public:
   // Terminates the test program if the host cannot.
-  explicit WorkerRunner(LayerSet off = {}, LayerSet required = kFloor);
+  explicit WorkerRunner(LayerSet off = {}, LayerSet required = kRequired);
 
   WorkerSandbox& sandbox() { return sandbox_; }
 

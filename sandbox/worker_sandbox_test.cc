@@ -51,7 +51,7 @@ TEST(WorkerSandboxTest, ReportsTheLayersInForceThenTheExitCode) {
   const Story story = Runner().Run([] { return 42; });
   ASSERT_TRUE(story.started.has_value()) << story.text;
   EXPECT_EQ(story.started->layer_set(), Runner().sandbox().in_force());
-  EXPECT_TRUE(story.started->layer_set().HasAll(kFloor)) << story.text;
+  EXPECT_TRUE(story.started->layer_set().HasAll(kRequired)) << story.text;
   EXPECT_EQ(story.exit_code(), 42) << story.text;
   EXPECT_FALSE(story.violation.has_value());
   EXPECT_FALSE(story.timed_out);
@@ -382,7 +382,7 @@ TEST(WorkerSandboxTest, RefusesToStartFromAProcessWithThreads) {
   });
   EXPECT_THAT(Runner().sandbox().Fork({}, [] { return 0; }).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("more than one thread")));
-  EXPECT_THAT(WorkerSandbox::Prepare(kFloor).status(),
+  EXPECT_THAT(WorkerSandbox::Prepare(kRequired).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   stop = true;
   other.join();
