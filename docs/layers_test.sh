@@ -31,7 +31,8 @@ check broker 'broker|serving|sandbox|transport|authority|base' '"client/(worker_
 check services/dns 'services/dns|serving|client|transport|authority|base' '"services/service\.h"'
 check services/file 'services/file|serving|client|transport|authority|base' '"services/service\.h"'
 check services/group 'services/group|serving|client|transport|authority|base' '"services/service\.h"'
-check cli 'cli|client|transport|authority|base' "$none"
+# A host is asked what it offers by trying.
+check cli 'cli|client|transport|authority|base' '"sandbox/host_facts\.h"'
 check examples 'examples|client|services|transport|base' "$none"
 
 # Neither gRPC nor protobuf below transport/.

@@ -1,24 +1,19 @@
 #include "transport/lane_client.h"
 
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include <algorithm>
-#include <cstring>
-#include <deque>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "base/status_macros.h"
 #include "transport/bulk.h"
+#include "transport/calls_in_flight.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
 
@@ -31,36 +26,22 @@ constexpr int kPacketsInATurn = 16;
 // A larger request is serialised on the heap.
 constexpr size_t kStackMessage = 2048;
 
-int64_t NowNs(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-// Where a client's call numbers begin. An end that another process used before has answers
-// to its calls in the socket, perhaps: a number that is not in flight is nobody's.
-// INVARIANT(descriptor-belongs-to-call)
-uint64_t FirstCall() {
-  uint64_t first = 0;
-  if (getrandom(&first, sizeof first, GRND_NONBLOCK) != sizeof first) {
-    first = static_cast<uint64_t>(NowNs(CLOCK_MONOTONIC));
-  }
-  return first;
-}
-
-// Status codes of gRPC, which absl's equal; the core's header stays out of here.
-int32_t Code(absl::StatusCode code) { return static_cast<int32_t>(code); }
-
 }  // namespace
 
-int64_t MonotonicNowNs() { return NowNs(CLOCK_MONOTONIC); }
+int64_t MonotonicNowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 // Shared with the callback thread, which may run a callback that destroys the
 // client.
 class LaneClient::Core : public std::enable_shared_from_this<Core> {
  public:
   Core(UniqueFd lane, size_t max_message_size)
-      : max_message_size_(max_message_size), lane_(std::move(lane)) {
+      : max_message_size_(max_message_size),
+        lane_(std::move(lane)),
+        calls_(max_message_size, &callbacks_ready_) {
     // Here and not where lanes are made: this one may come from anybody.
     const absl::Status usable = SetCancelTick(lane_);
     absl::MutexLock lock(&mutex_);
@@ -79,48 +60,21 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   FdRef fd() const { return lane_; }
 
  private:
-  // One call in flight. On the stack of a waiting caller, or owned by `async_`.
-  struct Pending {
-    uint64_t id = 0;
-    int64_t deadline_ns = 0;
-    int64_t begun_ns = 0;  // some milliseconds early, but not late
-    absl::CondVar ready;
-    bool waiting = false;  // a follower sleeps on `ready`
-    bool done = false;
-    UniqueFd buffer;  // for a large request, once it has come
-    Reply reply;      // when received by another thread: its views are of `storage`
-    std::string storage;
-    // Of a waiting caller.
-    const absl::FunctionRef<void(Reply&)>* consume = nullptr;
-    // Of a callback call.
-    std::function<bool()> cancelled;
-    std::function<void(Reply&)> callback;
-  };
-  using PendingPtr = std::unique_ptr<Pending>;
-
-  bool Register(Pending& call) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status SendRequest(const LaneRequest& request, Pending& call,
+  bool Register(PendingCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SendRequest(const LaneRequest& request, PendingCall& call,
                            absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status SendWithBuffer(const LaneRequest& request, PacketHeader header, Pending& call,
+  absl::Status SendWithBuffer(const LaneRequest& request, PacketHeader header, PendingCall& call,
                               absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status SendOrWait(const OutgoingPacket& packet, const Pending& call,
+  absl::Status SendOrWait(const OutgoingPacket& packet, const PendingCall& call,
                           absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status LateOrCancelled(const Pending& call, absl::FunctionRef<bool()> cancelled);
-  void WaitUntil(Pending& call, absl::FunctionRef<bool()> cancelled,
+  absl::Status LateOrCancelled(const PendingCall& call, absl::FunctionRef<bool()> cancelled);
+  void WaitUntil(PendingCall& call, absl::FunctionRef<bool()> cancelled,
                  absl::FunctionRef<bool()> arrived) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Lead(Pending* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::optional<ReceivedPacket>> Receive(const Pending* own, Blocking blocking);
-  void Deliver(ReceivedPacket packet, Pending* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void BeginEpoch(absl::string_view survivors, int64_t since_ns)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Consume(ReceivedPacket& packet, Pending& own) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Store(ReceivedPacket& packet, Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Unpack(ReceivedPacket& packet, Reply& reply,
-                      absl::FunctionRef<void(absl::string_view)> read);
-  void Fail(Pending& call, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Lead(PendingCall* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::optional<ReceivedPacket>> Receive(const PendingCall* own, Blocking blocking);
+  void Deliver(ReceivedPacket packet, PendingCall* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Consume(ReceivedPacket& packet, PendingCall& own) ABSL_LOCKS_EXCLUDED(mutex_);
   void FailAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Complete(Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Forget(Pending& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PassLeadership() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ExpireAsync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunCompleted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -137,39 +91,34 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   bool led_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = FirstCall();
-  absl::flat_hash_map<uint64_t, Pending*> pending_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, PendingPtr> async_ ABSL_GUARDED_BY(mutex_);
-  std::deque<PendingPtr> completed_ ABSL_GUARDED_BY(mutex_);
+  CallsInFlight calls_ ABSL_GUARDED_BY(mutex_);
   std::thread callback_thread_ ABSL_GUARDED_BY(mutex_);
 };
 
-bool LaneClient::Core::Register(Pending& call) {
+bool LaneClient::Core::Register(PendingCall& call) {
   absl::MutexLock lock(&mutex_);
   if (!broken_.ok()) {
-    Fail(call, broken_);
+    calls_.Fail(call, broken_);
     return false;
   }
-  call.id = next_id_++;
-  call.begun_ns = NowNs(CLOCK_MONOTONIC_COARSE);
-  pending_.emplace(call.id, &call);
+  calls_.Add(call);
   return true;
 }
 
 void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
                             absl::FunctionRef<void(Reply&)> consume) {
-  Pending call;
+  PendingCall call;
   call.deadline_ns = request.deadline_ns;
   call.consume = &consume;
   if (Register(call)) {
     const absl::Status sent = SendRequest(request, call, cancelled);
     absl::MutexLock lock(&mutex_);
     if (!sent.ok()) {
-      Fail(call, sent);
+      calls_.Fail(call, sent);
     } else {
       WaitUntil(call, cancelled, [&call] { return call.done; });
     }
-    Forget(call);
+    calls_.Forget(call);
   }
   // Null when the leader, this very thread, has consumed the answer in place.
   if (call.consume != nullptr) consume(call.reply);
@@ -177,8 +126,8 @@ void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()
 
 void LaneClient::Core::StartCall(const LaneRequest& request, std::function<bool()> cancelled,
                                  std::function<void(Reply&)> done) {
-  auto owned = std::make_unique<Pending>();
-  Pending& call = *owned;
+  auto owned = std::make_unique<PendingCall>();
+  PendingCall& call = *owned;
   call.deadline_ns = request.deadline_ns;
   call.cancelled = std::move(cancelled);
   // Not marked as a callback call before it is sent: until then this thread waits
@@ -187,13 +136,8 @@ void LaneClient::Core::StartCall(const LaneRequest& request, std::function<bool(
       Register(call) ? SendRequest(request, call, call.cancelled) : absl::UnavailableError("");
   absl::MutexLock lock(&mutex_);
   call.callback = std::move(done);
-  if (!sent.ok() && !call.done) Fail(call, sent);
-  if (call.done) {
-    Forget(call);
-    completed_.push_back(std::move(owned));
-  } else {
-    async_.emplace(call.id, std::move(owned));
-  }
+  if (!sent.ok()) calls_.Fail(call, sent);
+  calls_.Own(std::move(owned));
   if (external_pump_) return;
   if (!callback_thread_.joinable()) {
     callback_thread_ = std::thread([self = shared_from_this()] { self->CallbackThread(); });
@@ -201,7 +145,7 @@ void LaneClient::Core::StartCall(const LaneRequest& request, std::function<bool(
   callbacks_ready_.Signal();
 }
 
-absl::Status LaneClient::Core::LateOrCancelled(const Pending& call,
+absl::Status LaneClient::Core::LateOrCancelled(const PendingCall& call,
                                                absl::FunctionRef<bool()> cancelled) {
   if (cancelled()) return absl::CancelledError("CANCELLED");
   if (call.deadline_ns != 0 && MonotonicNowNs() >= call.deadline_ns) {
@@ -210,7 +154,7 @@ absl::Status LaneClient::Core::LateOrCancelled(const Pending& call,
   return absl::OkStatus();
 }
 
-absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, Pending& call,
+absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCall& call,
                                            absl::FunctionRef<bool()> cancelled) {
   CB_RETURN_IF_ERROR(LateOrCancelled(call, cancelled));
   if (request.metadata.size() > kMaxMetadataSize) {
@@ -241,7 +185,8 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, Pending& 
 }
 
 absl::Status LaneClient::Core::SendWithBuffer(const LaneRequest& request, PacketHeader header,
-                                              Pending& call, absl::FunctionRef<bool()> cancelled) {
+                                              PendingCall& call,
+                                              absl::FunctionRef<bool()> cancelled) {
   if (external_pump_) return absl::ResourceExhaustedError("request too large for a packet");
   PacketHeader ask = {};
   ask.type = PacketType::kBufferRequest;
@@ -260,7 +205,7 @@ absl::Status LaneClient::Core::SendWithBuffer(const LaneRequest& request, Packet
   return SendOrWait({header, request.metadata, {}, request.descriptors}, call, cancelled);
 }
 
-absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const Pending& call,
+absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const PendingCall& call,
                                           absl::FunctionRef<bool()> cancelled) {
   while (true) {
     SendResult result = SendPacket(lane_, packet);
@@ -279,14 +224,14 @@ absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const Pe
 }
 
 // Sleeps, or leads, until `arrived`. A call that is late or cancelled is failed.
-void LaneClient::Core::WaitUntil(Pending& call, absl::FunctionRef<bool()> cancelled,
+void LaneClient::Core::WaitUntil(PendingCall& call, absl::FunctionRef<bool()> cancelled,
                                  absl::FunctionRef<bool()> arrived) {
   bool first = true;
   while (!arrived() && !call.done) {
     if (!first) {
       if (const absl::Status late = LateOrCancelled(call, cancelled); !late.ok()) {
         SendCancel(call.id);
-        Fail(call, late);
+        calls_.Fail(call, late);
         break;
       }
     }
@@ -305,7 +250,7 @@ void LaneClient::Core::WaitUntil(Pending& call, absl::FunctionRef<bool()> cancel
 }
 
 // Receives one packet for everybody. `own`: the call of this thread, if any.
-void LaneClient::Core::Lead(Pending* own, Blocking blocking) {
+void LaneClient::Core::Lead(PendingCall* own, Blocking blocking) {
   led_ = true;
   mutex_.Unlock();
   absl::StatusOr<std::optional<ReceivedPacket>> packet = Receive(own, blocking);
@@ -315,7 +260,7 @@ void LaneClient::Core::Lead(Pending* own, Blocking blocking) {
   if (mine) Consume(**packet, *own);
   mutex_.Lock();
   if (mine) {
-    Complete(*own);
+    calls_.Complete(*own);
   } else if (!packet.ok()) {
     FailAll(absl::UnavailableError(packet.status().message()));
   } else if (packet->has_value()) {
@@ -324,7 +269,7 @@ void LaneClient::Core::Lead(Pending* own, Blocking blocking) {
   led_ = false;
 }
 
-absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const Pending* own,
+absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const PendingCall* own,
                                                                         Blocking blocking) {
   if (blocking == Blocking::kWait && own != nullptr && own->deadline_ns != 0) {
     // The lane's own timeout is too coarse for what is left of this call.
@@ -339,129 +284,48 @@ absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const Pe
   return ReceivePacket(lane_, received_, PacketDirection::kToClient, blocking);
 }
 
-absl::Status LaneClient::Core::Unpack(ReceivedPacket& packet, Reply& reply,
-                                      absl::FunctionRef<void(absl::string_view)> read) {
-  const PacketHeader& header = packet.view.header;
-  reply.status = header.status;
-  reply.metadata = packet.view.metadata;
-  reply.descriptors = std::move(packet.descriptors);
-  if (header.message_size > max_message_size_) {
-    reply.descriptors.clear();
-    return absl::ResourceExhaustedError("response larger than its bound");
-  }
-  if ((header.flags & kFlagBulk) == 0) {
-    read(packet.view.message);
-    return absl::OkStatus();
-  }
-  const UniqueFd memory = std::move(reply.descriptors.back());
-  reply.descriptors.pop_back();
-  return ReadMessage(memory, header.message_size, read);
-}
-
-void LaneClient::Core::Consume(ReceivedPacket& packet, Pending& own) {
+void LaneClient::Core::Consume(ReceivedPacket& packet, PendingCall& own) {
   const auto* consume = std::exchange(own.consume, nullptr);
   Reply reply;
-  const absl::Status unpacked = Unpack(packet, reply, [&](absl::string_view message) {
-    reply.message = message;
-    (*consume)(reply);
-  });
+  const absl::Status unpacked =
+      Unpack(packet, max_message_size_, reply, [&](absl::string_view message) {
+        reply.message = message;
+        (*consume)(reply);
+      });
   if (unpacked.ok()) return;
-  Reply failed;
-  failed.status = Code(unpacked.code());
-  failed.error = std::string(unpacked.message());
+  Reply failed = FailedReply(unpacked);
   (*consume)(failed);
 }
 
-void LaneClient::Core::Deliver(ReceivedPacket packet, Pending* own) {
+void LaneClient::Core::Deliver(ReceivedPacket packet, PendingCall* own) {
   const PacketHeader& header = packet.view.header;
-  if (header.type == PacketType::kEpoch) return BeginEpoch(packet.view.message, header.deadline_ns);
+  if (header.type == PacketType::kEpoch) {
+    return calls_.BeginEpoch(packet.view.message, header.deadline_ns);
+  }
   // An answer to a call that was cancelled or late is dropped, its descriptors
   // closed. INVARIANT(descriptor-belongs-to-call)
-  const auto found = pending_.find(header.call);
-  if (found == pending_.end()) return;
-  Pending& call = *found->second;
+  PendingCall* const call = calls_.Find(header.call);
+  if (call == nullptr) return;
   if (header.type == PacketType::kBuffer) {
-    call.buffer = std::move(packet.descriptors.front());
-    if (&call != own && call.waiting) call.ready.Signal();
+    call->buffer = std::move(packet.descriptors.front());
+    if (call != own && call->waiting) call->ready.Signal();
     return;
   }
-  Store(packet, call);
-  Complete(call);
-}
-
-// `survivors`: the ids of the calls that the successor found in the socket and will
-// answer. Of those that were begun before it every other one went to the process that
-// died. On a channel that was idle then, this packet comes after later calls were sent.
-void LaneClient::Core::BeginEpoch(absl::string_view survivors, int64_t since_ns) {
-  absl::flat_hash_set<uint64_t> kept;
-  for (; survivors.size() >= sizeof(uint64_t); survivors.remove_prefix(sizeof(uint64_t))) {
-    uint64_t id;
-    std::memcpy(&id, survivors.data(), sizeof id);
-    kept.insert(id);
-  }
-  std::vector<Pending*> lost;
-  for (auto& [id, call] : pending_) {
-    const bool later = since_ns != 0 && call->begun_ns >= since_ns;
-    if (!later && !kept.contains(id)) lost.push_back(call);
-  }
-  for (Pending* call : lost) {
-    Fail(*call, absl::UnavailableError("the service restarted; the call may or may not have run"));
-  }
-}
-
-void LaneClient::Core::Store(ReceivedPacket& packet, Pending& call) {
-  const size_t metadata_size = packet.view.metadata.size();
-  call.storage.assign(packet.view.metadata.data(), metadata_size);
-  const absl::Status unpacked = Unpack(packet, call.reply, [&](absl::string_view message) {
-    call.storage.append(message.data(), message.size());
-  });
-  if (!unpacked.ok()) {
-    call.reply = Reply();
-    call.reply.status = Code(unpacked.code());
-    call.reply.error = std::string(unpacked.message());
-    return;
-  }
-  const absl::string_view stored = call.storage;
-  call.reply.metadata = stored.substr(0, metadata_size);
-  call.reply.message = stored.substr(metadata_size);
-}
-
-void LaneClient::Core::Fail(Pending& call, const absl::Status& why) {
-  if (call.done) return;
-  call.reply = Reply();
-  call.reply.status = Code(why.code());
-  call.reply.error = std::string(why.message());
-  Complete(call);
+  calls_.Store(packet, *call);
+  calls_.Complete(*call);
 }
 
 void LaneClient::Core::FailAll(const absl::Status& why) {
   if (broken_.ok()) broken_ = why;
-  std::vector<Pending*> calls;
-  for (auto& [id, call] : pending_) calls.push_back(call);
-  for (Pending* call : calls) Fail(*call, broken_);
+  calls_.FailAll(broken_);
 }
-
-void LaneClient::Core::Complete(Pending& call) {
-  call.done = true;
-  Forget(call);
-  if (call.waiting) call.ready.Signal();
-  if (call.callback == nullptr) return;
-  const auto owned = async_.find(call.id);
-  if (owned == async_.end()) return;
-  completed_.push_back(std::move(owned->second));
-  async_.erase(owned);
-  callbacks_ready_.Signal();
-}
-
-void LaneClient::Core::Forget(Pending& call) { pending_.erase(call.id); }
 
 void LaneClient::Core::PassLeadership() {
-  for (auto& [id, call] : pending_) {
-    if (!call->waiting) continue;
-    call->ready.Signal();
-    return;
+  if (PendingCall* const follower = calls_.Follower()) {
+    follower->ready.Signal();
+  } else if (calls_.owns_any()) {
+    callbacks_ready_.Signal();
   }
-  if (!async_.empty()) callbacks_ready_.Signal();
 }
 
 void LaneClient::Core::SendCancel(uint64_t id) {
@@ -473,22 +337,13 @@ void LaneClient::Core::SendCancel(uint64_t id) {
 }
 
 void LaneClient::Core::ExpireAsync() {
-  std::vector<std::pair<Pending*, absl::Status>> expired;
-  for (auto& [id, call] : async_) {
-    if (absl::Status late = LateOrCancelled(*call, call->cancelled); !late.ok()) {
-      expired.emplace_back(call.get(), std::move(late));
-    }
-  }
-  for (auto& [call, why] : expired) {
-    SendCancel(call->id);
-    Fail(*call, why);
-  }
+  calls_.ExpireOwned(
+      [this](const PendingCall& call) { return LateOrCancelled(call, call.cancelled); },
+      [this](uint64_t call) { SendCancel(call); });
 }
 
 void LaneClient::Core::RunCompleted() {
-  while (!completed_.empty()) {
-    PendingPtr call = std::move(completed_.front());
-    completed_.pop_front();
+  while (std::unique_ptr<PendingCall> call = calls_.TakeCompleted()) {
     mutex_.Unlock();
     call->callback(call->reply);
     call.reset();
@@ -501,12 +356,12 @@ void LaneClient::Core::CallbackThread() {
   while (true) {
     RunCompleted();
     if (closing_) return;
-    if (async_.empty()) {
+    if (!calls_.owns_any()) {
       callbacks_ready_.Wait(&mutex_);
       continue;
     }
     ExpireAsync();
-    if (!completed_.empty()) continue;
+    if (calls_.has_completed()) continue;
     if (led_) {
       callbacks_ready_.WaitWithTimeout(&mutex_, absl::Nanoseconds(kTickNs));
     } else {
@@ -564,7 +419,7 @@ void LaneClient::Core::JoinCallbackThread() {
 absl::StatusOr<UniqueFd> LaneClient::Core::Release() {
   {
     absl::MutexLock lock(&mutex_);
-    if (!pending_.empty() || !completed_.empty() || led_) {
+    if (!calls_.empty() || calls_.has_completed() || led_) {
       return absl::FailedPreconditionError("hand on channel: it has calls in flight");
     }
     if (!broken_.ok()) return broken_;

@@ -23,20 +23,10 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
+#include "transport/calls_in_flight.h"
 #include "transport/packet.h"
 
 namespace capbroker::transport {
-
-// A call's answer. The views are valid while it is being consumed.
-struct Reply {
-  // A gRPC status code. Of one made here (the peer is gone, the deadline has
-  // passed), `error` says why and the rest is empty.
-  int32_t status = 0;
-  std::string error;
-  absl::string_view metadata;  // a serialised capbroker.v1.ReplyMetadata
-  absl::string_view message;
-  std::vector<UniqueFd> descriptors;
-};
 
 struct LaneRequest {
   uint64_t method = 0;

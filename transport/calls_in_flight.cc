@@ -1,0 +1,169 @@
+#include "transport/calls_in_flight.h"
+
+#include <sys/random.h>
+#include <time.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "transport/bulk.h"
+#include "transport/packet.h"
+
+namespace capbroker::transport {
+namespace {
+
+int64_t NowNs(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// Where a client's call numbers begin. An end that another process used before has answers
+// to its calls in the socket, perhaps: a number that is not in flight is nobody's.
+// INVARIANT(descriptor-belongs-to-call)
+uint64_t FirstCall() {
+  uint64_t first = 0;
+  if (getrandom(&first, sizeof first, GRND_NONBLOCK) != sizeof first) {
+    first = static_cast<uint64_t>(NowNs(CLOCK_MONOTONIC));
+  }
+  return first;
+}
+
+}  // namespace
+
+// Status codes of gRPC, which absl's equal; the core's header stays out of here.
+Reply FailedReply(const absl::Status& why) {
+  Reply reply;
+  reply.status = static_cast<int32_t>(why.code());
+  reply.error = std::string(why.message());
+  return reply;
+}
+
+absl::Status Unpack(ReceivedPacket& packet, size_t most, Reply& reply,
+                    absl::FunctionRef<void(absl::string_view)> read) {
+  const PacketHeader& header = packet.view.header;
+  reply.status = header.status;
+  reply.metadata = packet.view.metadata;
+  reply.descriptors = std::move(packet.descriptors);
+  if (header.message_size > most) {
+    reply.descriptors.clear();
+    return absl::ResourceExhaustedError("response larger than its bound");
+  }
+  if ((header.flags & kFlagBulk) == 0) {
+    read(packet.view.message);
+    return absl::OkStatus();
+  }
+  const UniqueFd memory = std::move(reply.descriptors.back());
+  reply.descriptors.pop_back();
+  return ReadMessage(memory, header.message_size, read);
+}
+
+CallsInFlight::CallsInFlight(size_t max_message_size, absl::CondVar* completed)
+    : max_message_size_(max_message_size), callback_ready_(completed), next_id_(FirstCall()) {}
+
+void CallsInFlight::Add(PendingCall& call) {
+  call.id = next_id_++;
+  call.begun_ns = NowNs(CLOCK_MONOTONIC_COARSE);
+  calls_.emplace(call.id, &call);
+}
+
+PendingCall* CallsInFlight::Find(uint64_t id) const {
+  const auto found = calls_.find(id);
+  return found == calls_.end() ? nullptr : found->second;
+}
+
+PendingCall* CallsInFlight::Follower() const {
+  for (const auto& [id, call] : calls_) {
+    if (call->waiting) return call;
+  }
+  return nullptr;
+}
+
+void CallsInFlight::Store(ReceivedPacket& packet, PendingCall& call) {
+  const size_t metadata_size = packet.view.metadata.size();
+  call.storage.assign(packet.view.metadata.data(), metadata_size);
+  const absl::Status unpacked = Unpack(
+      packet, max_message_size_, call.reply,
+      [&](absl::string_view message) { call.storage.append(message.data(), message.size()); });
+  if (!unpacked.ok()) {
+    call.reply = FailedReply(unpacked);
+    return;
+  }
+  const absl::string_view stored = call.storage;
+  call.reply.metadata = stored.substr(0, metadata_size);
+  call.reply.message = stored.substr(metadata_size);
+}
+
+void CallsInFlight::Complete(PendingCall& call) {
+  call.done = true;
+  Forget(call);
+  if (call.waiting) call.ready.Signal();
+  if (call.callback == nullptr) return;
+  const auto owned = owned_.find(call.id);
+  if (owned == owned_.end()) return;
+  completed_.push_back(std::move(owned->second));
+  owned_.erase(owned);
+  callback_ready_->Signal();
+}
+
+void CallsInFlight::Fail(PendingCall& call, const absl::Status& why) {
+  if (call.done) return;
+  call.reply = FailedReply(why);
+  Complete(call);
+}
+
+void CallsInFlight::FailAll(const absl::Status& why) {
+  std::vector<PendingCall*> calls;
+  for (const auto& [id, call] : calls_) calls.push_back(call);
+  for (PendingCall* call : calls) Fail(*call, why);
+}
+
+// On a channel that was idle when the process died, the packet comes after later calls were
+// sent.
+void CallsInFlight::BeginEpoch(absl::string_view survivors, int64_t since_ns) {
+  absl::flat_hash_set<uint64_t> kept;
+  for (; survivors.size() >= sizeof(uint64_t); survivors.remove_prefix(sizeof(uint64_t))) {
+    uint64_t id;
+    std::memcpy(&id, survivors.data(), sizeof id);
+    kept.insert(id);
+  }
+  std::vector<PendingCall*> lost;
+  for (const auto& [id, call] : calls_) {
+    const bool later = since_ns != 0 && call->begun_ns >= since_ns;
+    if (!later && !kept.contains(id)) lost.push_back(call);
+  }
+  for (PendingCall* call : lost) {
+    Fail(*call, absl::UnavailableError("the service restarted; the call may or may not have run"));
+  }
+}
+
+void CallsInFlight::Own(std::unique_ptr<PendingCall> call) {
+  if (call->done) {
+    Forget(*call);
+    completed_.push_back(std::move(call));
+  } else {
+    owned_.emplace(call->id, std::move(call));
+  }
+}
+
+std::unique_ptr<PendingCall> CallsInFlight::TakeCompleted() {
+  if (completed_.empty()) return nullptr;
+  std::unique_ptr<PendingCall> call = std::move(completed_.front());
+  completed_.pop_front();
+  return call;
+}
+
+void CallsInFlight::ExpireOwned(absl::FunctionRef<absl::Status(const PendingCall&)> late,
+                                absl::FunctionRef<void(uint64_t)> failed) {
+  std::vector<std::pair<PendingCall*, absl::Status>> expired;
+  for (const auto& [id, call] : owned_) {
+    if (absl::Status why = late(*call); !why.ok()) expired.emplace_back(call.get(), std::move(why));
+  }
+  for (auto& [call, why] : expired) {
+    failed(call->id);
+    Fail(*call, why);
+  }
+}
+
+}  // namespace capbroker::transport

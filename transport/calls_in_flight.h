@@ -1,0 +1,109 @@
+// The calls of one lane that wait for their answers.
+//
+// Lives in: whoever holds a channel. Not thread-safe: the lane's client holds its mutex for
+// every function of CallsInFlight, and for a call's members once the call was added.
+#ifndef TRANSPORT_CALLS_IN_FLIGHT_H_
+#define TRANSPORT_CALLS_IN_FLIGHT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "base/unique_fd.h"
+#include "transport/lane_socket.h"
+
+namespace capbroker::transport {
+
+// A call's answer. The views are valid while it is being consumed.
+struct Reply {
+  // A gRPC status code. Of one made here (the peer is gone, the deadline has
+  // passed), `error` says why and the rest is empty.
+  int32_t status = 0;
+  std::string error;
+  absl::string_view metadata;  // a serialised capbroker.v1.ReplyMetadata
+  absl::string_view message;
+  std::vector<UniqueFd> descriptors;
+};
+
+// An answer that was made here.
+Reply FailedReply(const absl::Status& why);
+
+// Fills in `reply` from a packet, and gives `read` its message, which is in the packet or in
+// the memory that came with it. RESOURCE_EXHAUSTED: larger than `most`; then nothing is read.
+absl::Status Unpack(ReceivedPacket& packet, size_t most, Reply& reply,
+                    absl::FunctionRef<void(absl::string_view)> read);
+
+// One call. On the stack of a waiting caller, or owned by CallsInFlight.
+struct PendingCall {
+  uint64_t id = 0;
+  int64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
+  int64_t begun_ns = 0;     // some milliseconds early, but not late
+  absl::CondVar ready;
+  bool waiting = false;  // a follower sleeps on `ready`
+  bool done = false;
+  UniqueFd buffer;  // for a large request, once it has come
+  Reply reply;      // when received by another thread: its views are of `storage`
+  std::string storage;
+  // Of a waiting caller.
+  const absl::FunctionRef<void(Reply&)>* consume = nullptr;
+  // Of a callback call.
+  std::function<bool()> cancelled;
+  std::function<void(Reply&)> callback;
+};
+
+class CallsInFlight {
+ public:
+  // `completed` is signalled when a callback can run.
+  CallsInFlight(size_t max_message_size, absl::CondVar* completed);
+
+  // Numbers `call`. It is in flight until it completes, fails or is forgotten.
+  void Add(PendingCall& call);
+  void Forget(PendingCall& call) { calls_.erase(call.id); }
+  // Null: it was answered, late or cancelled.
+  PendingCall* Find(uint64_t id) const;
+  bool empty() const { return calls_.empty(); }
+  // A call whose thread sleeps, or null.
+  PendingCall* Follower() const;
+
+  // An answer has come for `call`, which `packet` is.
+  void Store(ReceivedPacket& packet, PendingCall& call);
+  void Complete(PendingCall& call);
+  // Does nothing to a call that is done.
+  void Fail(PendingCall& call, const absl::Status& why);
+  void FailAll(const absl::Status& why);
+
+  // Another process serves the lane since then, and will answer `survivors`, the ids of the calls
+  // that it has found in the socket. Of those that were begun before every other one went to the
+  // process that died.
+  void BeginEpoch(absl::string_view survivors, int64_t since_ns);
+
+  // Callback calls: owned here until they are taken to run their callbacks.
+  void Own(std::unique_ptr<PendingCall> call);
+  bool owns_any() const { return !owned_.empty(); }
+  std::unique_ptr<PendingCall> TakeCompleted();
+  bool has_completed() const { return !completed_.empty(); }
+  // Fails those of which `late` tells why, and tells `failed` their ids.
+  void ExpireOwned(absl::FunctionRef<absl::Status(const PendingCall&)> late,
+                   absl::FunctionRef<void(uint64_t)> failed);
+
+ private:
+  const size_t max_message_size_;
+  absl::CondVar* const callback_ready_;
+  uint64_t next_id_;
+  absl::flat_hash_map<uint64_t, PendingCall*> calls_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<PendingCall>> owned_;
+  std::deque<std::unique_ptr<PendingCall>> completed_;
+};
+
+}  // namespace capbroker::transport
+
+#endif  // TRANSPORT_CALLS_IN_FLIGHT_H_
