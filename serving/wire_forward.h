@@ -114,11 +114,10 @@ class ForwardedCall : private WireGate::InFlight {
   void Delivered(bool ok) {
     {
       absl::MutexLock lock(&mutex_);
-      delivering_ = false;
       if (!done_) {
         if (!ok) client_->TryCancel();
-        // With the lock: the other half may be at its end, and is gone afterwards.
         upstream_.StartRead(&response_);
+        upstream_.RemoveHold();
         return;
       }
     }
@@ -205,9 +204,6 @@ class ForwardedCall : private WireGate::InFlight {
       status = *told_;
       if (status.ok() && tap_->NextAnswer(response_)) {
         status = gate_.AdmitResponse(method_, response_);
-        absl::ReleasableMutexLock lock(&mutex_);
-        delivering_ = status.ok();
-        lock.Release();
         if (status.ok()) return Deliver();
       }
     }
@@ -250,10 +246,9 @@ class ForwardedCall : private WireGate::InFlight {
       StopWriting();
       return;
     }
-    {
-      absl::MutexLock lock(&mutex_);
-      delivering_ = true;
-    }
+    // The next read is started by Delivered(), outside of this half's own reactions: without a
+    // hold the call might have ended by then, and gRPC's part of it be gone.
+    upstream_.AddHold();
     if (tap_ == nullptr) return Admit(gate_.AdmitResponse(method_, response_));
     tap_->Run([this] {
       const grpc::Status passed = tap_->OnResponse(response_);
@@ -261,31 +256,26 @@ class ForwardedCall : private WireGate::InFlight {
     });
   }
   void Admit(const grpc::Status& admitted) {
-    bool end;
+    bool ends;
     {
-      absl::ReleasableMutexLock lock(&mutex_);
-      if (admitted.ok() && !ending_) {
-        lock.Release();
-        return Deliver();
+      absl::MutexLock lock(&mutex_);
+      ends = !admitted.ok() || ending_.has_value();
+      if (ends) {
+        if (!ending_) ending_ = admitted;
+        client_->TryCancel();
+        StopWriting();
       }
-      delivering_ = false;
-      if (!ending_) ending_ = admitted;
-      client_->TryCancel();
-      StopWriting();
-      end = done_;
-      lock.Release();
     }
-    if (end) EndSoon();
+    if (!ends) return Deliver();
+    upstream_.RemoveHold();
   }
   void Ended(const grpc::Status& status) {
-    bool end;
     {
       absl::MutexLock lock(&mutex_);
       status_ = status;
       done_ = true;
-      end = !delivering_;
     }
-    if (end) EndSoon();
+    EndSoon();
   }
 
   WireGate& gate_;
@@ -299,7 +289,6 @@ class ForwardedCall : private WireGate::InFlight {
   absl::Mutex mutex_;
   bool writing_ ABSL_GUARDED_BY(mutex_) = true;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
-  bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::Status status_ ABSL_GUARDED_BY(mutex_);
   // In place of the handler's.
