@@ -152,7 +152,7 @@ absl::Status Family::Forget(uint64_t channel) {
   ChannelRecord& record = found->second;
   record.closed = true;
   record.service_end.Reset();
-  record.charge = authority::CloneCharge();
+  record.charge = authority::HeldCharge();
   if (record.pins == 0) Drop(found);
   return absl::OkStatus();
 }

@@ -58,7 +58,7 @@ struct ChannelRecord {
   bool closed = false;
   int pins = 0;
   UniqueFd service_end;
-  authority::CloneCharge charge;         // of a clone
+  authority::HeldCharge charge;         // of a clone
   std::shared_ptr<const Holder> holder;  // null: the application
   // Of use to the process alone that has it now: no successor is given it.
   bool ends_with_process = false;

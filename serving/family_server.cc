@@ -104,17 +104,17 @@ absl::Status FamilyServer::Add(const v1::ChannelRecord& record, UniqueFd lane, b
   auto state = std::make_shared<ChannelState>(record.channel(), *schema_, std::move(limits),
                                               budget_, wire, this, audit_.get());
   if (record.revoked()) state->Revoke();
-  authority::CloneCharge charge;
+  authority::HeldCharge charge;
   if (record.parent() != 0) {
     // One that the family had before the crash has its place already.
-    absl::StatusOr<authority::CloneCharge> charged = budget_->ChargeClone();
+    absl::StatusOr<authority::HeldCharge> charged = budget_->ChargeClone();
     if (charged.ok()) charge = *std::move(charged);
   }
   return Serve(std::move(state), std::move(lane), std::move(charge), successor);
 }
 
 absl::Status FamilyServer::Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
-                                 authority::CloneCharge charge, bool successor) {
+                                 authority::HeldCharge charge, bool successor) {
   const uint64_t id = state->id();
   {
     absl::MutexLock lock(&mutex_);
@@ -251,7 +251,7 @@ absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
                                                           std::shared_ptr<void> bound) {
   if (bound == nullptr) bound = channel.bound();
   // INVARIANT(clones-share-the-budget)
-  CB_ASSIGN_OR_RETURN(authority::CloneCharge charge, budget_->ChargeClone());
+  CB_ASSIGN_OR_RETURN(authority::HeldCharge charge, budget_->ChargeClone());
   std::shared_ptr<const Limits> limits = channel.limits();
   if (requested != nullptr) {
     CB_ASSIGN_OR_RETURN(limits, authority::Narrow(*limits, *requested));

@@ -73,11 +73,11 @@ class FamilyServer final : public ChannelKeeper {
     std::shared_ptr<ChannelState> state;
     std::shared_ptr<ServedLane> lane;
     std::unique_ptr<WireServer> wire;
-    authority::CloneCharge charge;
+    authority::HeldCharge charge;
   };
 
   absl::Status Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
-                     authority::CloneCharge charge, bool successor) ABSL_LOCKS_EXCLUDED(mutex_);
+                     authority::HeldCharge charge, bool successor) ABSL_LOCKS_EXCLUDED(mutex_);
   // Wires that are being closed, each by a thread of its own.
   struct Closing {
     absl::Mutex mutex;
