@@ -23,6 +23,7 @@ using ::google::protobuf::Reflection;
 // Capability.Clone: what a refused clone is said to be.
 constexpr absl::string_view kClone = "Clone";
 constexpr absl::string_view kClonesWithoutRuleField = "clones";
+constexpr absl::string_view kLeasesWithoutRuleField = "leases";
 
 // How far a snapshot runs ahead of what is used up: a crash costs up to 1/16.
 constexpr uint64_t kSnapshotSteps = 16;
@@ -35,8 +36,10 @@ uint64_t SaturatingAdd(uint64_t a, uint64_t b) {
 bool PerMinute(v1::BudgetKind kind) {
   return kind == v1::CALLS_PER_MINUTE || kind == v1::OPEN_DESCRIPTORS;
 }
-// What a crash must not give back. Clones are charged anew.
-bool IsRecorded(v1::BudgetKind kind) { return kind != v1::CLONES; }
+// Used up by what is alive, and given back.
+bool IsHeld(v1::BudgetKind kind) { return kind == v1::CLONES || kind == v1::LEASES; }
+// What a crash must not give back. Clones are charged anew; leases have ended.
+bool IsRecorded(v1::BudgetKind kind) { return !IsHeld(kind); }
 
 // The distinct values that `message` holds in fields bounded by the limits field.
 void CollectValues(const ServiceSchema& schema, const MessagePlan& plan, const Message& message,
@@ -92,6 +95,7 @@ struct Budget::Charge {
   uint64_t response_bytes = 0;
   uint64_t descriptors = 0;
   uint64_t clones = 0;
+  uint64_t leases = 0;
   // DISTINCT_VALUES: by limits field.
   std::vector<std::pair<int, KeyedTextSet>> values;
 
@@ -106,6 +110,8 @@ struct Budget::Charge {
         return descriptors;
       case v1::CLONES:
         return clones;
+      case v1::LEASES:
+        return leases;
       case v1::DISTINCT_VALUES: {
         uint64_t fresh = 0;
         for (const auto& [of, set] : values) {
@@ -137,16 +143,17 @@ class Budget::Family {
   absl::Mutex mutex_;
 };
 
-CloneCharge& CloneCharge::operator=(CloneCharge&& other) noexcept {
+HeldCharge& HeldCharge::operator=(HeldCharge&& other) noexcept {
   if (this != &other) {
-    if (budget_ != nullptr) budget_->ReleaseClone();
+    if (budget_ != nullptr) budget_->Release(kind_);
     budget_ = std::move(other.budget_);
+    kind_ = other.kind_;
   }
   return *this;
 }
 
-CloneCharge::~CloneCharge() {
-  if (budget_ != nullptr) budget_->ReleaseClone();
+HeldCharge::~HeldCharge() {
+  if (budget_ != nullptr) budget_->Release(kind_);
 }
 
 Budget::Budget(std::shared_ptr<Family> family, std::shared_ptr<Budget> parent,
@@ -195,17 +202,20 @@ absl::StatusOr<std::shared_ptr<Budget>> Budget::Create(const ServiceSchema& sche
   return std::shared_ptr<Budget>(new Budget(std::move(family), nullptr, std::move(accounts)));
 }
 
-// INVARIANT(clones-share-the-budget): there is no service whose clones are unbounded.
+// INVARIANT(clones-share-the-budget): there is no service whose clones, or leases, are unbounded.
 void Budget::AddMissingRules(std::vector<Account>& accounts) {
-  const bool has_clones = std::any_of(accounts.begin(), accounts.end(), [](const Account& account) {
-    return account.kind == v1::CLONES;
-  });
-  if (has_clones) return;
-  Account clones;
-  clones.name = std::string(kClonesWithoutRuleField);
-  clones.kind = v1::CLONES;
-  clones.limit = kClonesWithoutRule;
-  accounts.push_back(std::move(clones));
+  const auto add = [&accounts](v1::BudgetKind kind, absl::string_view name, uint64_t limit) {
+    for (const Account& account : accounts) {
+      if (account.kind == kind) return;
+    }
+    Account missing;
+    missing.name = std::string(name);
+    missing.kind = kind;
+    missing.limit = limit;
+    accounts.push_back(std::move(missing));
+  };
+  add(v1::CLONES, kClonesWithoutRuleField, kClonesWithoutRule);
+  add(v1::LEASES, kLeasesWithoutRuleField, kLeasesWithoutRule);
 }
 
 std::shared_ptr<Budget> Budget::CreateDefault(const ServiceSchema& schema, BudgetClock clock) {
@@ -296,18 +306,27 @@ std::optional<Refusal> Budget::ChargeResponse(const MethodSchema& method, uint64
   return Apply(method.name(), charge);
 }
 
-absl::StatusOr<CloneCharge> Budget::ChargeClone() {
+absl::StatusOr<HeldCharge> Budget::ChargeClone() {
   Charge charge;
   charge.clones = 1;
   if (const std::optional<Refusal> refusal = Apply(kClone, charge)) return ToStatus(*refusal);
-  return CloneCharge(shared_from_this());
+  return HeldCharge(shared_from_this(), v1::CLONES);
 }
 
-void Budget::ReleaseClone() {
+absl::StatusOr<HeldCharge> Budget::ChargeLease(const MethodSchema& method) {
+  Charge charge;
+  charge.leases = 1;
+  if (const std::optional<Refusal> refusal = Apply(method.name(), charge)) {
+    return ToStatus(*refusal);
+  }
+  return HeldCharge(shared_from_this(), v1::LEASES);
+}
+
+void Budget::Release(v1::BudgetKind kind) {
   absl::MutexLock lock(&family_->mutex());
   for (Budget* budget = this; budget != nullptr; budget = budget->parent_.get()) {
     for (Account& account : budget->accounts_) {
-      if (account.kind == v1::CLONES) --account.used;
+      if (account.kind == kind) --account.used;
     }
   }
 }

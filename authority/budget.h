@@ -11,8 +11,8 @@
 //
 // CALLS_PER_MINUTE and OPEN_DESCRIPTORS: in no 60 seconds more than the budget
 // says (counted by the second, and forgotten after 61). DISTINCT_VALUES and
-// RESPONSE_BYTES: for the family's life. CLONES: alive at the same time.
-// A service without a rule of a kind doesn't bound it, except clones: 16.
+// RESPONSE_BYTES: for the family's life. CLONES and LEASES: alive at the same time.
+// A service without a rule of a kind doesn't bound it, except clones, 16, and leases, 128.
 //
 // After a crash: a snapshot admits somewhat more than was used, and Restore takes
 // all of it for used, what is per minute as of that moment. Whenever a charge goes
@@ -44,6 +44,7 @@
 namespace capbroker::authority {
 
 inline constexpr uint64_t kClonesWithoutRule = 16;
+inline constexpr uint64_t kLeasesWithoutRule = 128;
 
 // Time since some fixed point; never goes back.
 using BudgetClock = std::function<absl::Duration()>;
@@ -64,18 +65,21 @@ struct BudgetUsage {
 
 class Budget;
 
-// A clone that the budget has room for; gives the room back when it is gone.
-class CloneCharge {
+// The budget's room for something alive, a clone or a lease; gives the room back when it
+// is gone.
+class HeldCharge {
  public:
-  CloneCharge() = default;
-  CloneCharge(CloneCharge&& other) noexcept = default;
-  CloneCharge& operator=(CloneCharge&& other) noexcept;
-  ~CloneCharge();
+  HeldCharge() = default;
+  HeldCharge(HeldCharge&& other) noexcept = default;
+  HeldCharge& operator=(HeldCharge&& other) noexcept;
+  ~HeldCharge();
 
  private:
   friend class Budget;
-  explicit CloneCharge(std::shared_ptr<Budget> budget) : budget_(std::move(budget)) {}
+  HeldCharge(std::shared_ptr<Budget> budget, v1::BudgetKind kind)
+      : budget_(std::move(budget)), kind_(kind) {}
   std::shared_ptr<Budget> budget_;
+  v1::BudgetKind kind_ = v1::BUDGET_KIND_UNSPECIFIED;
 };
 
 class Budget : public std::enable_shared_from_this<Budget> {
@@ -111,7 +115,9 @@ class Budget : public std::enable_shared_from_this<Budget> {
   std::optional<Refusal> ChargeResponse(const MethodSchema& method, uint64_t bytes,
                                         uint64_t descriptors);
   // RESOURCE_EXHAUSTED with a denial when the family has no room for one more.
-  absl::StatusOr<CloneCharge> ChargeClone();
+  absl::StatusOr<HeldCharge> ChargeClone();
+  // The same for a connection that `method` is about to lease.
+  absl::StatusOr<HeldCharge> ChargeLease(const MethodSchema& method);
 
   // What this account, without its ancestors, may have used up by the time that
   // the next snapshot is due.
@@ -123,7 +129,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   bool snapshot_due() const;
   // Takes over `usage` in a new process, before anything is charged. What `usage` says
   // nothing about counts as used up. Clones are not restored: each one that is handed
-  // over is charged anew.
+  // over is charged anew. Leases end with their process.
   // INVALID_ARGUMENT: a field that the service doesn't have.
   absl::Status Restore(const BudgetUsage& usage);
 
@@ -134,7 +140,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   const ServiceSchema& schema() const;
 
  private:
-  friend class CloneCharge;
+  friend class HeldCharge;
   class Family;
   struct Account;
   struct Charge;
@@ -147,7 +153,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
   void CollectDistinct(const MethodSchema& method, const google::protobuf::Message& request,
                        Charge& charge) const;
   std::optional<Refusal> Apply(absl::string_view method, const Charge& charge);
-  void ReleaseClone();
+  void Release(v1::BudgetKind kind);
 
   const std::shared_ptr<Family> family_;  // with the lock that guards all accounts
   const std::shared_ptr<Budget> parent_;

@@ -174,19 +174,34 @@ TEST_F(BudgetTest, DescriptorsAreCountedByTheMinute) {
 
 TEST_F(BudgetTest, AClonesRoomComesBackWhenItIsGone) {
   const auto budget = Make("clones: 2");
-  absl::StatusOr<CloneCharge> first = budget->ChargeClone();
+  absl::StatusOr<HeldCharge> first = budget->ChargeClone();
   ASSERT_OK(first);
   {
-    ASSERT_OK_AND_ASSIGN(const CloneCharge second, budget->ChargeClone());
-    const absl::StatusOr<CloneCharge> third = budget->ChargeClone();
+    ASSERT_OK_AND_ASSIGN(const HeldCharge second, budget->ChargeClone());
+    const absl::StatusOr<HeldCharge> third = budget->ChargeClone();
     EXPECT_THAT(third, StatusIs(absl::StatusCode::kResourceExhausted));
     EXPECT_EQ(DenialOf(third.status())->field(), "clones");
   }
   EXPECT_EQ(budget->Left("clones"), 1u);
-  CloneCharge moved = *std::move(first);
+  HeldCharge moved = *std::move(first);
   EXPECT_EQ(budget->Left("clones"), 1u);
-  moved = CloneCharge();
+  moved = HeldCharge();
   EXPECT_EQ(budget->Left("clones"), 2u);
+}
+
+TEST_F(BudgetTest, ALeasesRoomComesBackWhenItIsGoneAndIsNoClones) {
+  const auto budget = Make("clones: 1 leases: 1");
+  const MethodSchema& method = schema_->methods()[0];
+  absl::StatusOr<HeldCharge> lease = budget->ChargeLease(method);
+  ASSERT_OK(lease);
+  const absl::StatusOr<HeldCharge> second = budget->ChargeLease(method);
+  EXPECT_THAT(second, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(DenialOf(second.status())->field(), "leases");
+  EXPECT_EQ(DenialOf(second.status())->method(), method.name());
+  ASSERT_OK_AND_ASSIGN(HeldCharge clone, budget->ChargeClone());
+  *lease = HeldCharge();
+  EXPECT_EQ(budget->Left("leases"), 1u);
+  EXPECT_EQ(budget->Left("clones"), 0u);
 }
 
 // clones-share-the-budget
@@ -203,7 +218,7 @@ TEST_F(BudgetTest, AShareIsChargedToTheWholeLineAboveIt) {
   EXPECT_EQ(Call(*family), "");
   EXPECT_EQ(Call(*family), "calls_per_minute");
 
-  ASSERT_OK_AND_ASSIGN(const CloneCharge clone, part->ChargeClone());
+  ASSERT_OK_AND_ASSIGN(const HeldCharge clone, part->ChargeClone());
   EXPECT_THAT(part->ChargeClone(), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(family->Left("clones"), 2u);
 }
@@ -255,19 +270,20 @@ TEST_F(BudgetTest, DefaultsComeFromTheProto) {
   EXPECT_EQ(Budget::CreateDefault(*schema_)->Left("clones"), 2u);
 }
 
-TEST_F(BudgetTest, AServiceWithoutABudgetStillBoundsItsClones) {
+TEST_F(BudgetTest, AServiceWithoutABudgetStillBoundsItsClonesAndLeases) {
   ASSERT_OK_AND_ASSIGN(
       const auto schema,
       ServiceSchema::Compile(
           *capbroker::v1::NarrowRequest::descriptor()->file()->FindServiceByName("Capability")));
   EXPECT_EQ(DefaultBudget(*schema), nullptr);
   const auto budget = Budget::CreateDefault(*schema);
-  std::vector<CloneCharge> clones;
+  std::vector<HeldCharge> clones;
   for (uint64_t i = 0; i < kClonesWithoutRule; ++i) {
-    ASSERT_OK_AND_ASSIGN(CloneCharge clone, budget->ChargeClone());
+    ASSERT_OK_AND_ASSIGN(HeldCharge clone, budget->ChargeClone());
     clones.push_back(std::move(clone));
   }
   EXPECT_THAT(budget->ChargeClone(), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(budget->Left("leases"), kLeasesWithoutRule);
   EXPECT_EQ(Answer(budget->ChargeCall(schema->methods()[0], capbroker::v1::DescribeRequest())), "");
 }
 

@@ -55,7 +55,19 @@ absl::Status CheckCombination(const FieldDescriptor& field, const Rights& rights
   return absl::OkStatus();
 }
 
-absl::Status CheckRights(const FieldDescriptor& field) {
+absl::Status CheckLease(const FieldDescriptor& field, const Rights& rights, Direction direction) {
+  if (!Rights::Lease_IsValid(rights.lease())) return Fault(field, "its lease is unknown");
+  if (rights.lease() == Rights::LEASE_UNSPECIFIED) return absl::OkStatus();
+  // Nothing else can be taken back. Not a LANE: its holder clones it, and the clone is another
+  // socket; what ends a channel and its clones is revocation.
+  if (!OnlyKinds(rights, {Rights::STREAM_SOCKET})) {
+    return Fault(field, "is leased, and not a STREAM_SOCKET alone");
+  }
+  if (direction == Direction::kRequest) return Fault(field, "is leased, and in a request");
+  return absl::OkStatus();
+}
+
+absl::Status CheckRights(const FieldDescriptor& field, Direction direction) {
   const bool has_rights = field.options().HasExtension(v1::rights);
   if (!IsDescriptorField(field)) {
     return has_rights ? Fault(field, "has (capbroker.v1.rights) and is no descriptor")
@@ -70,23 +82,25 @@ absl::Status CheckRights(const FieldDescriptor& field) {
       return Fault(field, absl::StrCat("its rights name the unknown kind ", kind));
     }
   }
-  return CheckCombination(field, rights);
+  CB_RETURN_IF_ERROR(CheckCombination(field, rights));
+  return CheckLease(field, rights, direction);
 }
 
 // `seen` makes recursive types (of responses) end.
-absl::StatusOr<bool> Search(const Descriptor& type, absl::flat_hash_set<const Descriptor*>& seen) {
+absl::StatusOr<bool> Search(const Descriptor& type, Direction direction,
+                            absl::flat_hash_set<const Descriptor*>& seen) {
   bool found = false;
   if (!seen.insert(&type).second) return found;
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
-    CB_RETURN_IF_ERROR(CheckRights(field));
+    CB_RETURN_IF_ERROR(CheckRights(field, direction));
     if (IsDescriptorField(field)) {
       found = true;
     } else if (field.is_map() && field.message_type()->map_value()->message_type() != nullptr &&
                IsDescriptorField(*field.message_type()->map_value())) {
       return Fault(field, "descriptors cannot be in a map");
     } else if (field.message_type() != nullptr) {
-      CB_ASSIGN_OR_RETURN(const bool below, Search(*field.message_type(), seen));
+      CB_ASSIGN_OR_RETURN(const bool below, Search(*field.message_type(), direction, seen));
       found = found || below;
     }
   }
@@ -100,9 +114,9 @@ bool IsDescriptorField(const FieldDescriptor& field) {
          field.message_type()->full_name() == v1::Descriptor::descriptor()->full_name();
 }
 
-absl::StatusOr<bool> CarriesDescriptors(const Descriptor& type) {
+absl::StatusOr<bool> CarriesDescriptors(const Descriptor& type, Direction direction) {
   absl::flat_hash_set<const Descriptor*> seen;
-  return Search(type, seen);
+  return Search(type, direction, seen);
 }
 
 }  // namespace capbroker::authority

@@ -200,9 +200,10 @@ absl::Status SchemaCompiler::CompileMethods() {
                    "every request has, nor (capbroker.v1.unlimited)");
     }
 
-    CB_ASSIGN_OR_RETURN(method.request_descriptors_, CarriesDescriptors(*descriptor.input_type()));
+    CB_ASSIGN_OR_RETURN(method.request_descriptors_,
+                        CarriesDescriptors(*descriptor.input_type(), Direction::kRequest));
     CB_ASSIGN_OR_RETURN(method.response_descriptors_,
-                        CarriesDescriptors(*descriptor.output_type()));
+                        CarriesDescriptors(*descriptor.output_type(), Direction::kResponse));
     if (method.streaming() && (method.request_descriptors_ || method.response_descriptors_)) {
       return Fault(descriptor.full_name(), "is streaming, and its messages carry descriptors");
     }

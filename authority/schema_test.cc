@@ -309,6 +309,12 @@ TEST_F(SchemaFaultTest, RightsThatNothingOfTheKindCanHave) {
   EXPECT_OK(compile("kinds: REGULAR_FILE access: WRITE reduced: true"));
   EXPECT_FAULT(compile("kinds: REGULAR_FILE reduced: true"), "t.Request.f", "is reduced");
   EXPECT_FAULT(compile("kinds: PIPE access: READ reduced: true"), "t.Request.f", "is reduced");
+  for (const char* kinds :
+       {"kinds: REGULAR_FILE", "kinds: LANE", "kinds: STREAM_SOCKET kinds: PIPE"}) {
+    EXPECT_FAULT(compile(absl::StrCat(kinds, " lease: SHUT_DOWN")), "t.Request.f",
+                 "not a STREAM_SOCKET alone");
+  }
+  EXPECT_FAULT(compile("kinds: STREAM_SOCKET lease: SHUT_DOWN"), "t.Request.f", "in a request");
 }
 
 TEST_F(SchemaFaultTest, DescriptorsInAStream) {
@@ -467,7 +473,7 @@ TEST(SchemaTest, CompilesEveryShapeOfField) {
   EXPECT_EQ(schema->max_message_bytes(), 65536u);
   EXPECT_EQ(schema->limits_type()->full_name(), "capbroker.testing.v1.EveryKindLimits");
   EXPECT_EQ(schema->limit_fields().size(), 12u);
-  EXPECT_EQ(schema->budget_fields().size(), 6u);
+  EXPECT_EQ(schema->budget_fields().size(), 7u);
   EXPECT_EQ(schema->methods().size(), 5u);
   const MethodSchema* plain = schema->FindMethod("Plain");
   ASSERT_NE(plain, nullptr);

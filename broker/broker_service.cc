@@ -78,7 +78,8 @@ class BrokerService final : public v1::Broker::CallbackService {
 
   Reactor* Revoke(Context* context, const v1::BrokerRevokeRequest* request,
                   v1::BrokerRevokeResponse* response) override {
-    std::vector<Launcher::GrantedChannel> channels = {{{}, request->family(), request->channel()}};
+    std::vector<Launcher::GrantedChannel> channels = {
+        {{}, request->family(), request->channel(), false, {}}};
     if (request->worker() != 0) {
       absl::StatusOr<std::vector<Launcher::GrantedChannel>> granted =
           launcher_.GrantsOf(request->worker(), request->grant());
@@ -101,7 +102,11 @@ class BrokerService final : public v1::Broker::CallbackService {
     });
     for (const Launcher::GrantedChannel& channel : channels) {
       ServedFamily* const family = families_.Find(channel.family);
-      if (family == nullptr) continue;  // it has ended, and with it the authority
+      if (family == nullptr) {
+        // It has ended, and with it the authority; nobody knows any more what it had delivered.
+        sum->response.add_incomplete(channel.service);
+        continue;
+      }
       const absl::Status revoked =
           family->Revoke(channel.channel, [sum](const v1::BrokerRevokeResponse& part) {
             const uint32_t channels = sum->response.channels() + part.channels();

@@ -144,15 +144,16 @@ absl::StatusOr<const ChannelRecord*> Family::RegisterClone(uint64_t parent, cons
   return &channels_.emplace(id, std::move(clone)).first->second;
 }
 
-absl::Status Family::Forget(uint64_t channel) {
+absl::Status Family::Forget(uint64_t channel, const Delivered::Said& said) {
   const auto found = channels_.find(channel);
   if (found == channels_.end() || found->second.closed) {
     return absl::NotFoundError("channel: not of this family");
   }
   ChannelRecord& record = found->second;
   record.closed = true;
+  record.delivered.Add(schema_.descriptor(), said);
   record.service_end.Reset();
-  record.charge = authority::CloneCharge();
+  record.charge = authority::HeldCharge();
   if (record.pins == 0) Drop(found);
   return absl::OkStatus();
 }
@@ -169,6 +170,8 @@ void Family::Drop(std::map<uint64_t, ChannelRecord>::iterator gone) {
   for (auto& [id, record] : channels_) {
     if (record.parent == gone->first) record.parent = gone->second.parent;
   }
+  const auto parent = channels_.find(gone->second.parent);
+  (parent == channels_.end() ? delivered_ : parent->second.delivered).Add(gone->second.delivered);
   if (gone->second.holder != nullptr) departed_.emplace_back(gone->first, gone->second.holder);
   if (departed_.size() > kMaxDeparted) departed_.pop_front();
   channels_.erase(gone);
@@ -206,15 +209,29 @@ absl::StatusOr<std::vector<uint64_t>> Family::Revoke(uint64_t channel) {
   if (channel != kFirstChannel && !channels_.contains(channel)) {
     return absl::NotFoundError("revoke: the channel is gone");
   }
-  std::set<uint64_t> revoked;
   std::vector<uint64_t> alive;
-  // A clone's number is higher than its parent's.
-  for (auto& [id, record] : channels_) {
-    if (channel != kFirstChannel && id != channel && !revoked.contains(record.parent)) continue;
-    revoked.insert(id);
+  for (const uint64_t id : Below(channel)) {
+    ChannelRecord& record = channels_.at(id);
     if (!std::exchange(record.revoked, true) && !record.closed) alive.push_back(id);
   }
   return alive;
+}
+
+std::vector<uint64_t> Family::Below(uint64_t channel) const {
+  std::set<uint64_t> below;
+  // A clone's number is higher than its parent's.
+  for (const auto& [id, record] : channels_) {
+    if (channel == kFirstChannel || id == channel || below.contains(record.parent))
+      below.insert(id);
+  }
+  return {below.begin(), below.end()};
+}
+
+std::map<uint64_t, Delivered> Family::LeftBehind(uint64_t channel) const {
+  std::map<uint64_t, Delivered> left;
+  for (const uint64_t id : Below(channel)) left[id] = channels_.at(id).delivered;
+  if (channel == kFirstChannel) left[kFirstChannel].Add(delivered_);
+  return left;
 }
 
 size_t Family::open() const {

@@ -28,6 +28,7 @@
 #include "authority/limits.h"
 #include "authority/schema.h"
 #include "base/unique_fd.h"
+#include "broker/delivered.h"
 #include "capbroker/v1/control.pb.h"
 #include "google/protobuf/any.pb.h"
 #include "serving/service.h"
@@ -58,8 +59,10 @@ struct ChannelRecord {
   bool closed = false;
   int pins = 0;
   UniqueFd service_end;
-  authority::CloneCharge charge;         // of a clone
+  authority::HeldCharge charge;          // of a clone
   std::shared_ptr<const Holder> holder;  // null: the application
+  // On clones of it that are gone, and on itself once it is closed.
+  Delivered delivered;
   // Of use to the process alone that has it now: no successor is given it.
   bool ends_with_process = false;
 };
@@ -105,8 +108,9 @@ class Family {
   // end of the lane.
   void EndWithProcess();
 
-  // Its clones are its parent's from now on, unless it is pinned.
-  absl::Status Forget(uint64_t channel);
+  // Its clones, and what was delivered on it, are its parent's from now on, unless it is pinned.
+  // `said`: by its process, of what was delivered.
+  absl::Status Forget(uint64_t channel, const Delivered::Said& said = {});
 
   // Keeps a channel's number good for Revoke() after its holder has closed it: a worker
   // adopts what it is granted, by a clone.
@@ -116,6 +120,10 @@ class Family {
   // Marks a channel and what was cloned from it, at any remove (the first channel: every
   // channel); the numbers of those that were alive and not marked. NOT_FOUND: gone.
   absl::StatusOr<std::vector<uint64_t>> Revoke(uint64_t channel);
+
+  // By channel, what had been delivered on the channels that revoking this one revokes, as far
+  // as these are gone.
+  std::map<uint64_t, Delivered> LeftBehind(uint64_t channel) const;
 
   // Channels that have a holder.
   size_t open() const;
@@ -156,6 +164,8 @@ class Family {
       : id_(id), service_(service), schema_(schema) {}
   absl::StatusOr<ChannelRecord*> Find(uint64_t channel);
   void Drop(std::map<uint64_t, ChannelRecord>::iterator gone);
+  // The channel and what was cloned from it, at any remove. The first channel: every channel.
+  std::vector<uint64_t> Below(uint64_t channel) const;
   absl::StatusOr<std::shared_ptr<const authority::Limits>> MeetWith(
       const ChannelRecord& record, const google::protobuf::Any& limits) const;
 
@@ -173,6 +183,7 @@ class Family {
   Inputs inputs_;
   uint64_t next_channel_ = 1;
   std::map<uint64_t, ChannelRecord> channels_;
+  Delivered delivered_;  // on channels that are gone, and so are those they were cloned from
   std::deque<std::pair<uint64_t, std::shared_ptr<const Holder>>> departed_;  // with a holder
 };
 

@@ -206,6 +206,37 @@ TEST_F(FamilyTest, APinnedChannelStandsForItsClonesWhenItIsClosed) {
   EXPECT_THAT(family_->Pin(granted), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST_F(FamilyTest, WhatWasDeliveredOnAClosedChannelIsItsParents) {
+  google::protobuf::RepeatedPtrField<v1::Delivery> said;
+  v1::Delivery* const delivery = said.Add();
+  delivery->set_method("Say");
+  delivery->set_field("file");
+  delivery->set_descriptors(1);
+  const auto left = [this](uint64_t channel) {
+    uint64_t sum = 0;
+    for (const auto& [id, delivered] : family_->LeftBehind(channel)) {
+      for (const auto& [source, descriptors] : delivered.counts()) sum += descriptors;
+    }
+    return sum;
+  };
+  const uint64_t granted = Clone(1);
+  const uint64_t other = Clone(1);
+  ASSERT_OK(family_->Pin(granted));
+  const uint64_t adopted = Clone(granted);
+  const uint64_t below = Clone(adopted);
+  ASSERT_OK(family_->Forget(granted, said));
+  ASSERT_OK(family_->Forget(adopted, said));
+  ASSERT_OK(family_->Forget(below, said));
+  EXPECT_EQ(left(granted), 3u);
+  EXPECT_EQ(left(other), 0u);
+  EXPECT_EQ(left(1), 3u);
+  family_->Unpin(granted);
+  EXPECT_EQ(left(1), 3u);
+  ASSERT_OK(family_->Forget(1, said));
+  ASSERT_OK(family_->Forget(other, said));
+  EXPECT_EQ(left(1), 5u) << "the first stands for all, whether it is there or not";
+}
+
 TEST_F(FamilyTest, GivesNothingOfARevokedChannel) {
   EXPECT_EQ(family_->Revoke(1).value_or(kFailed), (std::vector<uint64_t>{1}));
   EXPECT_EQ(family_->Revoke(1).value_or(kFailed), (std::vector<uint64_t>{}));

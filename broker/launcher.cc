@@ -123,13 +123,15 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
       CB_ASSIGN_OR_RETURN(channel, take(grant.channel()));
       ServedFamily* const family = families_.Find(grant.family());
       if (family != nullptr && family->Pin(grant.number()).ok()) {
-        preparation.grants.push_back({grant.name(), grant.family(), grant.number(), false});
+        preparation.grants.push_back(
+            {grant.name(), grant.family(), grant.number(), false, family->family().service().name});
       }
     } else {
       // A service that gets no process ends its channel, and the worker sees that.
       CB_ASSIGN_OR_RETURN(Families::Opened opened,
                           families_.Open(grant.open(), take, [](const absl::Status&) {}));
-      preparation.grants.push_back({grant.name(), opened.family, opened.number, true});
+      preparation.grants.push_back(
+          {grant.name(), opened.family, opened.number, true, grant.open().service()});
       channel = std::move(opened.channel);
     }
     Attach(std::move(channel), preparation.descriptors, preparation.command.add_channels());

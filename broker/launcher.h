@@ -54,6 +54,7 @@ class Launcher {
     uint64_t family = 0;
     uint64_t channel = 0;
     bool opened = false;  // for this worker alone
+    std::string service;
   };
   // The grants of a worker, or the one of that name. NOT_FOUND: no such worker or grant.
   absl::StatusOr<std::vector<GrantedChannel>> GrantsOf(uint64_t worker,

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,12 @@
 #include "broker/process.h"
 
 namespace capbroker::broker {
+namespace {
+
+// Of one family in the answer to a revocation; beyond that a sum is told.
+constexpr int kMostTold = 64;
+
+}  // namespace
 
 ServedFamily::ServedFamily(const BrokerParts& parts, std::unique_ptr<Family> family,
                            std::function<void()> over)
@@ -59,6 +67,7 @@ void ServedFamily::OnEnded(const ProcessEnd& end) {
   const std::string how = end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)
                                           : absl::StrCat("exited with ", end.exit_code);
   Log(absl::StrCat("service ", family_->service().name, " ", how));
+  process_lost_ = true;
   v1::AuditEvent crashed;
   crashed.set_kind(v1::AuditEvent::CRASHED);
   crashed.set_text(how);
@@ -87,27 +96,69 @@ absl::Status ServedFamily::Revoke(uint64_t channel,
     event.set_kind(v1::AuditEvent::REVOKED);
     parts_.audit->Record(*family_, number, std::move(event));
   }
-  v1::BrokerRevokeResponse response;
-  response.set_channels(static_cast<uint32_t>(revoked.size()));
-  if (incarnation_ == nullptr || revoked.empty()) {
-    parts_.loop->Post([done = std::move(done), response] { done(response); });
+  if (revoked.empty() || incarnation_ == nullptr) {
+    parts_.loop->Post([done = std::move(done),
+                       told = Tell(channel, revoked, v1::RevokeResponse())] { done(told); });
     return absl::OkStatus();
   }
-  incarnation_->Revoke(revoked, [this, response, done = std::move(done)](
-                                    const absl::StatusOr<v1::RevokeResponse>& confirmed) mutable {
+  incarnation_->Revoke(revoked, [this, channel, revoked, done = std::move(done)](
+                                    const absl::StatusOr<v1::RevokeResponse>& confirmed) {
     // What was not confirmed is enforced.
     if (!confirmed.ok()) End();
-    const v1::RevokeResponse answer = confirmed.value_or(v1::RevokeResponse());
-    for (const v1::RevokeResponse::Delivered& delivered : answer.delivered()) {
-      v1::BrokerRevokeResponse::NotTakenBack* left = response.add_not_taken_back();
-      left->set_service(family_->service().name);
-      left->set_family(family_->id());
-      left->set_channel(delivered.channel());
-      left->set_descriptors(delivered.descriptors());
-    }
-    done(response);
+    done(Tell(channel, revoked, confirmed));
   });
   return absl::OkStatus();
+}
+
+// TRUST(worker): what the process says counts for the channels that were asked about, each once.
+v1::BrokerRevokeResponse ServedFamily::Tell(uint64_t channel, const std::vector<uint64_t>& revoked,
+                                            const absl::StatusOr<v1::RevokeResponse>& confirmed) {
+  v1::BrokerRevokeResponse response;
+  response.set_channels(static_cast<uint32_t>(revoked.size()));
+  if (process_lost_ || !confirmed.ok()) response.add_incomplete(family_->service().name);
+  std::map<uint64_t, Delivered> left = family_->LeftBehind(channel);
+  std::set<uint64_t> asked(revoked.begin(), revoked.end());
+  const v1::RevokeResponse answer = confirmed.value_or(v1::RevokeResponse());
+  for (const v1::RevokeResponse::Delivered& said : answer.delivered()) {
+    if (asked.erase(said.channel()) == 0) continue;
+    RecordOutcome(said.channel(), v1::AuditEvent::SHUT_DOWN, "", said.shut_down());
+    response.set_shut_down(SaturatingAdd(response.shut_down(), said.shut_down()));
+    // Closed meanwhile: then its process has told that already, and it is in what is left.
+    const auto record = family_->channels().find(said.channel());
+    if (record == family_->channels().end() || record->second.closed) continue;
+    left[said.channel()].Add(*family_->service().descriptor, said.deliveries());
+  }
+  for (const auto& [number, delivered] : left) AddNotTakenBack(number, delivered, response);
+  return response;
+}
+
+void ServedFamily::AddNotTakenBack(uint64_t channel, const Delivered& delivered,
+                                   v1::BrokerRevokeResponse& response) {
+  for (const auto& [source, descriptors] : delivered.counts()) {
+    RecordOutcome(channel, v1::AuditEvent::NOT_TAKEN_BACK, source.first, descriptors);
+    // The last entry is the sum of what is too much to tell.
+    const bool full = response.not_taken_back_size() >= kMostTold;
+    const bool more = full && response.not_taken_back_size() > kMostTold;
+    v1::BrokerRevokeResponse::NotTakenBack* const told =
+        more ? response.mutable_not_taken_back(kMostTold) : response.add_not_taken_back();
+    told->set_service(family_->service().name);
+    told->set_family(family_->id());
+    told->set_descriptors(SaturatingAdd(told->descriptors(), descriptors));
+    if (full) continue;
+    told->set_channel(channel);
+    told->set_method(source.first);
+    told->set_field(source.second);
+  }
+}
+
+void ServedFamily::RecordOutcome(uint64_t channel, v1::AuditEvent::Kind kind,
+                                 const std::string& method, uint64_t count) {
+  if (count == 0) return;
+  v1::AuditEvent event;
+  event.set_kind(kind);
+  event.set_method(method);
+  event.set_count(count);
+  parts_.audit->Record(*family_, channel, std::move(event));
 }
 
 void ServedFamily::End() {

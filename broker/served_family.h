@@ -16,7 +16,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "broker/crash_rate.h"
+#include "broker/delivered.h"
 #include "broker/family.h"
 #include "broker/incarnation.h"
 #include "capbroker/v1/broker.pb.h"
@@ -55,6 +57,13 @@ class ServedFamily {
   absl::Status StartProcess(bool successor);
   void OnForked(const absl::Status& status);
   void OnEnded(const ProcessEnd& end);
+  // What came of revoking a channel.
+  v1::BrokerRevokeResponse Tell(uint64_t channel, const std::vector<uint64_t>& revoked,
+                                const absl::StatusOr<v1::RevokeResponse>& confirmed);
+  void AddNotTakenBack(uint64_t channel, const Delivered& delivered,
+                       v1::BrokerRevokeResponse& response);
+  void RecordOutcome(uint64_t channel, v1::AuditEvent::Kind kind, const std::string& method,
+                     uint64_t count);
 
   const BrokerParts parts_;
   const std::unique_ptr<Family> family_;
@@ -63,6 +72,7 @@ class ServedFamily {
   std::shared_ptr<Incarnation> incarnation_;
   CrashRate crashes_;
   int restarts_ = 0;
+  bool process_lost_ = false;  // one crashed, with what it knew of deliveries
   bool ending_ = false;
 };
 

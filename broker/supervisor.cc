@@ -53,7 +53,7 @@ class Supervisor final : public v1::Supervisor::CallbackService {
   grpc::ServerUnaryReactor* ForgetChannel(grpc::CallbackServerContext* context,
                                           const v1::ForgetChannelRequest* request,
                                           v1::ForgetChannelResponse*) override {
-    const absl::Status forgotten = family_.Forget(request->channel());
+    const absl::Status forgotten = family_.Forget(request->channel(), request->deliveries());
     if (forgotten.ok()) {
       v1::AuditEvent closed;
       closed.set_kind(v1::AuditEvent::CLOSED);

@@ -57,6 +57,8 @@ bool Shown(const Options& options, const AuditEvent& event) {
   switch (event.kind()) {
     case AuditEvent::DENIED:
     case AuditEvent::REVOKED:
+    case AuditEvent::SHUT_DOWN:
+    case AuditEvent::NOT_TAKEN_BACK:
     case AuditEvent::VIOLATION:
     case AuditEvent::CRASHED:
     case AuditEvent::LEFT_OUT:

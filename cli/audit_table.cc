@@ -32,7 +32,11 @@ std::string What(const AuditEvent& event) {
       if (!event.values().empty()) parts.push_back(Values(event));
       break;
     case AuditEvent::DELIVERED:
+    case AuditEvent::NOT_TAKEN_BACK:
       parts.push_back(absl::StrCat(event.count(), " descriptors"));
+      break;
+    case AuditEvent::SHUT_DOWN:
+      parts.push_back(absl::StrCat(event.count(), " connections"));
       break;
     case AuditEvent::LEFT_OUT:
       parts.push_back(

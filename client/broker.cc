@@ -197,8 +197,16 @@ absl::StatusOr<Revocation> Broker::Revoke(const v1::BrokerRevokeRequest& request
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kRevoke, &context, request, &response));
   Revocation revocation;
   revocation.channels = static_cast<int>(response.channels());
+  revocation.shut_down = response.shut_down();
+  const std::set<std::string> incomplete(response.incomplete().begin(),
+                                         response.incomplete().end());
+  revocation.incomplete.assign(incomplete.begin(), incomplete.end());
   for (const v1::BrokerRevokeResponse::NotTakenBack& left : response.not_taken_back()) {
-    revocation.not_taken_back.push_back({left.service(), left.descriptors()});
+    revocation.not_taken_back.push_back({.service = left.service(),
+                                         .method = left.method(),
+                                         .field = left.field(),
+                                         .channel = left.channel(),
+                                         .descriptors = left.descriptors()});
   }
   return revocation;
 }

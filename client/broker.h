@@ -39,13 +39,23 @@ class BrokerLink;
 // What a revocation has ended, and what it could not.
 struct Revocation {
   int channels = 0;
-  // Descriptors that had been delivered on these channels, at least: Linux takes none back
-  // from who holds it. To end their use, too, end the worker.
+  // Connections that had been delivered with a lease, and are shut down:
+  // docs/design/channel_state.md.
+  uint64_t shut_down = 0;
+  // Descriptors that had been delivered without one, on these channels or on clones of them that
+  // are gone: Linux takes none back from who holds it. To end their use, too, end the worker.
   struct Delivered {
     std::string service;
+    std::string method;    // empty: of several, more than can be told one by one
+    std::string field;     // of its response
+    uint64_t channel = 0;  // as the audit has it
     uint64_t descriptors = 0;
   };
   std::vector<Delivered> not_taken_back;
+  // Services of which more may be left than is told above: a process has died with what it knew,
+  // and connections that it had leased were not shut down; or a worker had closed all that it was
+  // granted.
+  std::vector<std::string> incomplete;
 };
 
 class Broker {

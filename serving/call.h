@@ -44,7 +44,8 @@ class Call {
   virtual bool CanAttach() const = 0;
 
   // Sends `fd` with the response: puts its slot into `field`, a Descriptor of the
-  // response. FAILED_PRECONDITION on the wire, which carries none.
+  // response. FAILED_PRECONDITION on the wire, which carries none. Where the proto says
+  // `lease: SHUT_DOWN`, a duplicate is kept, and the connection ends with the channel.
   virtual grpc::Status Attach(UniqueFd fd, v1::Descriptor* field) = 0;
 
   // The descriptor of the request that `field` names. INVALID_ARGUMENT: none.

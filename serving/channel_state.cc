@@ -24,6 +24,8 @@ ChannelState::ChannelState(uint64_t id, const authority::ServiceSchema& schema,
       bound_(std::move(bound)),
       audit_(audit),
       watcher_(audit != nullptr ? audit->WatcherOf(id) : nullptr),
+      deliveries_(
+          std::make_shared<Deliveries>(keeper != nullptr ? keeper->loop() : nullptr, budget_)),
       limits_(watcher_ != nullptr ? limits->Watched(watcher_) : std::move(limits)) {}
 
 std::shared_ptr<const Limits> ChannelState::limits() const {
@@ -81,6 +83,22 @@ absl::Status ChannelState::AdmitStreamed(const MethodSchema& method, const Messa
 absl::Status ChannelState::Refuse(const Refusal& refusal) {
   if (audit_ != nullptr) audit_->Refused(id_, refusal);
   return authority::ToStatus(refusal);
+}
+
+absl::Status ChannelState::Deliver(const MethodSchema& method,
+                                   absl::Span<const NamedDescriptor> descriptors) {
+  const absl::Status added = deliveries_->Add(method, descriptors);
+  if (added.ok()) {
+    if (audit_ != nullptr) audit_->Delivered(id_, method.name(), descriptors.size());
+    return added;
+  }
+  if (const std::optional<Refusal> refusal = RefuseRevoked(method)) return Refuse(*refusal);
+  if (audit_ != nullptr) {
+    if (std::optional<v1::Denial> denial = authority::DenialOf(added)) {
+      audit_->Refused(id_, {*std::move(denial), ""});
+    }
+  }
+  return added;
 }
 
 void ChannelState::RecordAnswer(const MethodSchema& method,

@@ -16,12 +16,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "authority/budget.h"
 #include "authority/denial.h"
 #include "authority/limits.h"
 #include "authority/schema.h"
 #include "base/unique_fd.h"
 #include "serving/audit_recorder.h"
+#include "serving/deliveries.h"
 
 namespace capbroker::serving {
 
@@ -54,6 +56,8 @@ class ChannelKeeper {
   virtual absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) = 0;
   // Sends the broker a snapshot of the budget, if one is due.
   virtual absl::Status RecordBudget() = 0;
+  // What watches leased connections.
+  virtual EventLoop* loop() = 0;
   // Whether this process succeeds one that crashed.
   virtual bool successor() const = 0;
 };
@@ -82,15 +86,21 @@ class ChannelState {
   // installed, when the meet is larger than limits may be.
   absl::Status Install(const authority::Limits& limits) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Descriptors that were delivered on this channel, those of further channels not counted.
-  void CountDelivered(const authority::MethodSchema& method, size_t descriptors) {
-    delivered_.fetch_add(descriptors, std::memory_order_relaxed);
-    if (audit_ != nullptr) audit_->Delivered(id_, method.name(), descriptors);
-  }
-  uint64_t delivered() const { return delivered_.load(std::memory_order_relaxed); }
+  // Descriptors that are about to be delivered on this channel, those of further channels
+  // not counted: see Deliveries::Add. What is refused must not be sent.
+  absl::Status Deliver(const authority::MethodSchema& method,
+                       absl::Span<const NamedDescriptor> descriptors);
+  const Deliveries& deliveries() const { return *deliveries_; }
 
-  void Revoke() { revoked_.store(true, std::memory_order_release); }
+  // Nothing is admitted any more, and leased connections are shut down, when this returns.
+  void Revoke() {
+    revoked_.store(true, std::memory_order_release);
+    deliveries_->End();
+  }
   bool revoked() const { return revoked_.load(std::memory_order_acquire); }
+
+  // Its holder is gone: leased connections are shut down.
+  void Close() { deliveries_->End(); }
 
   // The check in front of every handler, on both paths: the limits, then the
   // budget. Gives the limits that decided, for the handler's own checks.
@@ -128,8 +138,8 @@ class ChannelState {
   const std::shared_ptr<void> bound_;
   AuditRecorder* const audit_;
   const std::shared_ptr<const authority::Limits::Watcher> watcher_;
+  const std::shared_ptr<Deliveries> deliveries_;
   std::atomic<bool> revoked_{false};
-  std::atomic<uint64_t> delivered_{0};
   mutable absl::Mutex mutex_;
   std::shared_ptr<const authority::Limits> limits_ ABSL_GUARDED_BY(mutex_);
 };

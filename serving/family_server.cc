@@ -104,17 +104,17 @@ absl::Status FamilyServer::Add(const v1::ChannelRecord& record, UniqueFd lane, b
   auto state = std::make_shared<ChannelState>(record.channel(), *schema_, std::move(limits),
                                               budget_, wire, this, audit_.get());
   if (record.revoked()) state->Revoke();
-  authority::CloneCharge charge;
+  authority::HeldCharge charge;
   if (record.parent() != 0) {
     // One that the family had before the crash has its place already.
-    absl::StatusOr<authority::CloneCharge> charged = budget_->ChargeClone();
+    absl::StatusOr<authority::HeldCharge> charged = budget_->ChargeClone();
     if (charged.ok()) charge = *std::move(charged);
   }
   return Serve(std::move(state), std::move(lane), std::move(charge), successor);
 }
 
 absl::Status FamilyServer::Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
-                                 authority::CloneCharge charge, bool successor) {
+                                 authority::HeldCharge charge, bool successor) {
   const uint64_t id = state->id();
   {
     absl::MutexLock lock(&mutex_);
@@ -137,6 +137,20 @@ absl::Status FamilyServer::Serve(std::shared_ptr<ChannelState> state, UniqueFd l
 
 // INVARIANT(no-orphans): the last channel ends the process.
 void FamilyServer::Forget(uint64_t channel) {
+  const std::shared_ptr<ChannelState> state = Find(channel);
+  if (state == nullptr) return;
+  // INVARIANT(leases-end-with-their-channel)
+  state->Close();
+  if (audit_ != nullptr) audit_->Forget(channel);
+  if (channels() > 1) {
+    grpc::ClientContext context;
+    v1::ForgetChannelRequest request;
+    v1::ForgetChannelResponse response;
+    request.set_channel(channel);
+    state->deliveries().Tell(request.mutable_deliveries());
+    (void)supervisor_->ForgetChannel(&context, request, &response);
+  }
+  // Not before the broker knows what was delivered: until then a revocation is told here.
   Member removed;
   bool last;
   {
@@ -148,13 +162,7 @@ void FamilyServer::Forget(uint64_t channel) {
     last = members_.empty();
   }
   CloseWire(std::move(removed.wire));
-  if (audit_ != nullptr) audit_->Forget(channel);
-  if (last) return loop_->Stop();
-  grpc::ClientContext context;
-  v1::ForgetChannelRequest request;
-  v1::ForgetChannelResponse response;
-  request.set_channel(channel);
-  (void)supervisor_->ForgetChannel(&context, request, &response);
+  if (last) loop_->Stop();
 }
 
 // Waits for the wire's handlers, which the loop must not.
@@ -171,13 +179,13 @@ void FamilyServer::CloseWire(std::unique_ptr<WireServer> wire) {
   }).detach();
 }
 
-uint64_t FamilyServer::Revoke(uint64_t channel) {
+std::shared_ptr<const ChannelState> FamilyServer::Revoke(uint64_t channel) {
   std::shared_ptr<ServedLane> lane;
   std::shared_ptr<ChannelState> state;
   {
     absl::MutexLock lock(&mutex_);
     const auto member = members_.find(channel);
-    if (member == members_.end()) return 0;
+    if (member == members_.end()) return nullptr;
     state = member->second.state;
     state->Revoke();
     lane = member->second.lane;
@@ -187,7 +195,7 @@ uint64_t FamilyServer::Revoke(uint64_t channel) {
   if (lane != nullptr) {
     lane->FailCalls(authority::ToStatus(authority::MakeRefusal(v1::Denial::REVOKED, "", "call")));
   }
-  return state->delivered();
+  return state;
 }
 
 void FamilyServer::Close() {
@@ -251,7 +259,7 @@ absl::StatusOr<ChannelKeeper::Cloned> FamilyServer::Clone(ChannelState& channel,
                                                           std::shared_ptr<void> bound) {
   if (bound == nullptr) bound = channel.bound();
   // INVARIANT(clones-share-the-budget)
-  CB_ASSIGN_OR_RETURN(authority::CloneCharge charge, budget_->ChargeClone());
+  CB_ASSIGN_OR_RETURN(authority::HeldCharge charge, budget_->ChargeClone());
   std::shared_ptr<const Limits> limits = channel.limits();
   if (requested != nullptr) {
     CB_ASSIGN_OR_RETURN(limits, authority::Narrow(*limits, *requested));

@@ -46,8 +46,9 @@ class FamilyServer final : public ChannelKeeper {
   void SetAudit(const v1::AuditSettings& settings);
   absl::Status Add(const v1::ChannelRecord& record, UniqueFd lane, bool wire, bool successor)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Gives the number of descriptors that were delivered on it.
-  uint64_t Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Nothing is admitted on the channel any more, and what it had leased is shut down, when this
+  // returns. Gives its state, for what was delivered on it; null: it serves no such channel.
+  std::shared_ptr<const ChannelState> Revoke(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
   int channels() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Null: it serves no channel of that number.
   std::shared_ptr<ChannelState> Find(uint64_t channel) const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -66,6 +67,7 @@ class FamilyServer final : public ChannelKeeper {
                                std::shared_ptr<void> bound) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<UniqueFd> OpenWire(ChannelState& channel) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RecordBudget() override ABSL_LOCKS_EXCLUDED(recording_);
+  EventLoop* loop() override { return loop_; }
   bool successor() const override { return successor_; }
 
  private:
@@ -73,17 +75,18 @@ class FamilyServer final : public ChannelKeeper {
     std::shared_ptr<ChannelState> state;
     std::shared_ptr<ServedLane> lane;
     std::unique_ptr<WireServer> wire;
-    authority::CloneCharge charge;
+    authority::HeldCharge charge;
   };
 
   absl::Status Serve(std::shared_ptr<ChannelState> state, UniqueFd lane,
-                     authority::CloneCharge charge, bool successor) ABSL_LOCKS_EXCLUDED(mutex_);
+                     authority::HeldCharge charge, bool successor) ABSL_LOCKS_EXCLUDED(mutex_);
   // Wires that are being closed, each by a thread of its own.
   struct Closing {
     absl::Mutex mutex;
     int wires ABSL_GUARDED_BY(mutex) = 0;
   };
 
+  // Its holder is gone.
   void Forget(uint64_t channel) ABSL_LOCKS_EXCLUDED(mutex_);
   void CloseWire(std::unique_ptr<WireServer> wire);
 

@@ -1,5 +1,6 @@
 #include "serving/lane_call.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -244,7 +245,32 @@ absl::Status LaneCall::CheckResponse(size_t size) {
     }
   }
   if (method_.schema == nullptr || state() == nullptr) return absl::OkStatus();
-  return state()->AdmitResponse(*method_.schema, size, sent_.size());
+  CB_RETURN_IF_ERROR(state()->AdmitResponse(*method_.schema, size, sent_.size()));
+  return sent_.size() > channel_slots_.size() ? Deliver() : absl::OkStatus();
+}
+
+// What the caller is about to have.
+absl::Status LaneCall::Deliver() {
+  absl::InlinedVector<NamedDescriptor, 2> descriptors;
+  bool leases = false;
+  CB_RETURN_IF_ERROR(transport::VisitDescriptors(
+      *response_, [&](const google::protobuf::FieldDescriptor& field, uint32_t slot) {
+        // A further channel is revoked with this one.
+        if (std::find(channel_slots_.begin(), channel_slots_.end(), slot) == channel_slots_.end()) {
+          descriptors.push_back({&field, sent_[slot - 1]});
+          leases |= IsLeased(field);
+        }
+        return absl::OkStatus();
+      }));
+  // Nobody would shut such a connection down.
+  if (leases && !Awaited()) return absl::CancelledError("the caller is gone");
+  return state()->Deliver(*method_.schema, descriptors);
+}
+
+bool LaneCall::Awaited() {
+  if (deadline_ns_ != 0 && transport::MonotonicNowNs() >= deadline_ns_) return false;
+  absl::MutexLock lock(&mutex_);
+  return !cancelled_;
 }
 
 void LaneCall::Send(const grpc::Status& status) {
@@ -254,9 +280,6 @@ void LaneCall::Send(const grpc::Status& status) {
     if (const absl::Status checked = CheckResponse(size); !checked.ok()) {
       sent = ToGrpcStatus(checked);
     }
-  }
-  if (sent.ok() && sent_.size() > channels_sent_ && method_.schema != nullptr) {
-    channel().CountDelivered(*method_.schema, sent_.size() - channels_sent_);
   }
   if (state() != nullptr && state()->audits() && method_.schema != nullptr) [[unlikely]] {
     state()->RecordAnswer(*method_.schema, DenialOf(status));
@@ -296,8 +319,9 @@ grpc::Status LaneCall::AttachBoundChannel(const Message& limits, v1::Descriptor*
   absl::StatusOr<ChannelKeeper::Cloned> clone =
       state->keeper().Clone(*state, compiled->get(), std::move(bound));
   if (!clone.ok()) return ToGrpcStatus(clone.status());
-  ++channels_sent_;
-  return Attach(std::move(clone->client_end), field);
+  grpc::Status attached = Attach(std::move(clone->client_end), field);
+  if (attached.ok()) channel_slots_.push_back(field->slot());
+  return attached;
 }
 
 grpc::Status LaneCall::EndChannel() {

@@ -82,6 +82,8 @@ class LaneCall final : public Call,
   absl::Status ParseBulk();
   absl::Status CheckRequest();
   absl::Status CheckResponse(size_t size);
+  absl::Status Deliver();
+  bool Awaited() ABSL_LOCKS_EXCLUDED(mutex_);
   void PrepareContext(grpc::ServerContextBase& context);
   const grpc::ServerContextBase* context() const;
   void Send(const grpc::Status& status);
@@ -101,7 +103,7 @@ class LaneCall final : public Call,
   v1::RequestMetadata metadata_;
   std::vector<UniqueFd> received_;
   std::vector<UniqueFd> sent_;
-  size_t channels_sent_ = 0;  // of those
+  std::vector<uint32_t> channel_slots_;  // of those: further channels
   bool ends_channel_ = false;
   std::shared_ptr<const authority::Limits> limits_;
   std::optional<grpc::ServerContext> sync_context_;

@@ -47,11 +47,13 @@ class ControlService final : public v1::ServiceControl::Service {
                       v1::RevokeResponse* response) override {
     if (family_ == nullptr) return grpc::Status::OK;
     for (const uint64_t channel : request->channels()) {
-      const uint64_t descriptors = family_->Revoke(channel);
-      if (descriptors == 0) continue;
-      v1::RevokeResponse::Delivered* delivered = response->add_delivered();
-      delivered->set_channel(channel);
-      delivered->set_descriptors(descriptors);
+      const std::shared_ptr<const ChannelState> state = family_->Revoke(channel);
+      if (state == nullptr) continue;
+      v1::RevokeResponse::Delivered delivered;
+      delivered.set_channel(channel);
+      delivered.set_shut_down(state->deliveries().shut_down());
+      state->deliveries().Tell(delivered.mutable_deliveries());
+      *response->add_delivered() = std::move(delivered);
     }
     return grpc::Status::OK;
   }

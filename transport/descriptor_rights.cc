@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "transport/reduce_access.h"
@@ -105,10 +104,18 @@ bool AccessAllows(Rights::Access declared, int flags) {
   }
 }
 
-// Calls `visit(field, slot)` for every descriptor that the message names, at any depth.
-using Visit = absl::FunctionRef<absl::Status(const FieldDescriptor&, uint32_t)>;
+absl::Status Named(const FieldDescriptor& field, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(field.name(), ": ", status.message()));
+}
 
-absl::Status ForEachDescriptor(const Message& message, Visit visit) {
+}  // namespace
+
+bool CarriesDescriptors(const google::protobuf::Descriptor* type) {
+  std::set<const google::protobuf::Descriptor*> seen;
+  return CarriesDescriptors(type, seen);
+}
+
+absl::Status VisitDescriptors(const Message& message, DescriptorVisit visit) {
   const Reflection* reflection = message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection->ListFields(message, &fields);
@@ -120,7 +127,7 @@ absl::Status ForEachDescriptor(const Message& message, Visit visit) {
                                  ? reflection->GetRepeatedMessage(message, field, i)
                                  : reflection->GetMessage(message, field);
       if (value.GetDescriptor() != v1::Descriptor::descriptor()) {
-        CB_RETURN_IF_ERROR(ForEachDescriptor(value, visit));
+        CB_RETURN_IF_ERROR(VisitDescriptors(value, visit));
         continue;
       }
       const uint32_t slot = static_cast<const v1::Descriptor&>(value).slot();
@@ -128,17 +135,6 @@ absl::Status ForEachDescriptor(const Message& message, Visit visit) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status Named(const FieldDescriptor& field, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(field.name(), ": ", status.message()));
-}
-
-}  // namespace
-
-bool CarriesDescriptors(const google::protobuf::Descriptor* type) {
-  std::set<const google::protobuf::Descriptor*> seen;
-  return CarriesDescriptors(type, seen);
 }
 
 absl::Status CheckRights(FdRef fd, const v1::DescriptorRights& rights) {
@@ -177,7 +173,7 @@ absl::Status CheckRights(FdRef fd, const v1::DescriptorRights& rights) {
 absl::Status CheckDescriptors(const Message& message, absl::Span<const FdRef> descriptors) {
   std::vector<bool> named(descriptors.size());
   CB_RETURN_IF_ERROR(
-      ForEachDescriptor(message, [&](const FieldDescriptor& field, uint32_t slot) -> absl::Status {
+      VisitDescriptors(message, [&](const FieldDescriptor& field, uint32_t slot) -> absl::Status {
         if (slot > descriptors.size() || named[slot - 1]) {
           return Named(field, absl::InvalidArgumentError("no such descriptor"));
         }
@@ -191,18 +187,18 @@ absl::Status CheckDescriptors(const Message& message, absl::Span<const FdRef> de
 }
 
 absl::Status ReduceDescriptors(const Message& message, absl::Span<UniqueFd> descriptors) {
-  return ForEachDescriptor(message,
-                           [&](const FieldDescriptor& field, uint32_t slot) -> absl::Status {
-                             const Rights& rights = field.options().GetExtension(v1::rights);
-                             // Where the slot is wrong, CheckDescriptors() says so.
-                             if (!rights.reduced() || slot > descriptors.size())
-                               return absl::OkStatus();
-                             UniqueFd& sent = descriptors[slot - 1];
-                             absl::StatusOr<UniqueFd> reduced = ReduceAccess(sent, rights);
-                             if (!reduced.ok()) return Named(field, reduced.status());
-                             if (reduced->valid()) sent = *std::move(reduced);
-                             return absl::OkStatus();
-                           });
+  return VisitDescriptors(message,
+                          [&](const FieldDescriptor& field, uint32_t slot) -> absl::Status {
+                            const Rights& rights = field.options().GetExtension(v1::rights);
+                            // Where the slot is wrong, CheckDescriptors() says so.
+                            if (!rights.reduced() || slot > descriptors.size())
+                              return absl::OkStatus();
+                            UniqueFd& sent = descriptors[slot - 1];
+                            absl::StatusOr<UniqueFd> reduced = ReduceAccess(sent, rights);
+                            if (!reduced.ok()) return Named(field, reduced.status());
+                            if (reduced->valid()) sent = *std::move(reduced);
+                            return absl::OkStatus();
+                          });
 }
 
 }  // namespace capbroker::transport

@@ -12,6 +12,9 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <cstdint>
+
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
@@ -21,6 +24,12 @@ namespace capbroker::transport {
 
 // Whether messages of `type` can name descriptors, at any depth.
 bool CarriesDescriptors(const google::protobuf::Descriptor* type);
+
+// Calls `visit(field, slot)` for every descriptor that the message names, at any depth, until
+// one fails. The slot, which counts from 1, is what the message says.
+using DescriptorVisit =
+    absl::FunctionRef<absl::Status(const google::protobuf::FieldDescriptor&, uint32_t)>;
+absl::Status VisitDescriptors(const google::protobuf::Message& message, DescriptorVisit visit);
 
 // Checks one descriptor. INVALID_ARGUMENT names what differs.
 absl::Status CheckRights(FdRef fd, const v1::DescriptorRights& rights);

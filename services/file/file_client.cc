@@ -92,6 +92,72 @@ absl::StatusOr<UniqueFd> Files::Create(absl::string_view path, v1::Access access
   return call.descriptors.Take(response.file());
 }
 
+absl::StatusOr<v1::ReadResponse> Files::ReadAt(absl::string_view path, uint64_t offset,
+                                               uint32_t size, absl::Time deadline) const {
+  CallState call(deadline);
+  v1::ReadRequest request;
+  request.set_path(std::string(path));
+  request.set_offset(offset);
+  request.set_size(size);
+  v1::ReadResponse response;
+  CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.Read(&call.context, request, &response)));
+  return response;
+}
+
+absl::StatusOr<v1::ReadResponse> Files::ReadAt(absl::string_view path, uint64_t offset,
+                                               uint32_t size) const {
+  return ReadAt(path, offset, size, absl::Now() + timeout_);
+}
+
+absl::StatusOr<std::string> Files::ReadAll(absl::string_view path, size_t max_size) const {
+  const absl::Time deadline = absl::Now() + timeout_;
+  std::string content;
+  uint64_t file = 0;
+  while (true) {
+    CB_ASSIGN_OR_RETURN(const v1::ReadResponse piece, ReadAt(path, content.size(), 0, deadline));
+    if (file != 0 && piece.file() != file) {
+      return absl::UnavailableError("read: the name was given to another file meanwhile");
+    }
+    file = piece.file();
+    if (piece.content().size() > max_size - content.size()) {
+      return absl::ResourceExhaustedError("read: too large a file");
+    }
+    content += piece.content();
+    if (piece.at_end()) return content;
+    // Whoever serves: this ends.
+    if (piece.content().empty()) return absl::InternalError("read: a piece without content");
+  }
+}
+
+absl::Status Files::Write(absl::string_view path, v1::Access access, uint64_t offset,
+                          absl::string_view content) const {
+  constexpr size_t kPiece = 128 << 10;
+  const absl::Time deadline = absl::Now() + timeout_;
+  do {
+    CallState call(deadline);
+    const absl::string_view piece = content.substr(0, kPiece);
+    v1::WriteRequest request;
+    request.set_path(std::string(path));
+    request.set_access(access);
+    request.set_offset(offset);
+    request.set_content(std::string(piece));
+    v1::WriteResponse response;
+    CB_RETURN_IF_ERROR(FromGrpcStatus(stub_.Write(&call.context, request, &response)));
+    content.remove_prefix(piece.size());
+    if (access == v1::ACCESS_WRITE) offset += piece.size();
+  } while (!content.empty());
+  return absl::OkStatus();
+}
+
+absl::Status Files::WriteAt(absl::string_view path, uint64_t offset,
+                            absl::string_view content) const {
+  return Write(path, v1::ACCESS_WRITE, offset, content);
+}
+
+absl::Status Files::Append(absl::string_view path, absl::string_view content) const {
+  return Write(path, v1::ACCESS_APPEND, 0, content);
+}
+
 absl::StatusOr<v1::FileStatus> Files::Stat(absl::string_view path, bool no_follow) const {
   CallState call(timeout_);
   v1::StatRequest request;

@@ -45,6 +45,20 @@ class Files {
   // A regular file that did not exist.
   absl::StatusOr<UniqueFd> Create(absl::string_view path, v1::Access access, uint32_t mode) const;
 
+  // Content in messages, for channels that give no descriptors: RevocableReadOnlyFile.
+  //
+  // All of a regular file, of at most `max_size` bytes: RESOURCE_EXHAUSTED when it has more.
+  // UNAVAILABLE: its name was given to another file meanwhile, or another process answers now; try
+  // again.
+  absl::StatusOr<std::string> ReadAll(absl::string_view path, size_t max_size = 64 << 20) const;
+  // A piece of at most 128 KiB, and of which file it is.
+  absl::StatusOr<v1::ReadResponse> ReadAt(absl::string_view path, uint64_t offset,
+                                          uint32_t size = 0) const;
+  // Into a file that exists, which is not truncated. More than 128 KiB in several calls, which
+  // together end after the timeout; another's may come between them.
+  absl::Status WriteAt(absl::string_view path, uint64_t offset, absl::string_view content) const;
+  absl::Status Append(absl::string_view path, absl::string_view content) const;
+
   absl::StatusOr<v1::FileStatus> Stat(absl::string_view path) const;
   // About a symlink itself.
   absl::StatusOr<v1::FileStatus> StatSymlink(absl::string_view path) const;
@@ -80,6 +94,10 @@ class Files {
                                                          absl::string_view after,
                                                          uint32_t max_entries,
                                                          absl::Time deadline) const;
+  absl::StatusOr<v1::ReadResponse> ReadAt(absl::string_view path, uint64_t offset, uint32_t size,
+                                          absl::Time deadline) const;
+  absl::Status Write(absl::string_view path, v1::Access access, uint64_t offset,
+                     absl::string_view content) const;
 
   v1::FileOpener::StubInterface& stub_;
   const absl::Duration timeout_;

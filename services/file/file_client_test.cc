@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,6 +34,8 @@ class FileClientTest : public FileOpenerFixture {
     limits_ = Compile(LimitsForDirectory(Path("data"), DirectoryUse::kReadAndWrite));
     Connect(stub_.on_Open, &FileOpenerService::Open);
     Connect(stub_.on_OpenMany, &FileOpenerService::OpenMany);
+    Connect(stub_.on_Read, &FileOpenerService::Read);
+    Connect(stub_.on_Write, &FileOpenerService::Write);
     Connect(stub_.on_Create, &FileOpenerService::Create);
     Connect(stub_.on_Stat, &FileOpenerService::Stat);
     Connect(stub_.on_ReadLink, &FileOpenerService::ReadLink);
@@ -143,6 +146,44 @@ TEST_F(FileClientTest, ListingEndsWhateverTheServiceSays) {
     return grpc::Status::OK;
   };
   EXPECT_THAT(Files(stub_).List(Path("data")), StatusIs(absl::StatusCode::kInternal));
+}
+
+// Of more than fits into a message.
+TEST_F(FileClientTest, ReadsAndWritesContentInPieces) {
+  limits_ = Compile(LimitsForRevocableWriting({Path("data/page")}, 1 << 20));
+  const Files files(stub_);
+  std::string content;
+  for (int i = 0; content.size() < 300'000; ++i) absl::StrAppend(&content, i, " ");
+  ASSERT_OK(files.WriteAt(Path("data/page"), 2, content));
+  ASSERT_OK(files.Append(Path("data/page"), content));
+  ASSERT_OK_AND_ASSIGN(const std::string all, files.ReadAll(Path("data/page")));
+  EXPECT_TRUE(all == absl::StrCat("he", content, content));
+  ASSERT_OK(files.ReadAll(Path("data/page"), all.size()));
+  EXPECT_THAT(files.ReadAll(Path("data/page"), all.size() - 1),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_OK_AND_ASSIGN(const v1::ReadResponse piece, files.ReadAt(Path("data/page"), 2, 3));
+  EXPECT_EQ(piece.content(), "0 1");
+}
+
+TEST_F(FileClientTest, ReadsNotTheBeginningOfOneFileAndTheEndOfAnother) {
+  limits_ = Compile(LimitsForRevocableDirectory(Path("data")));
+  MakeFile("data/long", std::string(200'000, 'a'));
+  MakeFile("data/other", std::string(200'000, 'b'));
+  const auto read = stub_.on_Read;
+  int pieces = 0;
+  stub_.on_Read = [&](grpc::ClientContext* context, const v1::ReadRequest& request,
+                      v1::ReadResponse* response) {
+    if (pieces++ == 1) rename(Path("data/other").c_str(), Path("data/long").c_str());
+    return read(context, request, response);
+  };
+  EXPECT_THAT(Files(stub_).ReadAll(Path("data/long")), StatusIs(absl::StatusCode::kUnavailable));
+  ASSERT_OK_AND_ASSIGN(const std::string other, Files(stub_).ReadAll(Path("data/long")));
+  EXPECT_TRUE(other == std::string(200'000, 'b'));
+}
+
+TEST_F(FileClientTest, ReadingEndsWhateverTheServiceSays) {
+  stub_.on_Read = [](auto*, const auto&, auto*) { return grpc::Status::OK; };
+  EXPECT_THAT(Files(stub_).ReadAll(Path("data/page")), StatusIs(absl::StatusCode::kInternal));
 }
 
 TEST_F(FileClientTest, ATimeoutIsTheCallsDeadline) {

@@ -1,9 +1,21 @@
 #include "services/file/file_limits.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace capbroker::file {
+namespace {
+
+// To have the content, and not the descriptor.
+v1::FileOpenerLimits InMessages(v1::FileOpenerLimits limits) {
+  std::replace(limits.mutable_operations()->begin(), limits.mutable_operations()->end(),
+               static_cast<int>(v1::OPERATION_OPEN), static_cast<int>(v1::OPERATION_READ));
+  return limits;
+}
+
+}  // namespace
 
 v1::FileOpenerLimits LimitsForReading(absl::Span<const std::string> paths, uint64_t max_size) {
   v1::FileOpenerLimits limits;
@@ -34,6 +46,24 @@ v1::FileOpenerLimits LimitsForDirectory(absl::string_view directory, DirectoryUs
     limits.add_accesses(v1::ACCESS_APPEND);
     limits.set_modes(0666);
   }
+  return limits;
+}
+
+v1::FileOpenerLimits LimitsForRevocableReading(absl::Span<const std::string> paths,
+                                               uint64_t max_size) {
+  return InMessages(LimitsForReading(paths, max_size));
+}
+
+v1::FileOpenerLimits LimitsForRevocableDirectory(absl::string_view directory, uint64_t max_size) {
+  return InMessages(LimitsForDirectory(directory, DirectoryUse::kRead, max_size));
+}
+
+v1::FileOpenerLimits LimitsForRevocableWriting(absl::Span<const std::string> paths,
+                                               uint64_t max_size) {
+  v1::FileOpenerLimits limits = LimitsForRevocableReading(paths, max_size);
+  limits.add_operations(v1::OPERATION_WRITE);
+  limits.add_accesses(v1::ACCESS_WRITE);
+  limits.add_accesses(v1::ACCESS_APPEND);
   return limits;
 }
 

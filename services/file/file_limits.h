@@ -34,6 +34,17 @@ enum class DirectoryUse {
 v1::FileOpenerLimits LimitsForDirectory(absl::string_view directory, DirectoryUse use,
                                         uint64_t max_size = kAnySize);
 
+// What a revocation takes back: content travels in messages, and no descriptor is given. To read
+// regular files, and to ask about them.
+v1::FileOpenerLimits LimitsForRevocableReading(absl::Span<const std::string> paths,
+                                               uint64_t max_size = kAnySize);
+// The same for a directory and what is beneath it, and to list, follow and hand it on.
+v1::FileOpenerLimits LimitsForRevocableDirectory(absl::string_view directory,
+                                                 uint64_t max_size = kAnySize);
+// To read regular files and to write what is in them, up to a size. They must exist.
+v1::FileOpenerLimits LimitsForRevocableWriting(absl::Span<const std::string> paths,
+                                               uint64_t max_size);
+
 }  // namespace capbroker::file
 
 #endif  // SERVICES_FILE_FILE_LIMITS_H_

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "authority/denial.h"
 #include "services/file/directory_entries.h"
+#include "services/file/file_content.h"
 #include "services/file/granted_files.h"
 #include "services/file/object_checks.h"
 #include "serving/call.h"
@@ -167,6 +168,34 @@ grpc::Status FileOpenerService::ListDirectoryPage(grpc::ServerContext* context,
       entries->Page(request->after(), count, [context] { return context->IsCancelled(); });
   if (!page.ok()) return Answer(call, "list directory", page.status());
   *response = *std::move(page);
+  return grpc::Status::OK;
+}
+
+grpc::Status FileOpenerService::Read(grpc::ServerContext* context, const v1::ReadRequest* request,
+                                     v1::ReadResponse* response) {
+  const Call& call = Call::Of(context);
+  absl::StatusOr<v1::ReadResponse> piece =
+      GrantedFiles(*call.limits(), reopener_)
+          .Read(request->path(), request->offset(),
+                request->size() == 0 ? kMaxPiece : request->size());
+  if (!piece.ok()) return Answer(call, "read", piece.status());
+  *response = *std::move(piece);
+  return grpc::Status::OK;
+}
+
+grpc::Status FileOpenerService::Write(grpc::ServerContext* context, const v1::WriteRequest* request,
+                                      v1::WriteResponse* response) {
+  const Call& call = Call::Of(context);
+  std::optional<uint64_t> offset;
+  if (request->access() == v1::ACCESS_WRITE) {
+    offset = request->offset();
+  } else if (request->access() != v1::ACCESS_APPEND) {
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "write: at an offset, or at the end");
+  }
+  absl::StatusOr<v1::WriteResponse> written =
+      GrantedFiles(*call.limits(), reopener_).Write(request->path(), offset, request->content());
+  if (!written.ok()) return Answer(call, "write", written.status());
+  *response = *written;
   return grpc::Status::OK;
 }
 

@@ -40,6 +40,10 @@ class FileOpenerService : public v1::FileOpener::Service {
   grpc::Status ListDirectoryPage(grpc::ServerContext* context,
                                  const v1::ListDirectoryPageRequest* request,
                                  v1::ListDirectoryPageResponse* response) override;
+  grpc::Status Read(grpc::ServerContext* context, const v1::ReadRequest* request,
+                    v1::ReadResponse* response) override;
+  grpc::Status Write(grpc::ServerContext* context, const v1::WriteRequest* request,
+                     v1::WriteResponse* response) override;
   grpc::Status OpenDirectory(grpc::ServerContext* context, const v1::OpenDirectoryRequest* request,
                              v1::OpenDirectoryResponse* response) override;
 

@@ -111,6 +111,27 @@ Answer<v1::OpenResponse> FileOpenerFixture::Open(const v1::FileOpenerLimits& lim
   return Run("Open", &FileOpenerService::Open, limits, request);
 }
 
+Answer<v1::ReadResponse> FileOpenerFixture::Read(const v1::FileOpenerLimits& limits,
+                                                 absl::string_view path, uint64_t offset,
+                                                 uint32_t size) {
+  v1::ReadRequest request;
+  request.set_path(Path(path));
+  request.set_offset(offset);
+  request.set_size(size);
+  return Run("Read", &FileOpenerService::Read, limits, request);
+}
+
+Answer<v1::WriteResponse> FileOpenerFixture::Write(const v1::FileOpenerLimits& limits,
+                                                   absl::string_view path, v1::Access access,
+                                                   uint64_t offset, const std::string& content) {
+  v1::WriteRequest request;
+  request.set_path(Path(path));
+  request.set_access(access);
+  request.set_offset(offset);
+  request.set_content(content);
+  return Run("Write", &FileOpenerService::Write, limits, request);
+}
+
 Answer<v1::OpenManyResponse> FileOpenerFixture::OpenMany(const v1::FileOpenerLimits& limits,
                                                          const std::vector<std::string>& paths,
                                                          v1::Access access) {

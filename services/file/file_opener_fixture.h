@@ -87,6 +87,10 @@ class FileOpenerFixture : public ::testing::Test {
                                         v1::Access access = v1::ACCESS_READ);
   Answer<v1::CreateResponse> Create(const v1::FileOpenerLimits& limits, absl::string_view path,
                                     v1::Access access = v1::ACCESS_WRITE, uint32_t mode = 0600);
+  Answer<v1::ReadResponse> Read(const v1::FileOpenerLimits& limits, absl::string_view path,
+                                uint64_t offset = 0, uint32_t size = 0);
+  Answer<v1::WriteResponse> Write(const v1::FileOpenerLimits& limits, absl::string_view path,
+                                  v1::Access access, uint64_t offset, const std::string& content);
   Answer<v1::StatResponse> Stat(const v1::FileOpenerLimits& limits, absl::string_view path,
                                 bool no_follow = false);
   Answer<v1::ReadLinkResponse> ReadLink(const v1::FileOpenerLimits& limits, absl::string_view path);

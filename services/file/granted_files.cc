@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "services/file/file_content.h"
 #include "services/file/host_error.h"
 #include "services/file/object_checks.h"
 #include "services/file/open_at.h"
@@ -57,13 +58,15 @@ std::string Join(absl::string_view directory, absl::string_view beneath) {
 }  // namespace
 
 absl::StatusOr<GrantedFiles::OpenedFile> GrantedFiles::Open(absl::string_view path,
-                                                            v1::Access access) const {
+                                                            v1::Access access, Opens opens) const {
   CB_ASSIGN_OR_RETURN(const int flags, OpenFlags(access));
   CB_ASSIGN_OR_RETURN(const Route route, Route::Plan(limits_, path));
   CB_ASSIGN_OR_RETURN(const UniqueFd object, route.FindObject(FinalSymlink::kFollow));
   const Effect effect = access == v1::ACCESS_READ ? Effect::kLook : Effect::kChange;
   CB_ASSIGN_OR_RETURN(const struct stat status, Look(limits_, object, effect));
   CB_RETURN_IF_ERROR(CheckOpening(limits_, status, access));
+  // Before it is opened: of a FIFO or a device that is to do something to it.
+  if (opens == Opens::kRegularFiles && !S_ISREG(status.st_mode)) return RefuseObject("kinds");
   OpenedFile file;
   CB_ASSIGN_OR_RETURN(file.fd, reopener_.Reopen(object, flags));
   if (S_ISREG(status.st_mode)) {
@@ -71,6 +74,33 @@ absl::StatusOr<GrantedFiles::OpenedFile> GrantedFiles::Open(absl::string_view pa
     if (effect == Effect::kChange) CB_RETURN_IF_ERROR(CheckNoFileCapabilities(file.fd));
   }
   return file;
+}
+
+absl::StatusOr<v1::ReadResponse> GrantedFiles::Read(absl::string_view path, uint64_t offset,
+                                                    size_t size) const {
+  CB_ASSIGN_OR_RETURN(const OpenedFile file, Open(path, v1::ACCESS_READ, Opens::kRegularFiles));
+  CB_ASSIGN_OR_RETURN(v1::ReadResponse piece, ReadContent(file.fd, offset, size));
+  // INVARIANT(object-checked-after-look): it may have grown meanwhile, or say that it has no size.
+  const size_t read = piece.content().size();
+  if (read != 0 && !limits_.WithinMaximum("max_size", offset + read))
+    return RefuseObject("max_size");
+  return piece;
+}
+
+absl::StatusOr<v1::WriteResponse> GrantedFiles::Write(absl::string_view path,
+                                                      std::optional<uint64_t> offset,
+                                                      absl::string_view content) const {
+  const v1::Access access = offset.has_value() ? v1::ACCESS_WRITE : v1::ACCESS_APPEND;
+  CB_ASSIGN_OR_RETURN(const OpenedFile file, Open(path, access, Opens::kRegularFiles));
+  const uint64_t start = offset.value_or(file.size);
+  if (start > kMaxOffset || !limits_.WithinMaximum("max_size", start + content.size())) {
+    return RefuseObject("max_size");
+  }
+  CB_RETURN_IF_ERROR(WriteContent(file.fd, start, content));
+  v1::WriteResponse response;
+  CB_ASSIGN_OR_RETURN(const uint64_t identity, IdentityOf(file.fd));
+  response.set_file(identity);
+  return response;
 }
 
 absl::StatusOr<GrantedFiles::CreatedFile> GrantedFiles::Create(absl::string_view path,

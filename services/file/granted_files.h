@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -32,7 +33,15 @@ class GrantedFiles {
     UniqueFd fd;
     uint64_t size = 0;  // of a regular file
   };
-  absl::StatusOr<OpenedFile> Open(absl::string_view path, v1::Access access) const;
+  absl::StatusOr<OpenedFile> Open(absl::string_view path, v1::Access access) const {
+    return Open(path, access, Opens::kAllKinds);
+  }
+
+  // Pieces of the content of a regular file; file_content.h. It is found and opened anew for each.
+  absl::StatusOr<v1::ReadResponse> Read(absl::string_view path, uint64_t offset, size_t size) const;
+  // `offset`: none: at the end.
+  absl::StatusOr<v1::WriteResponse> Write(absl::string_view path, std::optional<uint64_t> offset,
+                                          absl::string_view content) const;
 
   // A file that did not exist. Unless Keep() is called it is removed again with
   // this object, when the caller cannot be told that it has it.
@@ -69,6 +78,8 @@ class GrantedFiles {
   absl::StatusOr<std::string> RealDirectory(absl::string_view path) const;
 
  private:
+  enum class Opens { kAllKinds, kRegularFiles };
+  absl::StatusOr<OpenedFile> Open(absl::string_view path, v1::Access access, Opens opens) const;
   absl::StatusOr<std::string> RealPathOf(const Route& route, FdRef object) const;
 
   const authority::Limits& limits_;

@@ -21,6 +21,18 @@ Authority ReadWriteDirectory(const std::string& path) {
                    /*wire=*/true);
 }
 
+Authority RevocableReadOnlyFile(const std::string& path) {
+  return OpenFiles(file::LimitsForRevocableReading({path}));
+}
+
+Authority RevocableReadOnlyDirectory(const std::string& path) {
+  return OpenFiles(file::LimitsForRevocableDirectory(path), /*wire=*/true);
+}
+
+Authority RevocableReadWriteFile(const std::string& path, uint64_t max_size) {
+  return OpenFiles(file::LimitsForRevocableWriting({path}, max_size));
+}
+
 Authority OpenFiles(const file::v1::FileOpenerLimits& limits, bool wire) {
   return Serve<file::FileOpenerService>(limits, {.wire = wire});
 }

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -185,6 +186,60 @@ TEST_F(EndToEndTest, WorkerMayCallAsynchronously) {
             "ok 1");
 }
 
+// Reads again and again; says what the last attempt came to, and what a descriptor that it has
+// still gives then.
+int ReadUntilRevoked(Grants grants) {
+  const auto stub = grants.Stub<file::v1::FileOpener>("revocable");
+  const auto open_stub = grants.Stub<file::v1::FileOpener>("open");
+  const file::Files files(*stub, absl::Seconds(20));
+  const absl::StatusOr<UniqueFd> kept =
+      file::Files(*open_stub, absl::Seconds(20)).OpenForReading(grants.input());
+  if (!kept.ok()) return 1;
+  bool told = false;
+  while (true) {
+    const absl::StatusOr<std::string> content = files.ReadAll(grants.input());
+    if (!content.ok()) {
+      char text[16] = {};
+      const ssize_t got = read(kept->get(), text, sizeof text);
+      const std::optional<v1::Denial> denial = DenialOf(content.status());
+      return Say(absl::StrCat(absl::StatusCodeToString(content.status().code()), " ",
+                              v1::Denial::Reason_Name(denial.value_or(v1::Denial()).reason()), " ",
+                              absl::string_view(text, got < 0 ? 0 : static_cast<size_t>(got))));
+    }
+    if (*content != "content") return 2;
+    if (!std::exchange(told, true) && Say("reading ") != 0) return 3;
+  }
+}
+
+TEST_F(EndToEndTest, RevocationTakesFilesBackThatAreReadInMessages) {
+  const std::string path = InTempDir("read in messages");
+  std::ofstream(path) << "content";
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd reader(ends[0]);
+  ASSERT_OK_AND_ASSIGN(Worker worker,
+                       broker_->Launch({.entry = ReadUntilRevoked,
+                                        .grants = {{"revocable", RevocableReadOnlyFile(path)},
+                                                   {"open", ReadOnlyFile(path)}},
+                                        .input = path,
+                                        .standard_output = UniqueFd(ends[1])}));
+  char text[100] = {};
+  ASSERT_EQ(read(reader.get(), text, 8), 8);
+  ASSERT_OK_AND_ASSIGN(const Revocation open, broker_->RevokeGrant(worker, "open"));
+  ASSERT_EQ(open.not_taken_back.size(), 1u);
+  EXPECT_EQ(open.not_taken_back[0].method, "Open");
+  EXPECT_EQ(open.not_taken_back[0].field, "file");
+  EXPECT_EQ(open.not_taken_back[0].descriptors, 1u);
+  ASSERT_OK_AND_ASSIGN(const Revocation revocable, broker_->RevokeGrant(worker, "revocable"));
+  EXPECT_EQ(revocable.channels, 1);
+  EXPECT_TRUE(revocable.not_taken_back.empty());
+  EXPECT_EQ(worker.Wait().exit_code(), 0);
+  const ssize_t said = read(reader.get(), text, sizeof text);
+  EXPECT_EQ(std::string(text, said < 0 ? 0 : static_cast<size_t>(said)),
+            "PERMISSION_DENIED REVOKED content")
+      << "what was opened stays with the worker";
+}
+
 TEST_F(EndToEndTest, RevocationTellsWhatItCannotTakeBack) {
   const std::string path = absl::StrCat(::testing::TempDir(), "revoked.", getpid());
   std::ofstream(path) << "content";
@@ -198,6 +253,8 @@ TEST_F(EndToEndTest, RevocationTellsWhatItCannotTakeBack) {
   EXPECT_EQ(revocation.channels, 1);
   ASSERT_EQ(revocation.not_taken_back.size(), 1u);
   EXPECT_EQ(revocation.not_taken_back[0].service, "capbroker.file.v1.FileOpener");
+  EXPECT_EQ(revocation.not_taken_back[0].method, "Open");
+  EXPECT_EQ(revocation.not_taken_back[0].field, "file");
   EXPECT_EQ(revocation.not_taken_back[0].descriptors, 2u);
   EXPECT_FALSE(files.OpenForReading(path).ok());
   char text[8] = {};

@@ -10,11 +10,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <functional>
 #include <string>
 
@@ -252,6 +254,32 @@ TEST_P(UnconfinedHolderTest, OfAConnectionConnectsItElsewhere) {
     nowhere.sa_family = AF_UNSPEC;
     return connect(socket_.get(), &nowhere, sizeof nowhere) == 0 &&
            connect(socket_.get(), reinterpret_cast<sockaddr*>(&second), sizeof second) == 0;
+  });
+}
+
+// STREAM_SOCKET, of AF_UNIX: its end is one.
+TEST_P(UnconfinedHolderTest, OfAUnixConnectionCannotUndoItsEnd) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd held(ends[0]);
+  const UniqueFd peer(ends[1]);
+  const UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  socklen_t size = offsetof(sockaddr_un, sun_path);
+  // Of the abstract ones that the kernel chooses.
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  size = sizeof name;
+  ASSERT_EQ(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
+  ASSERT_EQ(shutdown(held.get(), SHUT_RDWR), 0);
+  Holds([&] {
+    sockaddr nowhere = {};
+    nowhere.sa_family = AF_UNSPEC;
+    (void)connect(held.get(), &nowhere, sizeof nowhere);
+    return connect(held.get(), reinterpret_cast<sockaddr*>(&name), size) != 0 &&
+           listen(held.get(), 1) != 0 && send(held.get(), "x", 1, MSG_NOSIGNAL) < 0 &&
+           errno == EPIPE;
   });
 }
 

@@ -260,6 +260,11 @@ class Comparison {
     if (size(is) < size(was)) Breaks(element, "may not be as large");
     // What was reduced by its sender is refused.
     if (was.reduced() && !is.reduced()) Breaks(element, "is not reduced any more");
+    if (was.lease() != is.lease() && is.lease() == v1::DescriptorRights::LEASE_UNSPECIFIED) {
+      Loosens(element, "is not leased any more");
+    } else if (was.lease() != is.lease()) {
+      Breaks(element, "is leased: it ends with its channel");
+    }
   }
 
   void CompareEnum(const std::string& name, const EnumDescriptorProto& before,

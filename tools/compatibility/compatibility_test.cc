@@ -58,7 +58,11 @@ constexpr char kRecorded[] = R"(
     Inner inner = 7 [(capbroker.v1.unbounded) = "its fields are bounded"];
   }
   message Inner { Color color = 1 [(capbroker.v1.bounded_by) = "colors"]; }
-  message BuyResponse { uint32 price = 1; repeated string names = 2; google.protobuf.Timestamp at = 3; }
+  message BuyResponse {
+    uint32 price = 1; repeated string names = 2; google.protobuf.Timestamp at = 3;
+    capbroker.v1.Descriptor clerk = 8 [(capbroker.v1.rights) = {kinds: STREAM_SOCKET lease: SHUT_DOWN}];
+    capbroker.v1.Descriptor guard = 9 [(capbroker.v1.rights) = {kinds: STREAM_SOCKET}];
+  }
   message WatchRequest { string name = 1 [(capbroker.v1.bounded_by) = "names", (capbroker.v1.max_length) = 64]; }
   message GreetRequest {}
   message GreetResponse {}
@@ -224,6 +228,9 @@ constexpr Change kChanges[] = {
     {"Smaller", "max_size: 9", "max_size: 8", "t.BuyRequest.paper: BREAKS: may not be as large"},
     {"OfAnySize", "max_size: 9 ", "", "t.BuyRequest.paper: LOOSENS: may be larger"},
     {"NotReduced", " reduced: true", "", "t.BuyRequest.paper: BREAKS: is not reduced any more"},
+    {"NotLeased", " lease: SHUT_DOWN", "", "t.BuyResponse.clerk: LOOSENS: is not leased any more"},
+    {"Leased", "{kinds: STREAM_SOCKET}", "{kinds: STREAM_SOCKET lease: SHUT_DOWN}",
+     "t.BuyResponse.guard: BREAKS: is leased: it ends with its channel"},
     {"NoRights",
      "[(capbroker.v1.rights) = {kinds: PIPE access: READ append_only: true seals: 3 seekable: true "
      "max_size: 9 reduced: true}]",

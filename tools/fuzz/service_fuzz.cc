@@ -47,6 +47,7 @@ class NoKeeper : public serving::ChannelKeeper {
     return absl::UnimplementedError("");
   }
   absl::Status RecordBudget() override { return absl::OkStatus(); }
+  serving::EventLoop* loop() override { return nullptr; }
   bool successor() const override { return false; }
 };
 

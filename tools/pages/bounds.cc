@@ -56,6 +56,9 @@ std::string RightsInWords(const FieldDescriptor& field) {
   if (rights.seekable()) absl::StrAppend(&words, ", seekable");
   if (rights.max_size() != 0) absl::StrAppend(&words, ", at most ", rights.max_size(), " bytes");
   if (rights.reduced()) absl::StrAppend(&words, ", reduced to that when it is sent");
+  if (rights.lease() == v1::DescriptorRights::SHUT_DOWN) {
+    absl::StrAppend(&words, ", leased: shut down with the channel");
+  }
   return words;
 }
 
@@ -105,7 +108,9 @@ void FindDescriptors(const Descriptor& message, const std::string& prefix,
     const FieldDescriptor& field = *message.field(i);
     const std::string path = absl::StrCat(prefix, field.name());
     if (IsDescriptor(field)) {
-      found.push_back({path, RightsInWords(field)});
+      const v1::DescriptorRights& rights = field.options().GetExtension(v1::rights);
+      found.push_back(
+          {path, RightsInWords(field), rights.lease() == v1::DescriptorRights::SHUT_DOWN});
     } else if (field.message_type() != nullptr) {
       FindDescriptors(*field.message_type(), absl::StrCat(path, "."), inside, found);
     }
@@ -150,7 +155,7 @@ std::vector<Charge> ChargesOf(const MethodDescriptor& method) {
   const Descriptor* const budget = BudgetOf(*method.service());
   if (budget == nullptr) return charges;
   const std::vector<BoundField> fields = RequestFields(method);
-  const bool gives_descriptors = !DescriptorsIn(*method.output_type()).empty();
+  const std::vector<CarriedDescriptor> given = DescriptorsIn(*method.output_type());
   for (int i = 0; i < budget->field_count(); ++i) {
     const Charge charge = {budget->field(i), budget->field(i)->options().GetExtension(v1::budget)};
     switch (charge.rule.kind()) {
@@ -166,7 +171,13 @@ std::vector<Charge> ChargesOf(const MethodDescriptor& method) {
         }
         break;
       case v1::OPEN_DESCRIPTORS:
-        if (gives_descriptors) charges.push_back(charge);
+        if (!given.empty()) charges.push_back(charge);
+        break;
+      case v1::LEASES:
+        if (std::any_of(given.begin(), given.end(),
+                        [](const CarriedDescriptor& descriptor) { return descriptor.leased; })) {
+          charges.push_back(charge);
+        }
         break;
       default:  // CLONES: charged by capbroker.v1.Capability.Clone
         break;

@@ -33,6 +33,7 @@ struct BoundField {
 struct CarriedDescriptor {
   std::string path;
   std::string rights;
+  bool leased = false;
 };
 
 // A budget field, and what of a call it counts.

@@ -40,6 +40,7 @@ constexpr char kShop[] = R"(
     uint32 seen = 2 [(capbroker.v1.budget) = {kind: DISTINCT_VALUES of: "names" default_value: 5}];
     uint32 open = 3 [(capbroker.v1.budget) = {kind: OPEN_DESCRIPTORS default_value: 4}];
     uint32 clones = 4 [(capbroker.v1.budget) = {kind: CLONES default_value: 3}];
+    uint32 leases = 5 [(capbroker.v1.budget) = {kind: LEASES default_value: 2}];
   }
   message BuyRequest {
     repeated Item items = 1 [(capbroker.v1.unbounded) = "their fields are", (capbroker.v1.max_length) = 9];
@@ -51,7 +52,10 @@ constexpr char kShop[] = R"(
     string name = 1 [(capbroker.v1.bounded_by) = "names", (capbroker.v1.max_length) = 64];
     bytes forgotten = 2;
   }
-  message BuyResponse { capbroker.v1.Descriptor receipt = 1 [(capbroker.v1.rights) = {kinds: REGULAR_FILE access: READ}]; }
+  message BuyResponse {
+    capbroker.v1.Descriptor receipt = 1 [(capbroker.v1.rights) = {kinds: REGULAR_FILE access: READ}];
+    capbroker.v1.Descriptor clerk = 2 [(capbroker.v1.rights) = {kinds: STREAM_SOCKET access: READ_WRITE lease: SHUT_DOWN}];
+  }
   message GreetRequest {}
   message GreetResponse {}
 )";
@@ -72,10 +76,13 @@ TEST(ServicePageTest, SaysWhatACallerWantsToKnow) {
   EXPECT_THAT(page,
               HasSubstr("| `items` | repeated Item | nothing: their fields are | 9 entries |"));
   EXPECT_THAT(page, HasSubstr("Takes `paper`: PIPE or MEMFD, READ.\n\n"));
-  EXPECT_THAT(page, HasSubstr("Gives `receipt`: REGULAR_FILE, READ.\n\n"));
+  EXPECT_THAT(page,
+              HasSubstr("Gives `receipt`: REGULAR_FILE, READ; `clerk`: STREAM_SOCKET, READ_WRITE, "
+                        "leased: shut down with the channel.\n\n"));
   EXPECT_THAT(page,
               HasSubstr("Charges `calls` (calls in a minute), `seen` (different values checked "
-                        "against `names`, ever), `open` (descriptors given in a minute).\n\n"));
+                        "against `names`, ever), `open` (descriptors given in a minute), `leases` "
+                        "(leased connections at a time).\n\n"));
 }
 
 TEST(ServicePageTest, SaysHowACallIsRefused) {
@@ -104,8 +111,10 @@ TEST(AuthorityPageTest, HasARowForEveryCallAndField) {
   const std::string page = AuthorityPage({shop.file()});
   EXPECT_THAT(
       page,
-      HasSubstr("| `Buy` | *the call* | `colors` has `red` | 1000 bytes | `calls` "
-                "(CALLS_PER_MINUTE, 10 by default), `open` (OPEN_DESCRIPTORS, 4 by default) |"));
+      HasSubstr(
+          "| `Buy` | *the call* | `colors` has `red` | 1000 bytes | `calls` "
+          "(CALLS_PER_MINUTE, 10 by default), `open` (OPEN_DESCRIPTORS, 4 by default), `leases` "
+          "(LEASES, 2 by default) |"));
   EXPECT_THAT(page,
               HasSubstr("| `Buy` | `items.name` | `names` (NAME_PATTERNS) | 64 bytes | `seen` "
                         "(DISTINCT_VALUES, 5 by default) |"));

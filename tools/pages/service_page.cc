@@ -30,6 +30,8 @@ std::string WhatIsCounted(const v1::BudgetRule& rule) {
       return "clones of the channel at a time";
     case v1::OPEN_DESCRIPTORS:
       return "descriptors given in a minute";
+    case v1::LEASES:
+      return "leased connections at a time";
     default:
       return "nothing";
   }
