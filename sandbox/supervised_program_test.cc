@@ -1,5 +1,6 @@
 // Debian's programs, as they are, under grants: they open what was granted, and fail as programs
 // fail elsewhere. None of them knows of this project.
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,6 +16,8 @@
 
 namespace capbroker::sandbox {
 namespace {
+
+constexpr char kProbe[] = "sandbox/probe_program";
 
 struct Outcome {
   int exit_code = -1;
@@ -143,6 +146,24 @@ TEST_P(SupervisedProgramTest, AreRefusedElsewhere) {
   ExpectRefusal("/usr/bin/ls", {files_.root()});
   ExpectRefusal("/usr/bin/ls", {"/etc"});
   ExpectRefusal("/usr/bin/stat", {"/etc/passwd"});
+}
+
+TEST_P(SupervisedProgramTest, MapNothingThatWasGrantedAsCode) {
+  const bool own_mounts = runner_.sandbox().in_force().Has(Layer::kMountNamespace);
+  // Without mounts of its own the host's decides.
+  if (!own_mounts) GTEST_SKIP() << "no mount namespace";
+  const std::vector<FileGrant> grants = {FileGrant::WriteTree(Path("data"))};
+  for (const char* file : {"data/hello", "data/link"}) {
+    EXPECT_EQ(Run(grants, kProbe, {"map library code", Path(file)}).exit_code, EPERM) << file;
+  }
+  EXPECT_EQ(Run(grants, kProbe, {"open library", Path("data/hello")}).exit_code, 0);
+}
+
+TEST_P(SupervisedProgramTest, ExecuteNothing) {
+  EXPECT_EQ(
+      Run({FileGrant::ReadTree("/usr/bin")}, kProbe, {"execute again", "/usr/bin/true"}).exit_code,
+      EACCES);
+  EXPECT_EQ(Run({FileGrant::ReadTree("/usr/bin")}, kProbe, {"execve"}).exit_code, kEcapmode);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -154,14 +155,22 @@ TEST_F(SupervisorTest, EndsItsWorkerByItsOwnEnd) {
 }
 
 // INVARIANT(no-orphans)
-TEST_F(SupervisorTest, EndsWithItsInit) {
-  RunningWorker worker = StartWaiting();
+TEST_F(SupervisorTest, EndsWithItsInitAlsoWhileItWaitsForAFile) {
+  ASSERT_EQ(mkfifo(files_.Path("data/fifo").c_str(), 0644), 0);
+  WorkerRunner runner({Layer::kPidNamespace});
+  Start start;
+  start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+  RunningWorker worker =
+      runner.Start([&] { return open(files_.Path("data/fifo").c_str(), O_RDONLY) >= 0 ? 0 : 1; },
+                   std::move(start));
+  ASSERT_EQ(worker.Next().value_or(Report{}).kind, Report::Kind::kStarted);
   const std::vector<pid_t> children = ChildrenOf(worker.started.init_pid);
   ASSERT_EQ(children.size(), 2u);
+  usleep(100000);  // until it waits
   ASSERT_OK(worker.started.init.Signal(SIGKILL));
   EXPECT_TRUE(worker.IsGone());
   ASSERT_OK(worker.started.init.Wait());
-  for (int i = 0; i < 1000 && kill(children[0], 0) == 0; ++i) usleep(10000);
+  for (int i = 0; i < 300 && kill(children[0], 0) == 0; ++i) usleep(10000);
   EXPECT_NE(kill(children[0], 0), 0);
 }
 
