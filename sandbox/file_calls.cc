@@ -13,8 +13,6 @@
 #include <cstring>
 #include <optional>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "base/open_how.h"
 #include "sandbox/capability_errno.h"
 #include "sandbox/system_calls.h"
@@ -47,23 +45,6 @@ unsigned NeededAccess(uint64_t flags) {
   return needed;
 }
 
-// INVARIANT(beneath-means-beneath): all walks of a supervisor start at the root of a grant.
-Opened Walk(const Location& location, OpenHow how) {
-  how.resolve |= RESOLVE_BENEATH;
-  // The file itself, and nothing that its directory has beside it.
-  if (location.place->is_file()) how.resolve |= RESOLVE_NO_SYMLINKS;
-  Opened opened = OpenPath(location.place->root, location.beneath.c_str(), how);
-  if (opened.error_number == EXDEV) opened.error_number = kEnotcapable;
-  return opened;
-}
-
-const Location* FirstWith(const std::vector<Location>& locations, unsigned access) {
-  for (const Location& location : locations) {
-    if ((location.place->access & access) == access) return &location;
-  }
-  return nullptr;
-}
-
 // What a directory above the grants looks like.
 struct stat StatusAbove() {
   struct stat status = {};
@@ -86,8 +67,7 @@ struct statx ExtendedStatusAbove() {
 
 }  // namespace
 
-FileCalls::FileCalls(GrantedPlaces places, FdRef worker, int highest_descriptor)
-    : places_(std::move(places)), directories_(worker, highest_descriptor) {
+FileCalls::FileCalls(GrantedNames& names) : names_(names) {
   for (const Named& named : Methods()) {
     const std::optional<int> number = SystemCallNumber(named.name, kNativeArchitecture);
     if (number.has_value()) methods_[*number] = named.method;
@@ -123,92 +103,10 @@ std::vector<std::string> FileCalls::Names() {
   return names;
 }
 
-Answer FileCalls::AnswerTo(const Notification& call) {
+std::optional<Answer> FileCalls::AnswerTo(const Notification& call) {
   const auto method = methods_.find(call.call().nr);
-  return method == methods_.end() ? Failure(ENOSYS) : (this->*method->second)(call);
-}
-
-// TRUST(worker): the path and the number of the directory's descriptor.
-FileCalls::PathRead FileCalls::Read(const Notification& call, const PathArgument& argument) {
-  PathRead read;
-  if (argument.may_be_empty && argument.address == 0) {
-    read.empty = true;
-    return read;
-  }
-  read.error_number = WorkerMemory(call.thread()).ReadPath(argument.address, read.path);
-  // What was read was the caller's only if the caller still waits.
-  if (read.error_number == 0 && !call.IsWaiting()) read.error_number = ESRCH;
-  if (read.error_number != 0) return read;
-  if (read.path.empty()) {
-    if (argument.may_be_empty) {
-      read.empty = true;
-    } else {
-      read.error_number = ENOENT;
-    }
-    return read;
-  }
-  if (absl::StartsWith(read.path, "/")) return read;
-  if (argument.directory == AT_FDCWD) {
-    read.base = directories_.working_directory();
-  } else {
-    read.error_number = NameOfDescriptor(argument.directory, read.base);
-  }
-  return read;
-}
-
-int FileCalls::NameOfDescriptor(int descriptor, std::string& name) {
-  const Opened duplicate = directories_.Duplicate(descriptor);
-  if (!duplicate.fd.valid()) return duplicate.error_number;
-  struct stat held;
-  if (fstat(duplicate.fd.get(), &held) != 0) return errno;
-  if (!S_ISDIR(held.st_mode)) return ENOTDIR;
-  name = directories_.NameOf(held);
-  if (name.empty()) return kEnotcapable;
-  return LeadsTo(name, held) ? 0 : ESTALE;  // it was renamed
-}
-
-bool FileCalls::LeadsTo(const std::string& name, const struct stat& directory) const {
-  const Object object = Find(name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
-  struct stat found;
-  return object.fd.valid() && fstat(object.fd.get(), &found) == 0 &&
-         found.st_dev == directory.st_dev && found.st_ino == directory.st_ino;
-}
-
-std::string FileCalls::Settle(std::string name, const struct stat& directory) const {
-  std::string normal = NormalName(name);
-  return normal == name || LeadsTo(normal, directory) ? normal : name;
-}
-
-FileCalls::Object FileCalls::Find(const std::string& name, const LookRequest& request) const {
-  Object object;
-  const std::vector<Location> locations = places_.Find(name);
-  // INVARIANT(name-checked-before-look): what is not granted is not looked at.
-  const Location* location = FirstWith(locations, request.access);
-  if (location == nullptr) {
-    object.above = locations.empty() && places_.IsAbove(name);
-    object.error_number = object.above ? 0 : kEnotcapable;
-    return object;
-  }
-  const uint64_t flags = O_PATH | request.open_flags | (request.follow ? 0 : O_NOFOLLOW);
-  Opened opened = Walk(*location, {.flags = flags});
-  object.fd = std::move(opened.fd);
-  object.error_number = opened.error_number;
-  return object;
-}
-
-FileCalls::Object FileCalls::Find(const Notification& call, const PathArgument& argument,
-                                  const LookRequest& request) {
-  const PathRead read = Read(call, argument);
-  if (read.error_number == 0 && !read.empty) return Find(read.Name(), request);
-  Object object;
-  object.error_number = read.error_number;
-  if (read.error_number != 0) return object;
-  if (argument.directory == AT_FDCWD) return Find(directories_.working_directory(), request);
-  // What the worker holds it may look at, wherever it is from.
-  Opened duplicate = directories_.Duplicate(argument.directory);
-  object.fd = std::move(duplicate.fd);
-  object.error_number = duplicate.error_number;
-  return object;
+  if (method == methods_.end()) return std::nullopt;
+  return (this->*method->second)(call);
 }
 
 Answer FileCalls::WriteTo(const Notification& call, uint64_t address, const void* data, size_t size,
@@ -228,7 +126,7 @@ Answer FileCalls::Open(const Notification& call, const PathArgument& argument,
     request.only_path = true;
     request.flags = (request.flags & kPathFlags) | O_NONBLOCK;
   }
-  const PathRead read = Read(call, argument);
+  const PathRead read = names_.Read(call, argument);
   if (read.error_number != 0) return Failure(read.error_number);
   return (request.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0 ? OpenWithin(read, request)
                                                                       : OpenLocated(read, request);
@@ -238,7 +136,7 @@ Answer FileCalls::OpenLocated(const PathRead& read, const OpenRequest& request) 
   const std::string name = read.Name();
   OpenHow how = {.flags = request.flags & kOpenFlags, .mode = 0, .resolve = request.resolve};
   const unsigned needed = NeededAccess(request.flags);
-  const std::vector<Location> locations = places_.Find(name);
+  const std::vector<Location> locations = names_.places().Find(name);
   // INVARIANT(name-checked-before-look)
   const Location* location = nullptr;
   const bool create = (how.flags & O_CREAT) != 0;
@@ -271,7 +169,7 @@ Answer FileCalls::OpenLocated(const PathRead& read, const OpenRequest& request) 
 Answer FileCalls::OpenWithin(const PathRead& read, const OpenRequest& request) {
   if ((request.flags & O_CREAT) != 0) return Failure(EOPNOTSUPP);
   if (read.base.empty()) return Failure(EXDEV);
-  const std::vector<Location> locations = places_.Find(read.base);
+  const std::vector<Location> locations = names_.places().Find(read.base);
   const Location* location = FirstWith(locations, NeededAccess(request.flags));
   if (location == nullptr) return Failure(kEnotcapable);
   const Opened base = Walk(*location, {.flags = O_PATH | O_DIRECTORY});
@@ -295,7 +193,8 @@ Answer FileCalls::Give(UniqueFd fd, const GrantedPlace& place, std::string name,
   if (request.only_path && !S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
     return Failure(EOPNOTSUPP);
   }
-  if (S_ISDIR(status.st_mode)) directories_.Remember(status, Settle(std::move(name), status));
+  if (S_ISDIR(status.st_mode))
+    names_.directories().Remember(status, names_.Settle(std::move(name), status));
   Answer answer;
   answer.descriptor = std::move(fd);
   answer.close_on_exec = (request.flags & O_CLOEXEC) != 0;
@@ -306,7 +205,7 @@ Answer FileCalls::Status(const Notification& call, const PathArgument& argument,
                          uint64_t result_address) {
   constexpr uint64_t kFlags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT;
   if ((flags & ~kFlags) != 0) return Failure(EINVAL);
-  const Object object = Find(
+  const Object object = names_.Find(
       call, argument, {.follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = 0, .open_flags = 0});
   if (object.error_number != 0) return Failure(object.error_number);
   struct stat status = StatusAbove();
@@ -322,9 +221,9 @@ Answer FileCalls::Access(const Notification& call, const PathArgument& argument,
   }
   const unsigned access =
       ((mode & R_OK) != 0 ? kReadFiles : 0u) | ((mode & W_OK) != 0 ? kWriteFiles : 0u);
-  const Object object =
-      Find(call, argument,
-           {.follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = access, .open_flags = 0});
+  const Object object = names_.Find(
+      call, argument,
+      {.follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = access, .open_flags = 0});
   if (object.error_number != 0) return Failure(object.error_number);
   if (object.above) return (mode & (R_OK | W_OK)) != 0 ? Failure(kEnotcapable) : Result(0);
   struct stat status;
@@ -340,7 +239,8 @@ Answer FileCalls::ReadLink(const Notification& call, const PathArgument& argumen
                            uint64_t size) {
   const int room = Descriptor(size);
   if (room <= 0) return Failure(EINVAL);
-  const Object object = Find(call, argument, {.follow = false, .access = 0, .open_flags = 0});
+  const Object object =
+      names_.Find(call, argument, {.follow = false, .access = 0, .open_flags = 0});
   if (object.error_number != 0) return Failure(object.error_number);
   struct stat status;
   if (object.above || fstat(object.fd.get(), &status) != 0 || !S_ISLNK(status.st_mode)) {
@@ -401,9 +301,9 @@ Answer FileCalls::OnStatx(const Notification& call) {
   const uint64_t flags = static_cast<uint32_t>(call.argument(2));
   const unsigned mask = static_cast<uint32_t>(call.argument(3));
   if ((flags & ~kFlags) != 0) return Failure(EINVAL);
-  const Object object =
-      Find(call, {Descriptor(call.argument(0)), call.argument(1), (flags & AT_EMPTY_PATH) != 0},
-           {.follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = 0, .open_flags = 0});
+  const Object object = names_.Find(
+      call, {Descriptor(call.argument(0)), call.argument(1), (flags & AT_EMPTY_PATH) != 0},
+      {.follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = 0, .open_flags = 0});
   if (object.error_number != 0) return Failure(object.error_number);
   struct statx status = ExtendedStatusAbove();
   if (!object.above && syscall(SYS_statx, object.fd.get(), "", AT_EMPTY_PATH | (flags & kSyncTypes),
@@ -440,10 +340,10 @@ Answer FileCalls::OnReadlinkat(const Notification& call) {
 }
 
 Answer FileCalls::OnChdir(const Notification& call) {
-  const PathRead read = Read(call, {AT_FDCWD, call.argument(0)});
+  const PathRead read = names_.Read(call, {AT_FDCWD, call.argument(0)});
   if (read.error_number != 0) return Failure(read.error_number);
   const std::string name = read.Name();
-  const Object object = Find(name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
+  const Object object = names_.Find(name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
   if (object.error_number != 0) return Failure(object.error_number);
   std::string settled = NormalName(name);
   if (!object.above) {
@@ -452,24 +352,24 @@ Answer FileCalls::OnChdir(const Notification& call) {
         syscall(SYS_faccessat2, object.fd.get(), "", X_OK, AT_EMPTY_PATH | kEffectiveAccess) != 0) {
       return Failure(errno);
     }
-    settled = Settle(name, status);
+    settled = names_.Settle(name, status);
   }
   if (settled.size() >= PATH_MAX) return Failure(ENAMETOOLONG);
-  directories_.set_working_directory(std::move(settled));
+  names_.directories().set_working_directory(std::move(settled));
   return Result(0);
 }
 
 Answer FileCalls::OnFchdir(const Notification& call) {
   std::string name;
-  const int error = NameOfDescriptor(Descriptor(call.argument(0)), name);
+  const int error = names_.NameOfDescriptor(Descriptor(call.argument(0)), name);
   if (error != 0) return Failure(error);
   if (name.size() >= PATH_MAX) return Failure(ENAMETOOLONG);
-  directories_.set_working_directory(std::move(name));
+  names_.directories().set_working_directory(std::move(name));
   return Result(0);
 }
 
 Answer FileCalls::OnGetcwd(const Notification& call) {
-  const std::string& name = directories_.working_directory();
+  const std::string& name = names_.directories().working_directory();
   const size_t size = name.size() + 1;
   if (call.argument(1) < size) return Failure(ERANGE);
   return WriteTo(call, call.argument(0), name.c_str(), size, static_cast<int64_t>(size));

@@ -24,7 +24,7 @@ namespace capbroker::sandbox {
 enum FileAccess : unsigned {
   kReadFiles = 1,    // and list directories
   kWriteFiles = 2,   // and truncate them
-  kCreateFiles = 4,  // regular files that do not exist
+  kCreateFiles = 4,  // regular files and directories; and remove and rename them
 };
 
 struct FileGrant {

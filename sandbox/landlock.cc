@@ -64,6 +64,7 @@ StepResult MakeDenyAllRuleset(UniqueFd& ruleset) {
 }
 
 StepResult AllowFiles(FdRef ruleset, FdRef place, unsigned access) {
+  constexpr uint64_t kRefer = uint64_t{1} << 13;
   constexpr uint64_t kTruncate = uint64_t{1} << 14;
   struct stat status;
   if (fstat(place.get(), &status) != 0) return FailedWithErrno(Step::kLandlock);
@@ -76,7 +77,12 @@ StepResult AllowFiles(FdRef ruleset, FdRef place, unsigned access) {
     // Kernels that cannot forbid truncation take no rule about it.
     rights |= LANDLOCK_ACCESS_FS_WRITE_FILE | (LandlockAbi() >= 3 ? kTruncate : 0);
   }
-  if ((access & kCreateFiles) != 0 && directory) rights |= LANDLOCK_ACCESS_FS_MAKE_REG;
+  if ((access & kCreateFiles) != 0 && directory) {
+    rights |= LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+              LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+              // Before it, nothing is renamed from one directory into another.
+              (LandlockAbi() >= 2 ? kRefer : 0);
+  }
   return rights == 0 ? Done() : AddRule(ruleset, place, rights);
 }
 

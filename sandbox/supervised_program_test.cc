@@ -133,6 +133,21 @@ TEST_P(SupervisedProgramTest, WriteWhereItWasGranted) {
   EXPECT_EQ(Content(Path("data/copy")), "errno 2");
 }
 
+TEST_P(SupervisedProgramTest, RearrangeATreeForWriting) {
+  const std::vector<FileGrant> grants = {FileGrant::WriteTree(Path("data"))};
+  const std::pair<const char*, std::vector<std::string>> commands[] = {
+      {"/usr/bin/mkdir", {"-p", Path("data/a/b/c")}},
+      {"/usr/bin/mv", {Path("data/hello"), Path("data/a/b")}},
+      {"/usr/bin/rm", {"-r", Path("data/sub")}},
+  };
+  for (const auto& [program, arguments] : commands) {
+    const Outcome outcome = Run(grants, program, arguments);
+    EXPECT_EQ(outcome.exit_code, 0) << program << ": " << outcome.errors << outcome.story;
+  }
+  EXPECT_EQ(Content(Path("data/a/b/hello")), "hello\n");
+  EXPECT_EQ(Content(Path("data/sub/deep")), "errno 2");
+}
+
 // INVARIANT(beneath-means-beneath)
 TEST_P(SupervisedProgramTest, AreRefusedElsewhere) {
   for (const std::string& path :

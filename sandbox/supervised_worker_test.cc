@@ -91,25 +91,29 @@ TEST_P(SupervisedWorkerTest, ReachesNothingElse) {
 }
 
 TEST_P(SupervisedWorkerTest, WritesNothingForReading) {
-  EXPECT_EQ(Run([&](Faults& faults) {
-              const std::string hello = Path("data/hello");
-              for (int flags : {O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC, O_WRONLY | O_CREAT,
-                                O_WRONLY | O_APPEND, O_RDONLY | O_CREAT | O_EXCL, O_ACCMODE}) {
-                faults.ExpectErrno(open(hello.c_str(), flags, 0600), kEnotcapable,
-                                   std::to_string(flags));
-              }
-              faults.ExpectErrno(open(Path("data/new").c_str(), O_RDONLY | O_CREAT, 0600),
-                                 kEnotcapable, "create");
-              faults.ExpectErrno(open(Path("data").c_str(), O_RDWR | O_TMPFILE, 0600), EOPNOTSUPP,
-                                 "temporary");
-              // Opening what is there takes no right to create.
-              faults.ExpectErrno(open(hello.c_str(), O_RDONLY | O_CREAT, 0600), 0, "exists");
-              faults.ExpectErrno(access(hello.c_str(), W_OK), kEnotcapable, "access");
-              faults.ExpectErrno(mkdir(Path("data/d").c_str(), 0700), kEcapmode, "mkdir");
-              faults.ExpectErrno(unlink(hello.c_str()), kEcapmode, "unlink");
-              faults.ExpectErrno(chmod(hello.c_str(), 0777), kEcapmode, "chmod");
-            }),
-            "");
+  EXPECT_EQ(
+      Run([&](Faults& faults) {
+        const std::string hello = Path("data/hello");
+        for (int flags : {O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC, O_WRONLY | O_CREAT,
+                          O_WRONLY | O_APPEND, O_RDONLY | O_CREAT | O_EXCL, O_ACCMODE}) {
+          faults.ExpectErrno(open(hello.c_str(), flags, 0600), kEnotcapable, std::to_string(flags));
+        }
+        faults.ExpectErrno(open(Path("data/new").c_str(), O_RDONLY | O_CREAT, 0600), kEnotcapable,
+                           "create");
+        faults.ExpectErrno(open(Path("data").c_str(), O_RDWR | O_TMPFILE, 0600), EOPNOTSUPP,
+                           "temporary");
+        // Opening what is there takes no right to create.
+        faults.ExpectErrno(open(hello.c_str(), O_RDONLY | O_CREAT, 0600), 0, "exists");
+        faults.ExpectErrno(access(hello.c_str(), W_OK), kEnotcapable, "access");
+        faults.ExpectErrno(mkdir(Path("data/d").c_str(), 0700), kEnotcapable, "mkdir");
+        faults.ExpectErrno(unlink(hello.c_str()), kEnotcapable, "unlink");
+        faults.ExpectErrno(rmdir(Path("data/sub").c_str()), kEnotcapable, "rmdir");
+        faults.ExpectErrno(rename(hello.c_str(), Path("data/x").c_str()), kEnotcapable, "rename");
+        faults.ExpectErrno(symlink("/etc", Path("data/x").c_str()), kEcapmode, "symlink");
+        faults.ExpectErrno(link(hello.c_str(), Path("data/x").c_str()), kEcapmode, "link");
+        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEcapmode, "chmod");
+      }),
+      "");
   EXPECT_EQ(Content(Path("data/hello")), "hello\n");
 }
 
@@ -142,6 +146,49 @@ TEST_P(SupervisedWorkerTest, WritesAndCreatesBeneathATreeForWriting) {
   EXPECT_EQ(status.st_uid, geteuid());
   ASSERT_EQ(stat(Path("data/open").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0666u);
+}
+
+TEST_P(SupervisedWorkerTest, MakesRemovesAndRenamesBeneathATreeForWriting) {
+  EXPECT_EQ(RunSupervised(
+                runner_, {FileGrant::WriteTree(Path("data")), FileGrant::ReadTree(Path("other"))},
+                [&](Faults& faults) {
+                  const auto at = [&](const char* relative) { return Path(relative); };
+                  faults.ExpectErrno(mkdir(at("data/new").c_str(), 07777), 0, "mkdir");
+                  faults.ExpectErrno(mkdir(at("data/new/slash/").c_str(), 0755), 0, "mkdir slash");
+                  faults.ExpectErrno(mkdir(at("data/new").c_str(), 0755), EEXIST, "exists");
+                  faults.ExpectErrno(mkdir(files_.root().c_str(), 0755), EEXIST, "above");
+                  faults.ExpectErrno(mkdir(at("data/none/x").c_str(), 0755), ENOENT, "no parent");
+                  faults.ExpectErrno(rename(at("data/hello").c_str(), at("data/new/h").c_str()), 0,
+                                     "rename");
+                  faults.Expect(Content(at("data/new/h")) == "hello\n", "renamed");
+                  const int directory = open(at("data/new").c_str(), O_RDONLY | O_DIRECTORY);
+                  faults.ExpectErrno(mkdirat(directory, "at", 0755), 0, "mkdirat");
+                  faults.ExpectErrno(renameat(directory, "h", directory, "i"), 0, "renameat");
+                  faults.ExpectErrno(syscall(SYS_renameat2, directory, "i", directory, "at", 1),
+                                     EEXIST, "no replacement");
+                  faults.ExpectErrno(unlinkat(directory, "i", 0), 0, "unlinkat");
+                  faults.ExpectErrno(unlinkat(directory, "at", AT_REMOVEDIR), 0, "rmdir at");
+                  faults.ExpectErrno(rmdir(at("data/new/slash").c_str()), 0, "rmdir");
+                  faults.ExpectErrno(rmdir(at("data").c_str()), kEnotcapable, "the grant");
+                  faults.ExpectErrno(rmdir(at("data/.").c_str()), kEnotcapable, "the grant");
+                  faults.ExpectErrno(rmdir(at("data/sub/..").c_str()), ENOTEMPTY, "dotdot");
+                  faults.ExpectErrno(rmdir(at("data/sub").c_str()), ENOTEMPTY, "full");
+                  // A symlink itself, and not where it leads.
+                  faults.ExpectErrno(unlink(at("data/out").c_str()), 0, "symlink");
+                  faults.ExpectErrno(unlink(at("secret").c_str()), kEnotcapable, "secret");
+                  faults.ExpectErrno(unlink(at("other/file").c_str()), kEnotcapable, "for reading");
+                  faults.ExpectErrno(rename(at("data/link").c_str(), at("other/x").c_str()),
+                                     kEnotcapable, "into");
+                  faults.ExpectErrno(rename(at("other/file").c_str(), at("data/x").c_str()),
+                                     kEnotcapable, "from");
+                  faults.ExpectErrno(rename(at("data/link").c_str(), at("stolen").c_str()),
+                                     kEnotcapable, "out");
+                }),
+            "");
+  EXPECT_EQ(Content(Path("secret")), "secret\n");
+  struct stat status;
+  ASSERT_EQ(stat(Path("data/new").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0700u);
 }
 
 TEST_P(SupervisedWorkerTest, ReadsAGrantedFileAndNotWhatLiesBesideIt) {

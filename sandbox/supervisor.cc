@@ -21,8 +21,10 @@
 #include "sandbox/descriptor_table.h"
 #include "sandbox/file_calls.h"
 #include "sandbox/filter_evaluator.h"
+#include "sandbox/granted_names.h"
 #include "sandbox/notification.h"
 #include "sandbox/seccomp.h"
+#include "sandbox/tree_calls.h"
 #include "sandbox/worker_memory.h"
 
 namespace capbroker::sandbox {
@@ -116,8 +118,11 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, FileCalls calls)
-      : workers_table_(std::move(workers_table)), calls_(std::move(calls)) {}
+  Watch(std::vector<sock_filter> workers_table, GrantedNames names)
+      : workers_table_(std::move(workers_table)),
+        names_(std::move(names)),
+        files_(names_),
+        trees_(names_) {}
 
   [[noreturn]] void Keep() {
     const FdRef listener = FdRef::FromRaw(kListenerPlace);
@@ -135,7 +140,9 @@ class Watch {
     // The table itself says which of both it was.
     const absl::StatusOr<uint32_t> action = EvaluateFilter(workers_table_, call.call());
     if (action.ok() && *action == kAskAction) {
-      call.Send(calls_.AnswerTo(call));
+      std::optional<Answer> answer = files_.AnswerTo(call);
+      if (!answer.has_value()) answer = trees_.AnswerTo(call);
+      call.Send(answer.has_value() ? *std::move(answer) : Failure(ENOSYS));
       return;
     }
     // INVARIANT(default-deny): the call is never answered, so it never happens.
@@ -145,7 +152,9 @@ class Watch {
   }
 
   const std::vector<sock_filter> workers_table_;
-  FileCalls calls_;
+  GrantedNames names_;
+  FileCalls files_;
+  TreeCalls trees_;
 };
 
 }  // namespace
@@ -186,6 +195,15 @@ Policy SupervisorPolicy() {
             .When({Arg32(0).Is(kHere)}, Die())
             .Otherwise(Allow())
             .For("walks that start at the root of a grant"));
+  p.Add(On("mkdirat", "unlinkat")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .Otherwise(Allow())
+            .For("a name in a directory that a walk has found"));
+  p.Add(On("renameat2")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .When({Arg32(2).Is(kHere)}, Die())
+            .Otherwise(Allow())
+            .For("the same, twice"));
   p.Add(On("newfstatat")
             .When({Arg32(0).Is(kHere)}, Die())
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, Allow())
@@ -220,8 +238,8 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
   Watch watch(plan.workers_table->Bind(values),
-              FileCalls(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
-                        plan.workers_highest_descriptor));
+              GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
+                           plan.workers_highest_descriptor));
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));
   if (!confined.ok()) confined.failed = Step::kSupervisor;

@@ -183,6 +183,28 @@ TEST_P(SupervisorAttacksTest, CreatingThroughExchangedDirectoriesStaysBeneath) {
   EXPECT_EQ(Content(Path("other/made")), "errno 2");
 }
 
+// INVARIANT(beneath-means-beneath)
+TEST_P(SupervisorAttacksTest, RemovingThroughExchangedDirectoriesStaysBeneath) {
+  ASSERT_EQ(symlink("../other", Path("data/way").c_str()), 0);
+  const std::string sub = Path("data/sub"), way = Path("data/way"), file = sub + "/file";
+  EXPECT_EQ(Race(
+                [&] {
+                  syscall(SYS_renameat2, AT_FDCWD, sub.c_str(), AT_FDCWD, way.c_str(), 2);
+                  close(open(Path("data/sub/file").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+                },
+                [&](Faults& faults) {
+                  const absl::Time deadline = absl::Now() + RaceTime();
+                  int removed = 0;
+                  while (absl::Now() < deadline) {
+                    removed += unlink(file.c_str()) == 0;
+                    removed += rename(file.c_str(), Path("data/taken").c_str()) == 0;
+                  }
+                  faults.Expect(removed > 0, "the race never let anything be removed");
+                }),
+            "");
+  EXPECT_EQ(Content(Path("other/file")), "other\n");
+}
+
 TEST_P(SupervisorAttacksTest, SmuggledDirectoryIsGoodForNothing) {
   // As somebody on the other side of a socket might send it.
   auto [mine, workers] = SocketPair(SOCK_STREAM);

@@ -53,17 +53,20 @@ class SupervisorPolicyTest : public ::testing::Test {
 
 TEST_F(SupervisorPolicyTest, WalksFromDescriptorsOnly) {
   constexpr uint64_t kHere = static_cast<uint32_t>(AT_FDCWD);
-  for (const char* name : {"openat2", "readlinkat"}) {
+  for (const char* name : {"openat2", "readlinkat", "mkdirat", "unlinkat"}) {
     EXPECT_TRUE(Allows(name, {4})) << name;
     EXPECT_FALSE(Allows(name, {kHere})) << name;
     EXPECT_FALSE(Allows(name, {~uint64_t{0} << 32 | kHere})) << name;
   }
+  EXPECT_TRUE(Allows("renameat2", {4, 0, 5}));
+  EXPECT_FALSE(Allows("renameat2", {kHere, 0, 5}));
+  EXPECT_FALSE(Allows("renameat2", {4, 0, kHere}));
   EXPECT_TRUE(Allows("newfstatat", {4, 0, 0, AT_EMPTY_PATH}));
   EXPECT_FALSE(Allows("newfstatat", {4, 0, 0, 0}));
   EXPECT_FALSE(Allows("newfstatat", {kHere, 0, 0, AT_EMPTY_PATH}));
-  for (const char* name : {"open", "openat", "creat", "stat", "chdir", "fchdir", "mkdirat",
-                           "unlinkat", "renameat2", "linkat", "symlinkat", "fchmod", "fchmodat",
-                           "fchown", "fchownat", "utimensat", "fsetxattr", "ftruncate"}) {
+  for (const char* name :
+       {"open", "openat", "creat", "stat", "chdir", "fchdir", "linkat", "symlinkat", "fchmod",
+        "fchmodat", "fchown", "fchownat", "utimensat", "fsetxattr", "ftruncate"}) {
     EXPECT_FALSE(Allows(name, {4})) << name;
   }
 }

@@ -337,6 +337,9 @@ void AddFileNames(Policy& p, const WorkerTable& table) {
            "chdir", "fchdir")
             .Always(table.supervised ? Ask() : Fail(EACCES))
             .For("paths: libraries look for files that may be missing"));
+  p.Add(On("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2")
+            .Always(table.supervised ? Ask() : Fail(EACCES))
+            .For("paths of what is to be made, removed or renamed"));
   p.Add(On("openat2", "statx")
             .Always(table.supervised ? Ask() : Fail(ENOSYS))
             .For("paths; without a supervisor as on an older kernel: callers fall back"));
@@ -346,8 +349,7 @@ void AddFileNames(Policy& p, const WorkerTable& table) {
 }
 
 void AddNamesRefused(Policy& p, const WorkerTable& table) {
-  p.Add(On("mkdir", "mkdirat", "mknod", "mknodat", "rmdir", "unlink", "unlinkat", "rename",
-           "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "truncate", "chmod",
+  p.Add(On("mknod", "mknodat", "link", "linkat", "symlink", "symlinkat", "truncate", "chmod",
            "chown", "lchown", "utime", "utimes", "statfs", "inotify_init", "inotify_init1",
            "inotify_add_watch", "inotify_rm_watch", "mq_open", "mq_unlink", "execve")
             .Always(Fail(table.supervised ? kEcapmode : EACCES))
