@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +45,13 @@ unsigned NeededAccess(uint64_t flags) {
                                        : kReadFiles | kWriteFiles;
   if ((flags & O_TRUNC) != 0) needed |= kWriteFiles;
   return needed;
+}
+
+// Files of procfs tell about whoever opens them, and that is the supervisor. As a device, one
+// needs a grant of its own.
+bool IsOfProc(FdRef file) {
+  struct statfs status;
+  return fstatfs(file.get(), &status) != 0 || status.f_type == PROC_SUPER_MAGIC;
 }
 
 // What a directory above the grants looks like.
@@ -190,6 +199,7 @@ Answer FileCalls::Give(UniqueFd fd, const GrantedPlace& place, std::string name,
   if (S_ISBLK(status.st_mode) || (S_ISCHR(status.st_mode) && !place.is_file())) {
     return Failure(kEnotcapable);
   }
+  if (!place.is_file() && IsOfProc(fd)) return Failure(kEnotcapable);
   if (request.only_path && !S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
     return Failure(EOPNOTSUPP);
   }
@@ -334,9 +344,10 @@ Answer FileCalls::OnReadlink(const Notification& call) {
 }
 
 Answer FileCalls::OnReadlinkat(const Notification& call) {
-  // An empty path means the descriptor's own link, without any flag.
-  return ReadLink(call, {Descriptor(call.argument(0)), call.argument(1), true}, call.argument(2),
-                  call.argument(3));
+  // An empty path means the descriptor's own link, without any flag; none is an error.
+  const bool states_path = call.argument(1) != 0;
+  return ReadLink(call, {Descriptor(call.argument(0)), call.argument(1), states_path},
+                  call.argument(2), call.argument(3));
 }
 
 Answer FileCalls::OnChdir(const Notification& call) {

@@ -29,7 +29,7 @@ enum FileAccess : unsigned {
 
 struct FileGrant {
   enum class Extent {
-    kFile,  // this file and nothing else; the only way to a device
+    kFile,  // this file and nothing else; the only way to a device or a file of procfs
     kTree,  // a directory and what is beneath it
   };
 

@@ -40,7 +40,8 @@ PathRead GrantedNames::Read(const Notification& call, const PathArgument& argume
     return read;
   }
   read.error_number = WorkerMemory(call.thread()).ReadPath(argument.address, read.path);
-  // What was read was the caller's only if the caller still waits.
+  // INVARIANT(decided-on-a-copy): read once; and what was read was the caller's only if the
+  // caller still waits.
   if (read.error_number == 0 && !call.IsWaiting()) read.error_number = ESRCH;
   if (read.error_number != 0) return read;
   if (read.path.empty()) {

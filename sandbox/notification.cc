@@ -56,7 +56,7 @@ void Notification::Send(Answer answer) const {
   response.id = id_;
   response.val = answer.error_number == 0 ? answer.result : 0;
   response.error = -answer.error_number;
-  response.flags = 0;  // never CONTINUE
+  response.flags = 0;  // INVARIANT(decided-on-a-copy): never CONTINUE
   (void)!ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 

@@ -224,6 +224,22 @@ TEST_P(SupervisedWorkerTest, ADeviceIsOpenedOnlyWhereTheGrantNamesIt) {
             "");
 }
 
+TEST_P(SupervisedWorkerTest, ProcTellsNothingOfTheSupervisor) {
+  EXPECT_EQ(
+      RunSupervised(runner_, {FileGrant::WriteTree("/proc"), FileGrant::ReadFile("/proc/meminfo")},
+                    [](Faults& faults) {
+                      for (const char* path :
+                           {"/proc/self/mem", "/proc/self/environ", "/proc/thread-self/maps",
+                            "/proc/1/status", "/proc/self"}) {
+                        const int fd = open(path, O_RDONLY);
+                        faults.Expect(fd < 0, path);
+                      }
+                      faults.ExpectErrno(open("/proc/version", O_RDONLY), kEnotcapable, "any");
+                      faults.ExpectErrno(open("/proc/meminfo", O_RDONLY), 0, "meminfo");
+                    }),
+      "");
+}
+
 TEST_P(SupervisedWorkerTest, LooksAtFiles) {
   struct stat outside;
   ASSERT_EQ(stat(Path("data/hello").c_str(), &outside), 0);

@@ -209,7 +209,7 @@ Policy SupervisorPolicy() {
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, Allow())
             .Otherwise(Die())
             .For("looking at what a walk has found"));
-  p.Add(On("fstat").Always(Allow()).For("the same"));
+  p.Add(On("fstat", "fstatfs").Always(Allow()).For("the same"));
   p.Add(On("statx")
             .When({Arg32(0).Is(kHere)}, Die())
             .When({Arg32(2).Has(AT_EMPTY_PATH)}, Allow())

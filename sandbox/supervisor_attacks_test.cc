@@ -97,7 +97,7 @@ void ReadUntil(absl::Time deadline, Faults& faults, absl::FunctionRef<int()> ope
   faults.Expect(found > 0, "the race never let anything be read");
 }
 
-// INVARIANT(beneath-means-beneath)
+// INVARIANT(decided-on-a-copy)
 TEST_P(SupervisorAttacksTest, PathThatAThreadRewritesNeverOpensSomethingElse) {
   files_.Write("data/aaaaaa", "inside\n");
   files_.Write("secret", "outside\n");
