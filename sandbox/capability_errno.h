@@ -4,7 +4,8 @@
 // the first two above EHWPOISON. A C library has no text for them ("Unknown error 135").
 // That is on purpose: ENOENT would say that a file is missing which is only not
 // granted, and EACCES that its mode forbids it. Whoever merely probes (the loader's cache,
-// locales, optional configuration) takes any error for "go on without".
+// locales, optional configuration) takes any error for "go on without". Who does not can
+// be started with Refusal::kAccess (file_grant.h).
 //
 // Runs in every process.
 #ifndef SANDBOX_CAPABILITY_ERRNO_H_

@@ -51,6 +51,16 @@ struct FileGrant {
   unsigned access = 0;
 };
 
+// What a worker is told of a name that is not granted.
+enum class Refusal {
+  // ENOTCAPABLE (capability_errno.h): what it is.
+  kNotCapable,
+  // EACCES. For code that gives up at an errno which it does not know; glibc's resolver does when
+  // it
+  // looks for /etc/resolv.conf.
+  kAccess,
+};
+
 // How many one worker can have.
 inline constexpr int kMostGrants = 64;
 

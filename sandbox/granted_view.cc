@@ -5,6 +5,7 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ UniqueFd OwnMount(const char* path, uint64_t attributes) {
   if (!mount.valid()) return mount;
   mount_attr change = {};
   change.attr_set = attributes;
+  // What the host mounts later must not appear here, without the attributes.
+  change.propagation = MS_PRIVATE;
   if (syscall(SYS_mount_setattr, mount.get(), "", AT_EMPTY_PATH | kRecursive, &change,
               sizeof change) != 0) {
     return UniqueFd();

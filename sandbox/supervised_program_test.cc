@@ -36,14 +36,14 @@ class SupervisedProgramTest : public ::testing::TestWithParam<LayerSet> {
   }
 
   Outcome Run(std::vector<FileGrant> grants, const std::string& program,
-              std::vector<std::string> arguments, UniqueFd input = UniqueFd()) {
+              std::vector<std::string> arguments, Refusal refusal = Refusal::kNotCapable) {
     auto [output, its_output] = SocketPair(SOCK_STREAM);
     auto [errors, its_errors] = SocketPair(SOCK_STREAM);
     Start start;
     start.grants = std::move(grants);
+    start.refusal = refusal;
     start.descriptors.push_back({std::move(its_output), 1});
     start.descriptors.push_back({std::move(its_errors), 2});
-    if (input.valid()) start.descriptors.push_back({std::move(input), 0});
     RunningWorker worker = runner_.StartProgram(
         program, std::move(arguments), {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"}, std::move(start));
     Outcome outcome;
@@ -122,6 +122,25 @@ TEST_P(SupervisedProgramTest, CompressWhatWasGranted) {
   ExpectOutput("hello\n", "/usr/bin/gzip", {"-dc", Path("data/hello.gz")});
 }
 
+// The C library's own look-ups are files and, behind them, sockets, which nobody grants.
+TEST_P(SupervisedProgramTest, FindUsersAndHostsInGrantedFiles) {
+  const std::vector<FileGrant> grants = {FileGrant::ReadFile("/etc/passwd"),
+                                         FileGrant::ReadFile("/etc/hosts"),
+                                         FileGrant::ReadFile("/etc/nsswitch.conf")};
+  const Outcome user = Run(grants, "/usr/bin/getent", {"passwd", "root"});
+  EXPECT_EQ(user.exit_code, 0) << user.errors << user.story;
+  EXPECT_EQ(user.output.rfind("root:", 0), 0u) << user.output;
+  // The resolver insists on an errno that it knows for /etc/resolv.conf.
+  for (const char* how : {"hosts", "ahosts"}) {  // gethostbyname(), getaddrinfo()
+    const Outcome host = Run(grants, "/usr/bin/getent", {how, "localhost"}, Refusal::kAccess);
+    EXPECT_EQ(host.exit_code, 0) << how << host.errors << host.story;
+    EXPECT_NE(host.output.find("localhost"), std::string::npos) << how << host.output;
+  }
+  const Outcome refused = Run("/usr/bin/getent", {"passwd", "root"});
+  EXPECT_EQ(refused.output, "");
+  EXPECT_EQ(refused.exit_code, 2) << refused.story;
+}
+
 TEST_P(SupervisedProgramTest, WriteWhereItWasGranted) {
   const Outcome copy = Run({FileGrant::ReadTree(Path("data")), FileGrant::WriteTree(Path("other"))},
                            "/usr/bin/cp", {Path("data/hello"), Path("other/copy")});
@@ -146,6 +165,13 @@ TEST_P(SupervisedProgramTest, RearrangeATreeForWriting) {
   }
   EXPECT_EQ(Content(Path("data/a/b/hello")), "hello\n");
   EXPECT_EQ(Content(Path("data/sub/deep")), "errno 2");
+}
+
+TEST_P(SupervisedProgramTest, AreToldOfAnErrnoThatTheyKnowIfTheStartSaysSo) {
+  const Outcome outcome =
+      Run({FileGrant::ReadTree(Path("data"))}, "/usr/bin/cat", {Path("secret")}, Refusal::kAccess);
+  EXPECT_EQ(outcome.exit_code, 1) << outcome.story;
+  EXPECT_NE(outcome.errors.find("Permission denied"), std::string::npos) << outcome.errors;
 }
 
 // INVARIANT(beneath-means-beneath)

@@ -18,6 +18,7 @@
 #include <string>
 #include <utility>
 
+#include "sandbox/capability_errno.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/file_calls.h"
 #include "sandbox/filter_evaluator.h"
@@ -118,8 +119,9 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, GrantedNames names)
+  Watch(std::vector<sock_filter> workers_table, Refusal refusal, GrantedNames names)
       : workers_table_(std::move(workers_table)),
+        refusal_(refusal),
         names_(std::move(names)),
         files_(names_),
         trees_(names_) {}
@@ -142,7 +144,11 @@ class Watch {
     if (action.ok() && *action == kAskAction) {
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
-      call.Send(answer.has_value() ? *std::move(answer) : Failure(ENOSYS));
+      if (!answer.has_value()) answer = Failure(ENOSYS);
+      if (answer->error_number == kEnotcapable && refusal_ == Refusal::kAccess) {
+        answer->error_number = EACCES;
+      }
+      call.Send(*std::move(answer));
       return;
     }
     // INVARIANT(default-deny): the call is never answered, so it never happens.
@@ -152,6 +158,7 @@ class Watch {
   }
 
   const std::vector<sock_filter> workers_table_;
+  const Refusal refusal_;
   GrantedNames names_;
   FileCalls files_;
   TreeCalls trees_;
@@ -237,7 +244,7 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
 
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
-  Watch watch(plan.workers_table->Bind(values),
+  Watch watch(plan.workers_table->Bind(values), plan.refusal,
               GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
                            plan.workers_highest_descriptor));
   // Nothing of the worker's own was read yet, and nothing is before this holds.

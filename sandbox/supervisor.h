@@ -30,6 +30,7 @@
 
 #include "base/unique_fd.h"
 #include "sandbox/confinement.h"
+#include "sandbox/file_grant.h"
 #include "sandbox/filter_compiler.h"
 #include "sandbox/granted_places.h"
 #include "sandbox/policy.h"
@@ -53,7 +54,8 @@ struct WorkerIntroduction {
 struct SupervisorPlan {
   const CompiledFilter* table = nullptr;          // of SupervisorPolicy()
   const CompiledFilter* workers_table = nullptr;  // tells what is asked for and what dies
-  std::vector<ResourceLimit> limits;              // the worker's; that of CPU time holds here, too
+  Refusal refusal = Refusal::kNotCapable;
+  std::vector<ResourceLimit> limits;  // the worker's; that of CPU time holds here, too
   int workers_highest_descriptor = 0;
 };
 

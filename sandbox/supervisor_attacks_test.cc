@@ -420,6 +420,7 @@ TEST_P(SupervisorAttacksTest, FifoStallsItsOwnWorkerOnlyAndCanBeKilled) {
 }
 
 TEST_P(SupervisorAttacksTest, TimeOfTheSupervisorIsBounded) {
+  if (!GetParam().empty()) GTEST_SKIP() << "a bound of the process, whatever the layers";
   Start start;
   start.grants = Grants();
   start.bounds.cpu_time = absl::Seconds(1);

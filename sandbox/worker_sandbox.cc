@@ -222,6 +222,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
     plan.grants = &start.grants;
     plan.supervisor.table = &supervisor_table;
     plan.supervisor.workers_table = worker.table;
+    plan.supervisor.refusal = start.refusal;
     plan.supervisor.limits = worker.limits;
     plan.supervisor.workers_highest_descriptor = static_cast<int>(descriptors);
   }

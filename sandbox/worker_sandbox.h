@@ -72,6 +72,7 @@ struct Start {
   // (supervisor.h) answers the calls that name files, with ENOTCAPABLE for all
   // others. Needs Layer::kLandlock and Layer::kViolationReports. At most kMostGrants.
   std::vector<FileGrant> grants;
+  Refusal refusal = Refusal::kNotCapable;
 };
 
 struct Started {
