@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "base/errno_status.h"
@@ -47,7 +48,9 @@ absl::StatusOr<Cloned> CloneConfined(Confinement confinement,
     _exit(1);
   }
   if (!MapsFromOutside(confinement)) return cloned;
-  absl::Status mapped = MapIdsFromOutside(cloned->pid, *confinement.assigned);
+  absl::Status mapped = MapIdsFromOutside(
+      cloned->pid, *confinement.assigned,
+      confinement.supervised ? std::optional<Ids>(confinement.own_ids) : std::nullopt);
   if (mapped.ok() && write(write_end.get(), "m", 1) != 1) {
     mapped = ErrnoToStatus(errno, "start worker: tell that ids are mapped");
   }

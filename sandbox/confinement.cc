@@ -79,7 +79,7 @@ StepResult DieWithStarter(FdRef starter) {
   return ready == 0 ? Done() : FailedWith(Step::kParentWatch, ESRCH);
 }
 
-StepResult EnterLayers(const Confinement& confinement) {
+StepResult EnterSurroundings(const Confinement& confinement) {
   const LayerSet layers = confinement.layers;
   if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
   if (StepResult result = EnterIds(confinement); !result.ok()) return result;
@@ -95,15 +95,36 @@ StepResult EnterLayers(const Confinement& confinement) {
     }
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return FailedWithErrno(Step::kNoNewPrivileges);
+  return layers.Has(Layer::kLandlock) ? EnterLandlockDomain(confinement.ruleset) : Done();
+}
+
+StepResult LeaveRights(const Confinement& confinement) {
   if (StepResult result = LeaveRoot(confinement); !result.ok()) return result;
   // A change of ids takes the death signal back, and makes the process dumpable
   // or not by a setting of the host.
   if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return FailedWithErrno(Step::kDumpable);
-  if (layers.Has(Layer::kLandlock)) {
-    if (StepResult result = EnterLandlockDomain(confinement.ruleset); !result.ok()) return result;
-  }
   return ResetPersonality();
+}
+
+StepResult LeaveSupervisorsRights(const Confinement& confinement) {
+  if (!confinement.assigned.has_value()) {
+    if (StepResult result = LeaveRoot(confinement); !result.ok()) return result;
+  } else {
+    if (StepResult result = LockCapabilities(); !result.ok()) return result;
+    const Ids files = confinement.layers.Has(Layer::kUserNamespace) ? kNobody : confinement.own_ids;
+    StepResult result = TakeSplitIds(*confinement.assigned, files);
+    if (!result.ok()) return result;
+    if (result = DropCapabilities(); !result.ok()) return result;
+  }
+  // INVARIANT(fail-closed): its worker, of the same user, must not look into it.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return FailedWithErrno(Step::kDumpable);
+  return ResetPersonality();
+}
+
+StepResult EnterLayers(const Confinement& confinement) {
+  if (StepResult result = EnterSurroundings(confinement); !result.ok()) return result;
+  return LeaveRights(confinement);
 }
 
 }  // namespace capbroker::sandbox

@@ -27,6 +27,7 @@ struct Confinement {
   FdRef maps_written;           // end of file or a byte when the zygote wrote the maps
   FdRef ruleset;                // with Layer::kLandlock
   const std::vector<ProgramPlace>* places = nullptr;  // executed workers only
+  bool supervised = false;                            // a supervisor opens files as `own_ids`
 };
 
 // CLONE_NEW* of the layers.
@@ -37,8 +38,17 @@ inline bool MapsFromOutside(const Confinement& confinement) {
   return confinement.layers.Has(Layer::kUserNamespace) && confinement.assigned.has_value();
 }
 
-// Enters every layer but the system call table and the resource bounds.
+// Enters every layer but the system call table and the resource bounds. The same as both steps
+// below.
 StepResult EnterLayers(const Confinement& confinement);
+
+// Namespaces, root and Landlock: what a supervisor shares with its worker. Capabilities are left.
+StepResult EnterSurroundings(const Confinement& confinement);
+// Ids and capabilities go.
+StepResult LeaveRights(const Confinement& confinement);
+// The same for a supervisor, a child of the process that entered the surroundings: to
+// other processes it is the worker's user, and to files the zygote's. `starter` is not watched.
+StepResult LeaveSupervisorsRights(const Confinement& confinement);
 
 // Dies with the parent: asks for SIGKILL at its death, and looks whether it
 // lives still.

@@ -107,6 +107,8 @@ FilterCompiler::Label FilterCompiler::EmitOutcome(Outcome outcome) {
     case Outcome::Kind::kFail:
       return EmitReturn(SECCOMP_RET_ERRNO |
                         (static_cast<uint32_t>(outcome.error_number()) & SECCOMP_RET_DATA));
+    case Outcome::Kind::kAsk:
+      return EmitReturn(kAskAction);
     case Outcome::Kind::kSignal:
       return EmitReturn(SECCOMP_RET_TRAP);
     case Outcome::Kind::kDie:

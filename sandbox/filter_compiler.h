@@ -16,6 +16,7 @@
 #define SANDBOX_FILTER_COMPILER_H_
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include <array>
 #include <cstdint>
@@ -32,6 +33,11 @@ enum class DieAction {
   kKillProcess,     // by the kernel, as SIGSYS
   kNotifyListener,  // the call stops and the holder of the listener kills
 };
+
+// What a filter returns for Ask. To the kernel it is the same as a call that dies
+// by kNotifyListener, and the listener hears of both; the value tells them apart for
+// whoever evaluates the filter on the call again.
+inline constexpr uint32_t kAskAction = SECCOMP_RET_USER_NOTIF | 1;
 
 using ParameterValues = std::array<uint64_t, kParameterCount>;  // by Parameter
 

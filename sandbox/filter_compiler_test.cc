@@ -258,6 +258,19 @@ TEST_F(FilterCompilerTest, RefusesTablesWithMistakes) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("or its reason")));
 }
 
+TEST_F(FilterCompilerTest, TellsWhatIsAskedForFromWhatDies) {
+  Policy policy;
+  policy.Add(On("openat").When({Arg32(0).Is(7)}, Die()).Otherwise(Ask()).For("files"));
+  const absl::StatusOr<CompiledFilter> filter =
+      CompileFilter(policy, DieAction::kNotifyListener, kX86);
+  ASSERT_OK(filter);
+  program_ = filter->Bind({});
+  EXPECT_EQ(Evaluate(Call("openat", {6})), kAskAction);
+  EXPECT_EQ(Evaluate(Call("openat", {7})), SECCOMP_RET_USER_NOTIF);
+  EXPECT_EQ(Evaluate(Call("ptrace")), SECCOMP_RET_USER_NOTIF);
+  EXPECT_EQ(kAskAction & SECCOMP_RET_ACTION_FULL, SECCOMP_RET_USER_NOTIF);
+}
+
 TEST(FilterEvaluatorTest, RefusesProgramsThatTheKernelWouldRefuse) {
   const seccomp_data call = {};
   const sock_filter endless[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0}};

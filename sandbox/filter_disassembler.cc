@@ -32,7 +32,7 @@ std::string Action(uint32_t action) {
     case SECCOMP_RET_KILL_PROCESS:
       return "die (kill)";
     case SECCOMP_RET_USER_NOTIF:
-      return "die (notify)";
+      return data == 0 ? "die (notify)" : "ask";
     default:
       return absl::StrFormat("action %#x", action);
   }

@@ -19,8 +19,6 @@
 namespace capbroker::sandbox {
 namespace {
 
-constexpr Ids kNobody = {65534, 65534};
-
 struct Capabilities {
   __user_cap_data_struct words[2] = {};
 };
@@ -73,14 +71,17 @@ bool HasNoSupplementaryGroups() {
   return count == 0 || (count == 1 && groups[0] == getegid());
 }
 
-absl::Status MapIdsFromOutside(pid_t pid, Ids ids) {
+absl::Status MapIdsFromOutside(pid_t pid, Ids ids, std::optional<Ids> nobody) {
   const struct {
     const char* file;
     uint32_t id;
-  } maps[] = {{"uid_map", ids.uid}, {"gid_map", ids.gid}};
+    uint32_t nobody, inside;
+  } maps[] = {{"uid_map", ids.uid, nobody.value_or(Ids{}).uid, kNobody.uid},
+              {"gid_map", ids.gid, nobody.value_or(Ids{}).gid, kNobody.gid}};
   for (const auto& map : maps) {
     const std::string path = absl::StrCat("/proc/", pid, "/", map.file);
-    const std::string line = absl::StrCat(map.id, " ", map.id, " 1");
+    std::string line = absl::StrCat(map.id, " ", map.id, " 1\n");
+    if (nobody.has_value()) absl::StrAppend(&line, map.inside, " ", map.nobody, " 1\n");
     const int error = WriteFile(path.c_str(), line.c_str());
     if (error != 0) return ErrnoToStatus(error, absl::StrCat("map ids of worker: ", map.file));
   }
@@ -117,6 +118,15 @@ StepResult TakeIds(Ids ids) {
   if (getresuid(&real, &effective, &saved) != 0 || real != ids.uid || effective != ids.uid ||
       saved != ids.uid) {
     return FailedWith(Step::kIdentity, EPERM);
+  }
+  return Done();
+}
+
+StepResult TakeSplitIds(Ids real, Ids effective) {
+  if (StepResult result = DropGroups(); !result.ok()) return result;
+  if (syscall(SYS_setresgid, real.gid, effective.gid, effective.gid) != 0 ||
+      syscall(SYS_setresuid, real.uid, effective.uid, effective.uid) != 0) {
+    return FailedWithErrno(Step::kIdentity);
   }
   return Done();
 }

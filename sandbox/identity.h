@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "sandbox/step_result.h"
@@ -42,9 +43,12 @@ bool HasCapability(int capability);
 // True if no group but the gid is in force.
 bool HasNoSupplementaryGroups();
 
-// Maps `ids` to themselves in the user namespace of the child `pid`. Caller:
-// the zygote.
-absl::Status MapIdsFromOutside(pid_t pid, Ids ids);
+// Who else exists in a user namespace whose ids are mapped from outside.
+inline constexpr Ids kNobody = {65534, 65534};
+
+// Maps `ids` to themselves in the user namespace of the child `pid`, and, if stated, `nobody`
+// to kNobody. Caller: the zygote.
+absl::Status MapIdsFromOutside(pid_t pid, Ids ids, std::optional<Ids> nobody);
 
 // Maps the caller's own ids, as its parent knows them, in its new user
 // namespace. Root is mapped to nobody, so that nothing takes the worker for
@@ -53,6 +57,9 @@ StepResult MapOwnIds(Ids outside);
 
 // Takes `ids`, and no groups. Needs CAP_SETUID and CAP_SETGID over them.
 StepResult TakeIds(Ids ids);
+// Takes `real` as real ids and `effective` for everything else, and no groups: who may look into
+// processes of the former, and opens files as the latter. Needs CAP_SETUID and CAP_SETGID.
+StepResult TakeSplitIds(Ids real, Ids effective);
 // Drops all groups but the gid.
 StepResult DropGroups();
 

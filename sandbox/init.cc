@@ -16,9 +16,12 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/descriptor_limit.h"
 #include "sandbox/descriptor_table.h"
+#include "sandbox/granted_view.h"
 #include "sandbox/report.h"
 #include "sandbox/seccomp.h"
 
@@ -29,7 +32,8 @@ namespace {
 constexpr int kReportPlace = 0;
 constexpr int kLifelinePlace = 1;
 constexpr int kHandOverPlace = 2;
-constexpr int kChildrenPlace = 3;  // a signalfd for SIGCHLD
+constexpr int kChildrenPlace = 3;    // a signalfd for SIGCHLD
+constexpr int kSupervisorPlace = 4;  // a socket to it
 
 enum ExitCode { kReported = 0, kStartFailed = 1, kLifelineEnded = 2 };
 
@@ -81,7 +85,9 @@ StepResult UntoldFailure(int status) {
 // The wait of an init for its worker.
 class Vigil {
  public:
-  Vigil(const InitPlan& plan, pid_t worker) : worker_(worker), layers_(plan.confinement.layers) {
+  Vigil(const InitPlan& plan, pid_t worker, pid_t supervisor)
+      : worker_(worker), supervisor_(supervisor), layers_(plan.confinement.layers) {
+    if (supervisor != 0) supervisor_socket_ = FdRef::FromRaw(kSupervisorPlace);
     if (plan.report.valid()) report_ = FdRef::FromRaw(kReportPlace);
     if (plan.lifeline.valid()) lifeline_ = FdRef::FromRaw(kLifelinePlace);
     hand_over_ = FdRef::FromRaw(kHandOverPlace);
@@ -92,13 +98,15 @@ class Vigil {
       // Negative descriptors are passed over by poll.
       pollfd events[] = {{lifeline_.get(), 0, 0},
                          {hand_over_.get(), POLLIN, 0},
-                         {listener_.get(), POLLIN, 0},
-                         {kChildrenPlace, POLLIN, 0}};
-      if (poll(events, 4, -1) < 0) continue;
+                         {supervisor_ == 0 ? listener_.get() : -1, POLLIN, 0},
+                         {kChildrenPlace, POLLIN, 0},
+                         {started_ ? supervisor_socket_.get() : -1, POLLIN, 0}};
+      if (poll(events, 5, -1) < 0) continue;
       if (events[0].revents != 0) EndWithLifeline();
       // Before anything else of the worker's, so that "started" is told first.
       if (events[1].revents != 0) ReadHandOver();
       if (events[2].revents != 0) TakeViolation(events[2].revents);
+      if (events[4].revents != 0) ReadWord();
       if (events[3].revents != 0) Reap();
     }
   }
@@ -158,18 +166,40 @@ class Vigil {
       return;
     }
     const std::optional<seccomp_data> call = ReceiveViolation(listener_);
-    if (!call.has_value()) return;
+    if (call.has_value()) EndViolator(*call);
+  }
+
+  // False if there was nothing to read.
+  bool ReadWord() {
+    SupervisorWord word;
+    iovec data = {.iov_base = &word, .iov_len = sizeof word};
+    msghdr packet = {};
+    packet.msg_iov = &data;
+    packet.msg_iovlen = 1;
+    const ssize_t got = recvmsg(supervisor_socket_.get(), &packet, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN) return false;
+    if (got != static_cast<ssize_t>(sizeof word)) {
+      supervisor_socket_ = FdRef();  // end of file: it is gone
+    } else if (word.failure.ok()) {
+      EndViolator(word.violation);
+    } else {
+      failure_ = word.failure;
+    }
+    return true;
+  }
+
+  void EndViolator(const seccomp_data& call) {
     // INVARIANT(default-deny): the call is never answered, so it never happens.
     kill(worker_, SIGKILL);
     if (violated_) return;  // another thread of the dying worker
     violated_ = true;
     Report report;
     report.kind = Report::Kind::kViolation;
-    report.architecture = call->arch;
-    report.system_call = call->nr;
-    static_assert(sizeof report.arguments == sizeof call->args);
-    std::memcpy(report.arguments, call->args, sizeof report.arguments);
-    report.instruction = call->instruction_pointer;
+    report.architecture = call.arch;
+    report.system_call = call.nr;
+    static_assert(sizeof report.arguments == sizeof call.args);
+    std::memcpy(report.arguments, call.args, sizeof report.arguments);
+    report.instruction = call.instruction_pointer;
     Send(report_, report);
   }
 
@@ -181,8 +211,12 @@ class Vigil {
       rusage usage;
       const pid_t ended = wait4(-1, &status, WNOHANG | __WALL, &usage);
       if (ended <= 0) return;
-      if (ended != worker_) continue;  // an orphan of the namespace
+      // INVARIANT(fail-closed): a worker whose calls nobody answers.
+      if (ended == supervisor_) kill(worker_, SIGKILL);
+      if (ended != worker_) continue;  // or an orphan of the namespace
       while (hand_over_.valid() && ReadHandOver()) {
+      }
+      while (supervisor_socket_.valid() && ReadWord()) {
       }
       if (!started_) FailStart(report_, failure_.ok() ? UntoldFailure(status) : failure_);
       Send(report_, ExitReport(status, usage));
@@ -191,10 +225,12 @@ class Vigil {
   }
 
   const pid_t worker_;
+  const pid_t supervisor_;  // 0: none
   const LayerSet layers_;
   FdRef report_;
   FdRef lifeline_;
   FdRef hand_over_;
+  FdRef supervisor_socket_;
   UniqueFd listener_;
   bool ready_ = false;
   bool started_ = false;
@@ -202,8 +238,24 @@ class Vigil {
   StepResult failure_;
 };
 
-StepResult ConfineInit(const InitPlan& plan, int hand_over, int children, pid_t worker) {
-  std::vector<Placement> placements = {{hand_over, kHandOverPlace}, {children, kChildrenPlace}};
+// The sockets and children of an init, before everything has its place. Bare numbers: all three
+// processes rearrange their tables, and none returns.
+struct Family {
+  int hand_over[2] = {-1, -1};     // init and worker
+  int introduction[2] = {-1, -1};  // supervisor and worker
+  int words[2] = {-1, -1};         // init and supervisor
+  int child_ended = -1;            // a signalfd
+  pid_t supervisor = 0;
+};
+
+bool MakeSocketPair(int ends[2]) {
+  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
+}
+
+StepResult ConfineInit(const InitPlan& plan, const Family& family, pid_t worker) {
+  std::vector<Placement> placements = {{family.hand_over[0], kHandOverPlace},
+                                       {family.child_ended, kChildrenPlace}};
+  if (family.supervisor != 0) placements.push_back({family.words[0], kSupervisorPlace});
   if (plan.report.valid()) placements.push_back({plan.report.get(), kReportPlace});
   if (plan.lifeline.valid()) placements.push_back({plan.lifeline.get(), kLifelinePlace});
   if (StepResult result = ArrangeDescriptors(placements); !result.ok()) return result;
@@ -213,6 +265,36 @@ StepResult ConfineInit(const InitPlan& plan, int hand_over, int children, pid_t 
   StepResult result = InstallFilter(plan.table->Bind(values));
   if (!result.ok()) result.failed = Step::kConfineInit;
   return result;
+}
+
+// Up to Landlock; `places` are those of the grants.
+StepResult EnterWithGrants(const InitPlan& plan, std::vector<GrantedPlace>& places) {
+  const Confinement& confinement = plan.confinement;
+  if (plan.grants == nullptr) return EnterSurroundings(confinement);
+  // A path can lead to a file system that does not answer.
+  if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
+  StepResult result = OpenGrants(*plan.grants, confinement.layers.Has(Layer::kMountNamespace),
+                                 confinement.ruleset, places);
+  if (!result.ok()) return result;
+  if (result = EnterSurroundings(confinement); !result.ok()) return result;
+  return confinement.places == nullptr ? Done() : OpenProgramPlaces(*confinement.places, places);
+}
+
+StepResult StartSupervisor(const InitPlan& plan, std::vector<GrantedPlace> places, pid_t init,
+                           Family& family) {
+  if (!MakeSocketPair(family.words) || !MakeSocketPair(family.introduction)) {
+    return FailedWithErrno(Step::kSupervisor);
+  }
+  family.supervisor = fork();
+  if (family.supervisor < 0) return FailedWithErrno(Step::kSupervisor);
+  if (family.supervisor == 0) {
+    RunSupervisor(plan.supervisor, plan.confinement, std::move(places),
+                  FdRef::FromRaw(family.words[1]), FdRef::FromRaw(family.introduction[0]), init);
+  }
+  // Only the supervisor's end: its end of file must mean its end.
+  close(family.introduction[0]);
+  close(family.words[1]);
+  return Done();
 }
 
 }  // namespace
@@ -245,34 +327,45 @@ void RunInit(const InitPlan& plan) {
   (void)RaiseDescriptorLimit();
   setsid();  // the terminal's signals are for the application
 
-  if (StepResult result = EnterLayers(plan.confinement); !result.ok()) {
+  std::vector<GrantedPlace> places;
+  if (StepResult result = EnterWithGrants(plan, places); !result.ok()) {
     FailStart(plan.report, result);
   }
   signal(SIGCHLD, SIG_DFL);  // the application may have ignored its children
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
-  // Bare numbers: both processes rearrange their tables, and neither returns
-  // from here.
-  const int child_ended = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-  int hand_over[2];
-  if (child_ended < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, hand_over) != 0) {
+  Family family;
+  family.child_ended = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (family.child_ended < 0 || !MakeSocketPair(family.hand_over)) {
     FailStart(plan.report, FailedWithErrno(Step::kForkWorker));
   }
   const pid_t init = getpid();
+  if (plan.grants != nullptr) {
+    StepResult result = StartSupervisor(plan, std::move(places), init, family);
+    if (!result.ok()) FailStart(plan.report, result);
+  }
+  if (StepResult result = LeaveRights(plan.confinement); !result.ok()) {
+    FailStart(plan.report, result);
+  }
   // The C library's fork: it tells the library about the new thread's id.
   const pid_t worker = fork();
   if (worker < 0) FailStart(plan.report, FailedWithErrno(Step::kForkWorker));
-  if (worker == 0) RunWorker(plan.worker, FdRef::FromRaw(hand_over[1]), init);
+  if (worker == 0) {
+    RunWorker(plan.worker, {.init = init,
+                            .hand_over = FdRef::FromRaw(family.hand_over[1]),
+                            .supervisor = family.supervisor,
+                            .introduction = FdRef::FromRaw(family.introduction[1])});
+  }
 
-  // Closes the worker's end as well.
-  const StepResult confined = ConfineInit(plan, hand_over[0], child_ended, worker);
+  // Closes the others' ends as well.
+  const StepResult confined = ConfineInit(plan, family, worker);
   if (!confined.ok()) {
     kill(worker, SIGKILL);
     SendStartFailed(FdRef::FromRaw(kReportPlace), confined);
     _exit(kStartFailed);
   }
-  Vigil(plan, worker).Keep();
+  Vigil(plan, worker, family.supervisor).Keep();
 }
 
 }  // namespace capbroker::sandbox

@@ -7,6 +7,10 @@
 // lifeline. It allocates nothing then, runs under a table of a dozen system
 // calls, and holds the report socket, the lifeline and the listener.
 //
+// For a worker with grants it also forks the supervisor (supervisor.h), which then hears of
+// violations and passes them on. The init keeps the listener without using it: calls of the
+// worker stay stopped, whatever becomes of the supervisor, until the worker is killed.
+//
 // The listener travels from worker to init before the worker's own code runs,
 // so the worker's table needs no row for the init. The worker cannot touch the
 // init: it has no signal, no ptrace and no /proc, the init is in an outer
@@ -20,10 +24,14 @@
 
 #include <sys/types.h>
 
+#include <vector>
+
 #include "base/unique_fd.h"
 #include "sandbox/confinement.h"
+#include "sandbox/file_grant.h"
 #include "sandbox/filter_compiler.h"
 #include "sandbox/policy.h"
+#include "sandbox/supervisor.h"
 #include "sandbox/worker.h"
 
 namespace capbroker::sandbox {
@@ -34,6 +42,8 @@ struct InitPlan {
   FdRef report;
   const CompiledFilter* table = nullptr;  // of InitPolicy(), with Layer::kSystemCallTable
   WorkerPlan worker;
+  const std::vector<FileGrant>* grants = nullptr;  // with a supervisor
+  SupervisorPlan supervisor;
 };
 
 // The init's own table.

@@ -63,13 +63,27 @@ StepResult MakeDenyAllRuleset(UniqueFd& ruleset) {
   return ruleset.valid() ? Done() : FailedWithErrno(Step::kLandlock);
 }
 
-StepResult AllowRead(FdRef ruleset, FdRef place) {
+StepResult AllowFiles(FdRef ruleset, FdRef place, unsigned access) {
+  constexpr uint64_t kRefer = uint64_t{1} << 13;
+  constexpr uint64_t kTruncate = uint64_t{1} << 14;
   struct stat status;
   if (fstat(place.get(), &status) != 0) return FailedWithErrno(Step::kLandlock);
-  return AddRule(ruleset, place,
-                 S_ISDIR(status.st_mode)
-                     ? LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR
-                     : LANDLOCK_ACCESS_FS_READ_FILE);
+  const bool directory = S_ISDIR(status.st_mode);
+  uint64_t rights = 0;
+  if ((access & kReadFiles) != 0) {
+    rights |= LANDLOCK_ACCESS_FS_READ_FILE | (directory ? LANDLOCK_ACCESS_FS_READ_DIR : 0);
+  }
+  if ((access & kWriteFiles) != 0) {
+    // Kernels that cannot forbid truncation take no rule about it.
+    rights |= LANDLOCK_ACCESS_FS_WRITE_FILE | (LandlockAbi() >= 3 ? kTruncate : 0);
+  }
+  if ((access & kCreateFiles) != 0 && directory) {
+    rights |= LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+              LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+              // Before it, nothing is renamed from one directory into another.
+              (LandlockAbi() >= 2 ? kRefer : 0);
+  }
+  return rights == 0 ? Done() : AddRule(ruleset, place, rights);
 }
 
 StepResult AllowExecute(FdRef ruleset, FdRef program) {

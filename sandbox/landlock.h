@@ -9,6 +9,7 @@
 #define SANDBOX_LANDLOCK_H_
 
 #include "base/unique_fd.h"
+#include "sandbox/file_grant.h"
 #include "sandbox/step_result.h"
 
 namespace capbroker::sandbox {
@@ -21,9 +22,9 @@ int LandlockAbi();
 // rights are denied, too, without being known here.
 StepResult MakeDenyAllRuleset(UniqueFd& ruleset);
 
-// Lets the domain read `place` (a descriptor of a file or directory) and what
-// is beneath it. To map a file as code it must be read, not executed.
-StepResult AllowRead(FdRef ruleset, FdRef place);
+// Lets the domain do with the files at and beneath `place` what `access` (of FileAccess) says. To
+// map a file as code it must be read, not executed.
+StepResult AllowFiles(FdRef ruleset, FdRef place, unsigned access);
 
 // Lets the domain execute and read the file `program`. A file without a place
 // in a file system (a memfd) needs no rule.

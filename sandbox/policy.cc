@@ -7,6 +7,7 @@ namespace capbroker::sandbox {
 Outcome Allow() { return Outcome(Outcome::Kind::kAllow, 0); }
 Outcome Fail(int error_number) { return Outcome(Outcome::Kind::kFail, error_number); }
 Outcome AnswerSuccess() { return Outcome(Outcome::Kind::kFail, 0); }
+Outcome Ask() { return Outcome(Outcome::Kind::kAsk, 0); }
 Outcome Die() { return Outcome(Outcome::Kind::kDie, 0); }
 Outcome SignalCaller() { return Outcome(Outcome::Kind::kSignal, 0); }
 

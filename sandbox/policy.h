@@ -13,9 +13,9 @@
 // The grammar: a *row* names system calls and states clauses. A *clause* is a
 // list of conditions, all of which must hold, and an outcome; the first clause
 // that holds decides, and `Otherwise` (or `Always`) closes the row. There are
-// three outcomes: Allow; Fail, with an errno that the caller sees; Die,
-// reported. A system call without a row dies (INVARIANT(default-deny)). Stating
-// a call twice is an error, not an override.
+// four outcomes: Allow; Fail, with an errno that the caller sees; Ask, which the
+// worker's supervisor answers; Die, reported. A system call without a row dies
+// (INVARIANT(default-deny)). Stating a call twice is an error, not an override.
 //
 // Widths: most arguments are `int` to the kernel, which ignores the upper half
 // of the register; compilers leave rubbish there. `Arg32` therefore compares
@@ -41,7 +41,7 @@ namespace capbroker::sandbox {
 // What happens to a system call.
 class Outcome {
  public:
-  enum class Kind { kAllow, kFail, kDie, kSignal };
+  enum class Kind { kAllow, kFail, kAsk, kDie, kSignal };
   Kind kind() const { return kind_; }
   int error_number() const { return error_number_; }
   friend bool operator==(Outcome a, Outcome b) {
@@ -52,6 +52,7 @@ class Outcome {
   friend Outcome Allow();
   friend Outcome Fail(int);
   friend Outcome AnswerSuccess();
+  friend Outcome Ask();
   friend Outcome Die();
   friend Outcome SignalCaller();
   Outcome(Kind kind, int error_number) : kind_(kind), error_number_(error_number) {}
@@ -65,6 +66,9 @@ Outcome Fail(int error_number);
 // The call does nothing and returns 0. Only where a caller insists on a change
 // that somebody has made for it beforehand.
 Outcome AnswerSuccess();
+// The call stops, and the supervisor (supervisor.h) does in its place what the
+// worker's grants allow. The kernel itself never goes on with it.
+Outcome Ask();
 // The call does nothing and the process ends; the report names the call.
 Outcome Die();
 // The call does nothing and its thread gets SIGSYS, whose handler may give an

@@ -75,6 +75,10 @@ absl::string_view StepName(Step step) {
       return "confine the init";
     case Step::kExecute:
       return "execute the program";
+    case Step::kGrants:
+      return "walk the paths of the grants";
+    case Step::kSupervisor:
+      return "start the supervisor";
   }
   return "unknown step";
 }

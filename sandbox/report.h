@@ -48,8 +48,10 @@ enum class Step : int32_t {
   kHandOver,     // hand the violation listener to the init
   kConfineInit,  // confine the init itself
   kExecute,      // execute the program
+  kGrants,       // walk the paths of the grants
+  kSupervisor,   // start the supervisor, and let it read the worker
 };
-inline constexpr int kStepCount = static_cast<int>(Step::kExecute) + 1;
+inline constexpr int kStepCount = static_cast<int>(Step::kSupervisor) + 1;
 
 // "make the empty root".
 absl::string_view StepName(Step step);

@@ -18,19 +18,21 @@
 #include "sandbox/fstat_answer.h"
 #include "sandbox/landlock.h"
 #include "sandbox/seccomp.h"
+#include "sandbox/supervisor.h"
 
 namespace capbroker::sandbox {
 namespace {
 
 constexpr int kHandOverPlace = kGrantedPlaces;
 constexpr int kProgramPlace = kGrantedPlaces + 1;
-static_assert(kProgramPlace < kPlacesEnd);
+constexpr int kIntroductionPlace = kGrantedPlaces + 2;
+static_assert(kIntroductionPlace < kPlacesEnd);
 
 // The path of execveat. Its address is part of the table's row.
 constexpr char kNoPath[] = "";
 
-bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
-  HandOver message = {.result = result};
+template <typename Message>
+bool SendWith(FdRef socket, Message message, FdRef listener) {
   iovec data = {.iov_base = &message, .iov_len = sizeof message};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr packet = {};
@@ -46,7 +48,28 @@ bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
     const int fd = listener.get();
     std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
-  return sendmsg(hand_over.get(), &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
+  return sendmsg(socket.get(), &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
+}
+
+bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
+  return SendWith(hand_over, HandOver{.result = result}, listener);
+}
+
+// The supervisor has looked at this process and waits for its calls, or is gone.
+bool IntroduceTo(FdRef supervisor, FdRef listener) {
+  char go_ahead;
+  return SendWith(supervisor, WorkerIntroduction{.worker = getpid()}, listener) &&
+         recv(supervisor.get(), &go_ahead, 1, 0) == 1;
+}
+
+// A supervisor reads a worker's memory, which takes one that is dumpable, and where Yama is, one
+// that said whom it lets.
+StepResult OpenTo(pid_t supervisor) {
+  if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return FailedWithErrno(Step::kDumpable);
+  if (prctl(PR_SET_PTRACER, supervisor, 0, 0, 0) != 0 && errno != EINVAL) {
+    return FailedWithErrno(Step::kSupervisor);
+  }
+  return Done();
 }
 
 StepResult ResetSignals(const WorkerPlan& plan) {
@@ -78,10 +101,13 @@ StepResult StartSession() {
   return Done();
 }
 
-// Leaves the hand-over socket at kHandOverPlace.
-StepResult PlaceDescriptors(const WorkerPlan& plan, FdRef hand_over) {
+// Leaves the sockets to the companions at their places.
+StepResult PlaceDescriptors(const WorkerPlan& plan, const Companions& companions) {
   std::vector<Placement> placements = plan.descriptors;
-  placements.push_back({hand_over.get(), kHandOverPlace, true});
+  placements.push_back({companions.hand_over.get(), kHandOverPlace, true});
+  if (companions.introduction.valid()) {
+    placements.push_back({companions.introduction.get(), kIntroductionPlace, true});
+  }
   if (plan.program.valid()) placements.push_back({plan.program.get(), kProgramPlace, true});
   if (StepResult result = ArrangeDescriptors(placements); !result.ok()) return result;
   if (plan.program.valid()) {
@@ -114,20 +140,26 @@ StepResult EnterTable(const WorkerPlan& plan, const std::vector<sock_filter>& ta
                                                    : InstallFilter(table);
 }
 
-// `hand_over` is where the socket is, in and out.
-StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init, UniqueFd& listener) {
-  if (StepResult result = DieWithInit(init); !result.ok()) return result;
+// The companions' sockets are where `companions` says, in and out.
+StepResult Confine(const WorkerPlan& plan, Companions& companions, UniqueFd& listener) {
+  if (StepResult result = DieWithInit(companions.init); !result.ok()) return result;
+  if (companions.supervisor != 0) {
+    if (StepResult result = OpenTo(companions.supervisor); !result.ok()) return result;
+  }
   if (StepResult result = ResetSignals(plan); !result.ok()) return result;
   if (StepResult result = StartSession(); !result.ok()) return result;
   // A domain inside the init's, so that the init is out of its reach.
   if (plan.layers.Has(Layer::kLandlock)) {
     if (StepResult result = EnterLandlockDomain(plan.ruleset); !result.ok()) return result;
   }
-  if (StepResult result = PlaceDescriptors(plan, hand_over); !result.ok()) {
+  if (StepResult result = PlaceDescriptors(plan, companions); !result.ok()) {
     // By its number the socket may be anything now, also a granted descriptor.
     _exit(kDescriptorsFailedCode);
   }
-  hand_over = FdRef::FromRaw(kHandOverPlace);
+  companions.hand_over = FdRef::FromRaw(kHandOverPlace);
+  if (companions.introduction.valid()) {
+    companions.introduction = FdRef::FromRaw(kIntroductionPlace);
+  }
   const std::vector<sock_filter> table = BindTable(plan);
   if (StepResult result = ApplyLimits(plan.limits); !result.ok()) return result;
   return EnterTable(plan, table, listener);
@@ -146,14 +178,19 @@ StepResult Confine(const WorkerPlan& plan, FdRef& hand_over, pid_t init, UniqueF
 
 }  // namespace
 
-void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init) {
+void RunWorker(const WorkerPlan& plan, Companions companions) {
   UniqueFd listener;
-  const StepResult result = Confine(plan, hand_over, init, listener);
+  const StepResult result = Confine(plan, companions, listener);
+  const FdRef hand_over = companions.hand_over;
   if (!Tell(hand_over, result, listener)) {
     Tell(hand_over, FailedWithErrno(Step::kHandOver), FdRef());
     _exit(kFailedStartCode);
   }
   if (!result.ok()) _exit(kFailedStartCode);
+  if (companions.introduction.valid() && !IntroduceTo(companions.introduction, listener)) {
+    Tell(hand_over, FailedWith(Step::kSupervisor, ECHILD), FdRef());
+    _exit(kFailedStartCode);
+  }
   // Only now: a process sends no descriptor while its user has more of them on their
   // way than this limit, and other workers may see to that.
   if (setrlimit(RLIMIT_NOFILE, &plan.descriptor_limit) != 0) {
@@ -164,6 +201,7 @@ void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init) {
   // init.
   if (listener.valid() && close(std::move(listener).Release()) != 0) _exit(kFailedStartCode);
   if (plan.entry != nullptr) {
+    if (companions.introduction.valid() && close(kIntroductionPlace) != 0) _exit(kFailedStartCode);
     if (close(kHandOverPlace) != 0) _exit(kFailedStartCode);
     RunEntry(*plan.entry);
   }

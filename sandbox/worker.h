@@ -26,6 +26,15 @@ struct HandOver {
   StepResult result;
 };
 
+// The processes that a worker has around it.
+struct Companions {
+  pid_t init = 0;
+  FdRef hand_over;  // a seqpacket socket to it
+  // With grants:
+  pid_t supervisor = 0;
+  FdRef introduction;  // a seqpacket socket to it
+};
+
 // Exit codes of a worker whose start failed; meaningful only before "ready".
 inline constexpr int kFailedStartCode = 127;
 inline constexpr int kDescriptorsFailedCode = 126;  // it had no way left to tell
@@ -48,9 +57,8 @@ struct WorkerPlan {
   char* const* environment = nullptr;
 };
 
-// Caller: the init's child, right after the fork. `hand_over` is a seqpacket
-// socket to the init.
-[[noreturn]] void RunWorker(const WorkerPlan& plan, FdRef hand_over, pid_t init);
+// Caller: the init's child, right after the fork.
+[[noreturn]] void RunWorker(const WorkerPlan& plan, Companions companions);
 
 }  // namespace capbroker::sandbox
 

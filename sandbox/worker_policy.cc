@@ -13,6 +13,8 @@
 
 #include <cerrno>
 
+#include "sandbox/capability_errno.h"
+
 namespace capbroker::sandbox {
 namespace {
 
@@ -32,10 +34,11 @@ constexpr uint64_t kThreadOnlyFlags =
 constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
-void AddProcessItself(Policy& p, bool executed) {
+void AddProcessItself(Policy& p, const WorkerTable& table) {
+  const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   p.Add(On("exit", "exit_group", "restart_syscall").Always(Allow()).For("every program ends"));
   p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid",
-           "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget", "getcwd", "umask")
+           "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget")
             .Always(Allow())
             .For("what a process may know about itself"));
   p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "getpriority",
@@ -63,7 +66,9 @@ void AddProcessItself(Policy& p, bool executed) {
                                      PR_GET_PDEATHSIG, PR_GET_TIMERSLACK, PR_CAPBSET_READ,
                                      kPrGetMdwe, kPrSetVma})},
                   Allow())
-            .When({Arg32(0).Is(PR_SET_DUMPABLE), Arg64(1).Is(0)}, Allow())
+            .When({Arg32(0).Is(PR_SET_DUMPABLE), Arg64(1).Is(0)},
+                  // The supervisor could not read its calls any more.
+                  table.supervised ? Fail(EPERM) : Allow())
             .When({Arg32(0).Is(PR_SET_NO_NEW_PRIVS), Arg64(1).Is(1)}, Allow())
             .When({Arg32(0).Is(PR_SET_PDEATHSIG)}, Fail(EPERM))
             .When({Arg32(0).IsOneOf({PR_SET_SECCOMP, PR_SET_PTRACER, PR_SET_MM})}, Die())
@@ -236,11 +241,15 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .Always(Fail(EPERM))
             .For("a read-only descriptor suffices for these; the file belongs "
                  "to others, too"));
-  p.Add(On("fgetxattr", "flistxattr", "getxattrat", "listxattrat", "file_getattr", "fstatfs",
-           "getdents", "getdents64")
-            .Always(Fail(EACCES))
-            .For("what is written about a file or listed in a directory was "
-                 "not granted"));
+  p.Add(On("fstatfs", "getdents").Always(Fail(EACCES)).For("what is known of a file system"));
+  // The only directories that a supervised worker can hold are those that were granted.
+  p.Add(On("getdents64")
+            .Always(table.supervised ? Allow() : Fail(EACCES))
+            .For("what is listed in a directory is granted with it"));
+  p.Add(On("fgetxattr", "flistxattr", "getxattrat", "listxattrat", "file_getattr")
+            .Always(Fail(table.supervised ? ENOTSUP : EACCES))
+            .For("what is written about a file was not granted; ls goes on when there is no such "
+                 "thing"));
   p.Add(On("sendfile", "splice", "tee", "vmsplice", "copy_file_range")
             .Always(Fail(EINVAL))
             .For("callers fall back to read and write; page stealing is where "
@@ -322,20 +331,37 @@ void AddWaiting(Policy& p) {
             .For("event loops that wake themselves"));
 }
 
-void AddNamesRefused(Policy& p) {
+// What a supervisor answers. Without one: refused.
+void AddFileNames(Policy& p, const WorkerTable& table) {
   p.Add(On("creat", "access", "faccessat", "faccessat2", "stat", "lstat", "readlink", "readlinkat",
-           "chdir", "fchdir", "mkdir", "mkdirat", "mknod", "mknodat", "rmdir", "unlink", "unlinkat",
-           "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "truncate",
-           "chmod", "chown", "lchown", "utime", "utimes", "statfs", "setxattr", "lsetxattr",
-           "getxattr", "lgetxattr", "listxattr", "llistxattr", "removexattr", "lremovexattr",
-           "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "mq_open",
-           "mq_unlink", "execve")
-            .Always(Fail(EACCES))
+           "chdir", "fchdir")
+            .Always(table.supervised ? Ask() : Fail(EACCES))
             .For("paths: libraries look for files that may be missing"));
-  p.Add(On("openat2", "statx", "statmount", "listmount", "listns", "pidfd_open",
-           "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
-           "lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules", "mq_timedsend",
-           "mq_timedreceive", "mq_notify", "mq_getsetattr", "ustat", "sysfs", "_sysctl", "uselib")
+  p.Add(On("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2")
+            .Always(table.supervised ? Ask() : Fail(EACCES))
+            .For("paths of what is to be made, removed or renamed"));
+  p.Add(On("openat2", "statx")
+            .Always(table.supervised ? Ask() : Fail(ENOSYS))
+            .For("paths; without a supervisor as on an older kernel: callers fall back"));
+  p.Add(On("getcwd", "umask")
+            .Always(table.supervised ? Ask() : Allow())
+            .For("what a process may know about itself; under a supervisor both are its to keep"));
+}
+
+void AddNamesRefused(Policy& p, const WorkerTable& table) {
+  p.Add(On("mknod", "mknodat", "link", "linkat", "symlink", "symlinkat", "truncate", "chmod",
+           "chown", "lchown", "utime", "utimes", "statfs", "inotify_init", "inotify_init1",
+           "inotify_add_watch", "inotify_rm_watch", "mq_open", "mq_unlink", "execve")
+            .Always(Fail(table.supervised ? kEcapmode : EACCES))
+            .For("paths, for what nobody can grant"));
+  p.Add(On("setxattr", "lsetxattr", "getxattr", "lgetxattr", "listxattr", "llistxattr",
+           "removexattr", "lremovexattr")
+            .Always(Fail(table.supervised ? ENOTSUP : EACCES))
+            .For("as fgetxattr, by path"));
+  p.Add(On("statmount", "listmount", "listns", "pidfd_open", "landlock_create_ruleset",
+           "landlock_add_rule", "landlock_restrict_self", "lsm_get_self_attr", "lsm_set_self_attr",
+           "lsm_list_modules", "mq_timedsend", "mq_timedreceive", "mq_notify", "mq_getsetattr",
+           "ustat", "sysfs", "_sysctl", "uselib")
             .Always(Fail(ENOSYS))
             .For("as on an older kernel: callers fall back"));
   p.Add(On("syslog").Always(Fail(EPERM)).For("tells about the machine"));
@@ -377,11 +403,26 @@ void AddForked(Policy& p, const WorkerTable& table) {
             .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
             .Otherwise(Die())
             .For("pthread_create"));
-  p.Add(On("open", "openat", "execveat").Always(Fail(EACCES)).For("paths, as above"));
+  p.Add(On("execveat").Always(Fail(EACCES)).For("code is what the image has"));
+  if (table.supervised) return;
+  p.Add(On("open", "openat").Always(Fail(EACCES)).For("paths, as above"));
   p.Add(On("newfstatat")
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : SignalCaller())
             .Otherwise(Fail(EACCES))
             .For("fstat() of the C library; a path leads to the empty root"));
+}
+
+// The calls by which both kinds of workers open and look, answered by the supervisor.
+void AddSupervised(Policy& p, const WorkerTable& table) {
+  p.Add(On("open", "openat").Always(Ask()).For("files that were granted"));
+  p.Add(On("newfstatat")
+            // The path may be something else than "", which no filter can see. It then leads
+            // to what is granted all the same: the worker's own root, or beneath a directory
+            // that is the root of a mount of its own.
+            .When({Arg32(0).Is(static_cast<uint32_t>(AT_FDCWD))}, Ask())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : Ask())
+            .Otherwise(Ask())
+            .For("stat(); fstat() of the C library"));
 }
 
 void AddExecuted(Policy& p, const WorkerTable& table) {
@@ -400,6 +441,15 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
           .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
           .Otherwise(Die())
           .For("threads of any C library, or of none"));
+  // The descriptor is closed by the exec and its number is above every later
+  // one. The path is "" at an address of the image that the exec replaces.
+  p.Add(On("execveat")
+            .When({Arg32(0).Is(Parameter::kProgramDescriptor), Arg64(1).Is(Parameter::kProgramPath),
+                   Arg32(4).Is(AT_EMPTY_PATH)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("the start of the program itself, once"));
+  if (table.supervised) return;
   constexpr uint64_t kReadFlags =
       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | kLargeFile;
   p.Add(On("openat")
@@ -415,14 +465,6 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, Allow())
             .Otherwise(table.has_own_root ? Allow() : Fail(EACCES))
             .For("the loader asks for the size of what it maps"));
-  // The descriptor is closed by the exec and its number is above every later
-  // one. The path is "" at an address of the image that the exec replaces.
-  p.Add(On("execveat")
-            .When({Arg32(0).Is(Parameter::kProgramDescriptor), Arg64(1).Is(Parameter::kProgramPath),
-                   Arg32(4).Is(AT_EMPTY_PATH)},
-                  Allow())
-            .Otherwise(Fail(EACCES))
-            .For("the start of the program itself, once"));
 }
 
 }  // namespace
@@ -430,7 +472,7 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
 Policy WorkerPolicy(const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   Policy p;
-  AddProcessItself(p, executed);
+  AddProcessItself(p, table);
   AddSignals(p);
   AddThreads(p);
   AddMemory(p);
@@ -438,7 +480,9 @@ Policy WorkerPolicy(const WorkerTable& table) {
   AddDescriptors(p, table);
   AddSockets(p);
   AddWaiting(p);
-  AddNamesRefused(p);
+  AddFileNames(p, table);
+  AddNamesRefused(p, table);
+  if (table.supervised) AddSupervised(p, table);
   AddDangers(p);
   if (executed) {
     AddExecuted(p, table);

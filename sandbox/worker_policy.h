@@ -1,6 +1,6 @@
 // The two tables of system calls that confine workers.
 //
-// Three outcomes (policy.h), chosen by one question: what would an honest
+// Outcomes (policy.h), chosen by one question: what would an honest
 // program do with it?
 //
 // - Allowed: computing, memory that is never executable, threads, time, and
@@ -9,7 +9,9 @@
 //   because libraries probe; and what would change an object that others hold,
 //   too;
 // - Dies: what only an attack does (ptrace, mounts, namespaces, BPF, io_uring,
-//   ...), and every call that is in neither list.
+//   ...), and every call that is in neither list;
+// - Is asked for, in a worker that has grants: what names a file. The calls that
+//   name something of a kind that cannot be granted fail with ECAPMODE then.
 //
 // Descriptors keep their rights: O_APPEND cannot be cleared, modes, owners,
 // times and attributes of a file cannot be changed, a socket cannot be
@@ -36,6 +38,8 @@ struct WorkerTable {
   Kind kind = Kind::kForked;
   // Start::resizes_files.
   bool resizes_files = false;
+  // Has a supervisor, which answers calls that name files.
+  bool supervised = false;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
   // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
   // kept from forked workers, and their fstat() is answered as fstat_answer.h

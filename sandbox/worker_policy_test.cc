@@ -13,14 +13,18 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
+#include "sandbox/capability_errno.h"
+#include "sandbox/file_calls.h"
 #include "sandbox/filter_compiler.h"
 #include "sandbox/filter_evaluator.h"
 #include "sandbox/system_calls.h"
+#include "sandbox/tree_calls.h"
 
 namespace capbroker::sandbox {
 namespace {
@@ -29,7 +33,7 @@ constexpr uint64_t kPid = 2;
 constexpr uint64_t kProgram = 256;
 constexpr uint64_t kPath = 0x555500001000;
 
-// "allow", "die", "signal", or the errno as a number.
+// "allow", "ask", "die", "signal", or the errno as a number.
 class Table {
  public:
   explicit Table(WorkerTable table) {
@@ -54,6 +58,7 @@ class Table {
     EXPECT_OK(action);
     if (*action == SECCOMP_RET_ALLOW) return "allow";
     if (*action == SECCOMP_RET_USER_NOTIF) return "die";
+    if (*action == kAskAction) return "ask";
     if (*action == SECCOMP_RET_TRAP) return "signal";
     EXPECT_EQ(*action & SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ERRNO);
     return std::to_string(*action & SECCOMP_RET_DATA);
@@ -296,6 +301,53 @@ TEST(WorkerPolicyTest, FitsTheKernelOnEveryArchitecture) {
   }
   EXPECT_LT(Forked().size(), 600u);
   EXPECT_LT(Executed().size(), 650u);
+}
+
+TEST(SupervisedTable, AsksForExactlyWhatASupervisorAnswers) {
+  std::set<std::string> answered;
+  for (const std::string& name : FileCalls::Names()) answered.insert(name);
+  for (const std::string& name : TreeCalls::Names()) EXPECT_TRUE(answered.insert(name).second);
+  for (const WorkerTable::Kind kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    const Table with({.kind = kind, .supervised = true});
+    const Table without({.kind = kind});
+    for (int number = 0; number < 600; ++number) {
+      const std::string name = SystemCallName(number, Architecture::kX86_64);
+      EXPECT_EQ(with.Fate(number, {}) == "ask", answered.count(name) == 1) << name;
+      EXPECT_NE(without.Fate(number, {}), "ask") << name;
+    }
+  }
+}
+
+// INVARIANT(default-deny)
+TEST(SupervisedTable, AllowsNothingElseThatNamesSomething) {
+  for (const WorkerTable::Kind kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    for (const bool has_own_root : {true, false}) {
+      const Table with({.kind = kind, .supervised = true, .has_own_root = has_own_root});
+      const Table without({.kind = kind, .has_own_root = has_own_root});
+      for (int number = 0; number < 600; ++number) {
+        const std::string name = SystemCallName(number, Architecture::kX86_64);
+        if (name == "getdents64") continue;  // of directories that a supervisor gave
+        if (with.Fate(number, {}) == "allow") {
+          EXPECT_EQ(without.Fate(number, {}), "allow") << name;
+        }
+        EXPECT_EQ(with.Fate(number, {}) == "die", without.Fate(number, {}) == "die") << name;
+      }
+      EXPECT_EQ(with("symlinkat"), Errno(kEcapmode));
+      EXPECT_EQ(with("linkat"), Errno(kEcapmode));
+      EXPECT_EQ(with("mknodat"), Errno(kEcapmode));
+      EXPECT_EQ(with("connect"), Errno(EACCES));
+      EXPECT_EQ(with("prctl", {PR_SET_DUMPABLE, 0}), Errno(EPERM));
+    }
+  }
+}
+
+TEST(SupervisedTable, LetsFstatOfWhatIsOpenPassWhereAPathLeadsNowhere) {
+  const Table own_root({.supervised = true});
+  EXPECT_EQ(own_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "allow");
+  EXPECT_EQ(own_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW}), "ask");
+  EXPECT_EQ(own_root("newfstatat", {static_cast<uint32_t>(AT_FDCWD), 0, 0, AT_EMPTY_PATH}), "ask");
+  const Table hosts_root({.supervised = true, .has_own_root = false});
+  EXPECT_EQ(hosts_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "ask");
 }
 
 }  // namespace

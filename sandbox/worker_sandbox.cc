@@ -11,20 +11,25 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/status_macros.h"
 #include "sandbox/clone_confined.h"
 #include "sandbox/confinement.h"
 #include "sandbox/descriptor_table.h"
+#include "sandbox/file_grant.h"
 #include "sandbox/filter_compiler.h"
+#include "sandbox/granted_places.h"
 #include "sandbox/identity.h"
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root_view.h"
+#include "sandbox/supervisor.h"
 #include "sandbox/worker.h"
 #include "sandbox/worker_policy.h"
 
@@ -92,20 +97,25 @@ struct WorkerSandbox::State {
   std::vector<ProgramPlace> program_places;
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
-  std::map<std::pair<WorkerTable::Kind, bool>, CompiledFilter> worker_tables;  // made at first use
+  CompiledFilter supervisor_table;
+  // Made at first use: by kind, resizes_files, supervised.
+  std::map<std::tuple<WorkerTable::Kind, bool, bool>, CompiledFilter> worker_tables;
   uint32_t next_id = 0;
 
-  absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, bool resizes_files);
+  absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
   absl::Status CheckMayStart() const;
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
-  absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program) const;
+  absl::Status CheckGrants(const std::vector<FileGrant>& grants) const;
+  // What `program` may do; `with_places`: it opens its libraries by itself.
+  absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program, bool with_places) const;
 };
 
 absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::Kind kind,
-                                                                  bool resizes_files) {
-  const auto key = std::make_pair(kind, resizes_files);
+                                                                  const Start& start) {
+  const bool supervised = !start.grants.empty();
+  const auto key = std::make_tuple(kind, start.resizes_files, supervised);
   const auto found = worker_tables.find(key);
   if (found != worker_tables.end()) return &found->second;
   const DieAction die =
@@ -113,7 +123,8 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
   CB_ASSIGN_OR_RETURN(
       CompiledFilter table,
       CompileFilter(WorkerPolicy({.kind = kind,
-                                  .resizes_files = resizes_files,
+                                  .resizes_files = start.resizes_files,
+                                  .supervised = supervised,
                                   .has_own_root = in_force.Has(Layer::kMountNamespace)}),
                     die));
   return &worker_tables.emplace(key, std::move(table)).first->second;
@@ -124,6 +135,28 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
     return absl::FailedPreconditionError("start worker: prepared in another process");
   }
   return CheckSingleThreaded();
+}
+
+absl::Status WorkerSandbox::State::CheckGrants(const std::vector<FileGrant>& grants) const {
+  if (grants.empty()) return absl::OkStatus();
+  const LayerSet missing = LayerSet{Layer::kLandlock, Layer::kViolationReports}.Without(in_force);
+  if (!missing.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("start worker: grants need ", missing.ToString()));
+  }
+  if (grants.size() > kMostGrants) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("start worker: ", grants.size(), " grants, at most ", kMostGrants));
+  }
+  for (const FileGrant& grant : grants) {
+    if (grant.path.empty() || grant.path.find('\0') != std::string::npos ||
+        NormalName(grant.path) != grant.path || grant.access == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
+                       "\": not an absolute path in normal form, or no access"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Placement>> WorkerSandbox::State::Placements(const Start& start,
@@ -165,7 +198,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   const bool forked = kind == WorkerTable::Kind::kForked;
   worker.layers = in_force;
   worker.ruleset = ruleset;
-  CB_ASSIGN_OR_RETURN(worker.table, Table(kind, start.resizes_files));
+  CB_ASSIGN_OR_RETURN(worker.table, Table(kind, start));
   CB_ASSIGN_OR_RETURN(worker.descriptors, Placements(start, /*close_on_exec=*/forked));
   const Bounds& bounds = start.bounds;
   // Room for what is placed, and below the hard limit that a start cannot
@@ -184,18 +217,29 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   }
   worker.limits = LimitsFor(bounds, image);
   worker.program_number = static_cast<int>(descriptors);
+  if (!start.grants.empty()) {
+    plan.confinement.supervised = true;
+    plan.grants = &start.grants;
+    plan.supervisor.table = &supervisor_table;
+    plan.supervisor.workers_table = worker.table;
+    plan.supervisor.refusal = start.refusal;
+    plan.supervisor.limits = worker.limits;
+    plan.supervisor.workers_highest_descriptor = static_cast<int>(descriptors);
+  }
   return plan;
 }
 
-absl::StatusOr<UniqueFd> WorkerSandbox::State::ProgramRuleset(FdRef program) const {
+absl::StatusOr<UniqueFd> WorkerSandbox::State::ProgramRuleset(FdRef program,
+                                                              bool with_places) const {
   UniqueFd ruleset;
   CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(ruleset)));
   CB_RETURN_IF_ERROR(ToStatus(AllowExecute(ruleset, program)));
   for (const UniqueFd& loader : loaders) {
     CB_RETURN_IF_ERROR(ToStatus(AllowExecute(ruleset, loader)));
   }
+  if (!with_places) return ruleset;
   for (const ProgramPlace& place : program_places) {
-    CB_RETURN_IF_ERROR(ToStatus(AllowRead(ruleset, place.directory_or_file)));
+    CB_RETURN_IF_ERROR(ToStatus(AllowFiles(ruleset, place.directory_or_file, kReadFiles)));
   }
   return ruleset;
 }
@@ -223,7 +267,9 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   state->program_places = ProgramPlaces();
   state->loaders = Loaders();
   CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
-  CB_RETURN_IF_ERROR(state->Table(WorkerTable::Kind::kForked, false).status());
+  CB_ASSIGN_OR_RETURN(state->supervisor_table,
+                      CompileFilter(SupervisorPolicy(), DieAction::kKillProcess));
+  CB_RETURN_IF_ERROR(state->Table(WorkerTable::Kind::kForked, Start{}).status());
   // Not from zero: another broker's workers would be the same user.
   if (getrandom(&state->next_id, sizeof state->next_id, 0) != sizeof state->next_id) {
     return ErrnoToStatus(errno, "prepare workers: random number");
@@ -241,8 +287,14 @@ LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
+  CB_RETURN_IF_ERROR(state_->CheckGrants(start.grants));
   CB_ASSIGN_OR_RETURN(InitPlan plan,
                       state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
+  UniqueFd granted;  // to which the init adds the grants
+  if (!start.grants.empty()) {
+    CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
+    plan.confinement.ruleset = granted;
+  }
   plan.worker.entry = &entry;
   CB_ASSIGN_OR_RETURN(Cloned init,
                       CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
@@ -263,13 +315,19 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
     return absl::FailedPreconditionError(
         "start worker: a program needs landlock or a mount namespace");
   }
-  UniqueFd ruleset;
+  CB_RETURN_IF_ERROR(state_->CheckGrants(start.grants));
+  UniqueFd ruleset, workers_ruleset;
   if (landlock) {
-    CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program));
+    CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program, /*with_places=*/true));
   }
   CB_ASSIGN_OR_RETURN(InitPlan plan, state_->Plan(start, WorkerTable::Kind::kExecuted, ruleset));
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
+  if (!start.grants.empty()) {
+    // The supervisor opens, for the program and its loader, too.
+    CB_ASSIGN_OR_RETURN(workers_ruleset, state_->ProgramRuleset(program, /*with_places=*/false));
+    plan.worker.ruleset = workers_ruleset;
+  }
   plan.confinement.places = &state_->program_places;
   plan.worker.program = program;
   plan.worker.arguments = argv.data();

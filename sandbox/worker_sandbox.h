@@ -36,6 +36,7 @@
 #include "absl/status/statusor.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
+#include "sandbox/file_grant.h"
 #include "sandbox/host_facts.h"
 #include "sandbox/layers.h"
 #include "sandbox/resource_bounds.h"
@@ -67,6 +68,11 @@ struct Start {
   // Bounds::memory_bytes, and because an append-only descriptor could be
   // truncated.
   bool resizes_files = false;
+  // Files that the worker's code, without knowing of any broker, opens by name: a supervisor
+  // (supervisor.h) answers the calls that name files, with ENOTCAPABLE for all
+  // others. Needs Layer::kLandlock and Layer::kViolationReports. At most kMostGrants.
+  std::vector<FileGrant> grants;
+  Refusal refusal = Refusal::kNotCapable;
 };
 
 struct Started {
@@ -96,7 +102,8 @@ class WorkerSandbox {
 
   // Both return as soon as the init exists; whether the start succeeds is told
   // by the first report. INVALID_ARGUMENT: descriptor numbers twice or out of
-  // range.
+  // range, or a grant's path not in normal form. FAILED_PRECONDITION: grants without the layers
+  // that they need.
 
   // Runs `entry` in a confined worker. What it returns (0 to 255) is the exit
   // code. `entry` is called in the child's copy of memory; destructors of the
