@@ -155,6 +155,8 @@ void LoopThreads::LookAfterAttended() {
   {
     absl::MutexLock lock(&mutex_);
     attendance = attended_;
+    // A thread whose lane was taken from it may have asked, too: that is no reason to wake.
+    if (attendance == nullptr) looks_.store(false);
   }
   if (attendance == nullptr) return;
   const uint64_t turn = attendance->turn.load();

@@ -1,6 +1,7 @@
 #include "serving/loop_threads.h"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -154,10 +155,12 @@ class Echo final : public Watcher {
     char bytes[16];
     const ssize_t size = recv(fd_.get(), bytes, sizeof bytes, flags);
     if (size <= 0) return false;
-    const LoopThreads::Held held(threads_);
     if (absl::string_view(bytes, static_cast<size_t>(size)) == "block") {
+      const LoopThreads::Held held(threads_);
       release_.WaitForNotification();
     }
+    // Of a call that had to wait for the other one.
+    const LoopThreads::Held held(threads_);
     return send(fd_.get(), bytes, static_cast<size_t>(size), MSG_NOSIGNAL) == size;
   }
 
@@ -241,6 +244,24 @@ TEST_F(AttendedTest, AQuietDescriptorIsWatchedAgainAndNoThreadRuns) {
   Say("a");
   EXPECT_EQ(Hear(), "a");
   EXPECT_GT(echo_->ready(), ready);
+}
+
+// INVARIANT(nobody-spins-for-a-stranger)
+TEST_F(AttendedTest, NobodyLooksAfterALaneThatWasTakenBack) {
+  MakeBusy();
+  Say("block");
+  Say("a");
+  EXPECT_EQ(Hear(), "a");
+  release_.Notify();
+  EXPECT_EQ(Hear(), "block");
+  usleep(100'000);
+  rusage before = {};
+  getrusage(RUSAGE_SELF, &before);
+  usleep(500'000);
+  rusage after = {};
+  getrusage(RUSAGE_SELF, &after);
+  // One wait a millisecond would be 500.
+  EXPECT_LT(after.ru_nvcsw - before.ru_nvcsw, 100);
 }
 
 TEST_F(AttendedTest, WatchingForMoreEndsIt) {
