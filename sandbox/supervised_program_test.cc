@@ -32,7 +32,8 @@ class SupervisedProgramTest : public ::testing::TestWithParam<LayerSet> {
 
   void SetUp() override {
     const LayerSet needed = {Layer::kLandlock, Layer::kViolationReports};
-    if (!runner_.sandbox().in_force().HasAll(needed)) GTEST_SKIP() << "grants are refused";
+    if (!runner_.sandbox().in_force().HasAll(needed))
+      GTEST_SKIP() << "grants need " << needed.ToString();
   }
 
   Outcome Run(std::vector<FileGrant> grants, const std::string& program,

@@ -27,7 +27,7 @@ class SupervisedWorkerTest : public ::testing::TestWithParam<LayerSet> {
   void SetUp() override {
     const LayerSet needed = {Layer::kLandlock, Layer::kViolationReports};
     if (!runner_.sandbox().in_force().HasAll(needed)) {
-      GTEST_SKIP() << "grants are refused; see SupervisedWorkerAloneTest";
+      GTEST_SKIP() << "grants need " << needed.ToString() << "; see SupervisedWorkerAloneTest";
     }
   }
 

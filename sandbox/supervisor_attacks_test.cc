@@ -45,7 +45,8 @@ class SupervisorAttacksTest : public ::testing::TestWithParam<LayerSet> {
 
   void SetUp() override {
     const LayerSet needed = {Layer::kLandlock, Layer::kViolationReports};
-    if (!runner_.sandbox().in_force().HasAll(needed)) GTEST_SKIP() << "grants are refused";
+    if (!runner_.sandbox().in_force().HasAll(needed))
+      GTEST_SKIP() << "grants need " << needed.ToString();
   }
 
   std::vector<FileGrant> Grants() const { return {FileGrant::ReadTree(Path("data"))}; }
