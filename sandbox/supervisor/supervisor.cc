@@ -22,6 +22,7 @@
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
+#include "sandbox/supervisor/journal.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/supervisor/worker_memory.h"
@@ -36,7 +37,8 @@ constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
 constexpr int kPidFdPlace = 3;
-constexpr int kRootsPlace = 4;
+constexpr int kJournalPlace = 4;  // if there is one
+constexpr int kRootsPlace = 5;
 
 // At the same address in the worker, until that executes a program.
 constexpr char kLandmark[] = "capbroker";
@@ -61,9 +63,11 @@ StepResult DieWithInit(pid_t init) {
 }
 
 // Puts everything in its place; the roots' numbers change.
-StepResult Arrange(std::vector<GrantedPlace>& places, FdRef to_init, FdRef to_worker) {
+StepResult Arrange(std::vector<GrantedPlace>& places, FdRef journal, FdRef to_init,
+                   FdRef to_worker) {
   std::vector<Placement> placements = {{to_init.get(), kInitPlace},
                                        {to_worker.get(), kWorkerPlace}};
+  if (journal.valid()) placements.push_back({journal.get(), kJournalPlace});
   for (size_t i = 0; i < places.size(); ++i) {
     placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
   }
@@ -119,9 +123,11 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, Refusal refusal, GrantedNames names)
+  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision, GrantedNames names)
       : workers_table_(std::move(workers_table)),
-        refusal_(refusal),
+        refusal_(supervision.refusal),
+        journal_(supervision.journal.valid() ? FdRef::FromRaw(kJournalPlace) : FdRef(),
+                 supervision.journal_tells_allowed),
         names_(std::move(names)),
         files_(names_),
         trees_(names_) {}
@@ -145,9 +151,9 @@ class Watch {
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
-      if (answer->error_number == kEnotcapable && refusal_ == Refusal::kAccess) {
-        answer->error_number = EACCES;
-      }
+      const bool refused = answer->error_number == kEnotcapable;
+      journal_.Tell(call.call().nr, answer->error_number, refused, names_.TakeAsked());
+      if (refused && refusal_ == Refusal::kAccess) answer->error_number = EACCES;
       call.Send(*std::move(answer));
       return;
     }
@@ -159,6 +165,7 @@ class Watch {
 
   const std::vector<sock_filter> workers_table_;
   const Refusal refusal_;
+  Journal journal_;
   GrantedNames names_;
   FileCalls files_;
   TreeCalls trees_;
@@ -186,9 +193,10 @@ Policy SupervisorPolicy() {
             .Otherwise(Die())
             .For("receiving calls and answering them"));
   p.Add(On("sendto")
-            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace}), Arg64(4).Is(0)}, Allow())
+            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace, kJournalPlace}), Arg64(4).Is(0)},
+                  Allow())
             .Otherwise(Die())
-            .For("violations, to the init; the worker's go-ahead"));
+            .For("violations, to the init; the worker's go-ahead; the journal"));
   p.Add(On("process_vm_readv", "process_vm_writev")
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
@@ -232,21 +240,23 @@ Policy SupervisorPolicy() {
 
 void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                    std::vector<GrantedPlace> places, FdRef to_init, FdRef to_worker, pid_t init) {
-  if (!Arrange(places, to_init, to_worker).ok()) _exit(1);  // there may be nobody to tell
+  if (!Arrange(places, plan.supervision->journal, to_init, to_worker).ok())
+    _exit(1);  // there may be nobody to tell
   Require(LeaveSupervisorsRights(confinement));
   // After the change of ids, which takes the death signal back.
   Require(DieWithInit(init));
   Require(BoundTime(plan.limits));
-  umask(077);  // the worker's, which starts with that
+  umask(plan.supervision->file_mode_mask);  // it creates the worker's files
   pid_t worker = 0;
   Require(MeetWorker(worker));
   WakeCallersHere(FdRef::FromRaw(kListenerPlace));
 
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
-  Watch watch(plan.workers_table->Bind(values), plan.refusal,
-              GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
-                           plan.workers_highest_descriptor));
+  GrantedNames names(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
+                     plan.workers_highest_descriptor);
+  names.directories().set_working_directory(plan.supervision->working_directory);
+  Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names));
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));
   if (!confined.ok()) confined.failed = Step::kSupervisor;

@@ -77,7 +77,7 @@ TEST_F(SupervisorPolicyTest, TouchesNobodyButItsWorker) {
                            "execve", "mount", "setns", "seccomp", "prctl", "io_uring_setup"}) {
     EXPECT_FALSE(Allows(name, {4})) << name;
   }
-  EXPECT_FALSE(Allows("sendto", {4, 0x1000, 8, 0, 0, 0}));
+  EXPECT_FALSE(Allows("sendto", {5, 0x1000, 8, 0, 0, 0}));
   EXPECT_FALSE(Allows("sendto", {0, 0x1000, 8, 0, 0x1000, 16}));
   EXPECT_FALSE(Allows("pidfd_getfd", {4, 0, 0}));
 }
@@ -109,7 +109,7 @@ class SupervisorTest : public ::testing::Test {
  protected:
   RunningWorker StartWaiting() {
     Start start;
-    start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+    start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
     RunningWorker worker = runner_.Start(
         [] {
           char byte;
@@ -162,7 +162,7 @@ TEST_F(SupervisorTest, EndsWithItsInitAlsoWhileItWaitsForAFile) {
   ASSERT_EQ(mkfifo(files_.Path("data/fifo").c_str(), 0644), 0);
   WorkerRunner runner({Layer::kPidNamespace});
   Start start;
-  start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+  start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
   RunningWorker worker =
       runner.Start([&] { return open(files_.Path("data/fifo").c_str(), O_RDONLY) >= 0 ? 0 : 1; },
                    std::move(start));
