@@ -10,7 +10,7 @@
 // that the worker cannot look into it. Where workers have ids of their own it has them as
 // real ids, and as effective ones those of the zygote: it opens what the zygote's user can open.
 //
-// It holds the worker's listener, a pidfd of the worker, the roots of the grants and a socket to
+// It holds the worker's listener, the roots of the grants and a socket to
 // the init. A call that dies is sent to the init, which kills and reports as
 // ever; the init keeps a duplicate of the listener, so that no call goes on when the
 // supervisor ends. Its end is the worker's end.
@@ -56,7 +56,7 @@ struct SupervisorPlan {
   const CompiledFilter* workers_table = nullptr;  // tells what is asked for and what dies
   const Supervision* supervision = nullptr;       // but its files, which are walked already
   std::vector<ResourceLimit> limits;              // the worker's; that of CPU time holds here, too
-  int workers_highest_descriptor = 0;
+  int working_place_number = -1;                  // the worker's descriptor (working_place.h)
 };
 
 // The supervisor's own table.
