@@ -13,7 +13,7 @@
 #include "base/errno_status.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
-#include "sandbox/system_calls.h"
+#include "sandbox/table/system_calls.h"
 
 namespace capbroker::broker {
 namespace {

@@ -22,8 +22,8 @@
 #include "sandbox/confinement.h"
 #include "sandbox/identity.h"
 #include "sandbox/landlock.h"
-#include "sandbox/seccomp.h"
 #include "sandbox/step_result.h"
+#include "sandbox/table/seccomp.h"
 
 namespace capbroker::sandbox {
 namespace {

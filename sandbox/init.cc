@@ -21,9 +21,9 @@
 
 #include "base/descriptor_limit.h"
 #include "sandbox/descriptor_table.h"
-#include "sandbox/granted_view.h"
 #include "sandbox/report.h"
-#include "sandbox/seccomp.h"
+#include "sandbox/supervisor/granted_view.h"
+#include "sandbox/table/seccomp.h"
 
 namespace capbroker::sandbox {
 namespace {

@@ -28,10 +28,10 @@
 
 #include "base/unique_fd.h"
 #include "sandbox/confinement.h"
-#include "sandbox/file_grant.h"
-#include "sandbox/filter_compiler.h"
-#include "sandbox/policy.h"
-#include "sandbox/supervisor.h"
+#include "sandbox/supervisor/file_grant.h"
+#include "sandbox/supervisor/supervisor.h"
+#include "sandbox/table/filter_compiler.h"
+#include "sandbox/table/policy.h"
 #include "sandbox/worker.h"
 
 namespace capbroker::sandbox {

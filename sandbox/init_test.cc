@@ -18,9 +18,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
-#include "sandbox/filter_compiler.h"
-#include "sandbox/filter_evaluator.h"
-#include "sandbox/system_calls.h"
+#include "sandbox/table/filter_compiler.h"
+#include "sandbox/table/filter_evaluator.h"
+#include "sandbox/table/system_calls.h"
 #include "sandbox/worker_runner.h"
 
 namespace capbroker::sandbox {

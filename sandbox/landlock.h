@@ -9,8 +9,8 @@
 #define SANDBOX_LANDLOCK_H_
 
 #include "base/unique_fd.h"
-#include "sandbox/file_grant.h"
 #include "sandbox/step_result.h"
+#include "sandbox/supervisor/file_grant.h"
 
 namespace capbroker::sandbox {
 

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "sandbox/system_calls.h"
+#include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
 namespace {

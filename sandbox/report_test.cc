@@ -7,7 +7,7 @@
 
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
-#include "sandbox/system_calls.h"
+#include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
 namespace {

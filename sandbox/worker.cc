@@ -17,8 +17,8 @@
 
 #include "sandbox/fstat_answer.h"
 #include "sandbox/landlock.h"
-#include "sandbox/seccomp.h"
-#include "sandbox/supervisor.h"
+#include "sandbox/supervisor/supervisor.h"
+#include "sandbox/table/seccomp.h"
 
 namespace capbroker::sandbox {
 namespace {

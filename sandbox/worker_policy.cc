@@ -13,7 +13,7 @@
 
 #include <cerrno>
 
-#include "sandbox/capability_errno.h"
+#include "sandbox/supervisor/capability_errno.h"
 
 namespace capbroker::sandbox {
 namespace {

@@ -25,7 +25,7 @@
 #ifndef SANDBOX_WORKER_POLICY_H_
 #define SANDBOX_WORKER_POLICY_H_
 
-#include "sandbox/policy.h"
+#include "sandbox/table/policy.h"
 
 namespace capbroker::sandbox {
 

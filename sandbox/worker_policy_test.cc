@@ -19,12 +19,12 @@
 
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
-#include "sandbox/capability_errno.h"
-#include "sandbox/file_calls.h"
-#include "sandbox/filter_compiler.h"
-#include "sandbox/filter_evaluator.h"
-#include "sandbox/system_calls.h"
-#include "sandbox/tree_calls.h"
+#include "sandbox/supervisor/capability_errno.h"
+#include "sandbox/supervisor/file_calls.h"
+#include "sandbox/supervisor/tree_calls.h"
+#include "sandbox/table/filter_compiler.h"
+#include "sandbox/table/filter_evaluator.h"
+#include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
 namespace {

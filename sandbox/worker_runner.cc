@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "sandbox/system_calls.h"
+#include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
 namespace {

@@ -16,7 +16,7 @@
 #include "base/unique_fd.h"
 #include "sandbox/layers.h"
 #include "sandbox/report.h"
-#include "sandbox/system_calls.h"
+#include "sandbox/table/system_calls.h"
 #include "sandbox/worker_sandbox.h"
 
 namespace capbroker::sandbox {

@@ -36,10 +36,10 @@
 #include "absl/status/statusor.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
-#include "sandbox/file_grant.h"
 #include "sandbox/host_facts.h"
 #include "sandbox/layers.h"
 #include "sandbox/resource_bounds.h"
+#include "sandbox/supervisor/file_grant.h"
 
 namespace capbroker::sandbox {
 

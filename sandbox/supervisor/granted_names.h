@@ -1,0 +1,101 @@
+// The names of files that a worker writes, and what they lead to under its grants.
+//
+// A path is read once, and gets the name of the directory that it is relative to in front; its
+// place among the grants is found by the text, and the kernel walks from the root of that place
+// and no further. What the text does not find is not looked at: ENOTCAPABLE.
+//
+// Directories above a granted path exist for the worker as far as their names: they can be
+// looked at and passed through, and show nothing.
+//
+// Lives in: the supervisor. One thread.
+#ifndef SANDBOX_SUPERVISOR_GRANTED_NAMES_H_
+#define SANDBOX_SUPERVISOR_GRANTED_NAMES_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "base/open_how.h"
+#include "base/unique_fd.h"
+#include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/notification.h"
+#include "sandbox/supervisor/worker_directories.h"
+
+namespace capbroker::sandbox {
+
+// A directory and a path, as the arguments of a call state them.
+struct PathArgument {
+  int directory;
+  uint64_t address;
+  bool may_be_empty = false;  // AT_EMPTY_PATH: the directory's descriptor is what is meant
+};
+
+struct PathRead {
+  int error_number = 0;
+  std::string base;  // the name of the directory; empty if the path is absolute
+  std::string path;
+  bool empty = false;  // see may_be_empty
+  std::string Name() const { return base + "/" + path; }
+};
+
+struct LookRequest {
+  bool follow = true;       // a symlink at the end
+  unsigned access = 0;      // that the grant must give
+  uint64_t open_flags = 0;  // O_DIRECTORY
+};
+
+// What a name leads to, without opening it.
+struct Object {
+  int error_number = 0;
+  UniqueFd fd;         // O_PATH
+  bool above = false;  // a directory above the grants; then without `fd`
+};
+
+// A name in a directory, that may or may not exist.
+struct Entry {
+  int error_number = 0;
+  UniqueFd directory;  // O_PATH
+  std::string leaf;    // one component, perhaps with slashes behind
+};
+
+class GrantedNames {
+ public:
+  // `worker` is a pidfd of it.
+  GrantedNames(GrantedPlaces places, FdRef worker, int highest_descriptor)
+      : places_(std::move(places)), directories_(worker, highest_descriptor) {}
+
+  const GrantedPlaces& places() const { return places_; }
+  WorkerDirectories& directories() { return directories_; }
+
+  PathRead Read(const Notification& call, const PathArgument& argument);
+  // The name of a directory that the worker has a descriptor of. 0 or an errno.
+  int NameOfDescriptor(int descriptor, std::string& name);
+
+  Object Find(const std::string& name, const LookRequest& request) const;
+  // Also of an empty path.
+  Object Find(const Notification& call, const PathArgument& argument, const LookRequest& request);
+  // The directory in which `name` is to be made or removed, under a grant to create.
+  Entry FindEntry(const std::string& name) const;
+
+  // The shortest name that leads to `directory`, to which `name` leads: behind a symlink ".." is
+  // not what the text says.
+  std::string Settle(std::string name, const struct stat& directory) const;
+
+ private:
+  bool LeadsTo(const std::string& name, const struct stat& directory) const;
+
+  GrantedPlaces places_;
+  WorkerDirectories directories_;
+};
+
+// The first of `locations` whose grant gives `access`, or null.
+const Location* FirstWith(const std::vector<Location>& locations, unsigned access);
+
+// Opens what is at `location`. ENOTCAPABLE if the way leaves the grant.
+Opened Walk(const Location& location, OpenHow how);
+
+}  // namespace capbroker::sandbox
+
+#endif  // SANDBOX_SUPERVISOR_GRANTED_NAMES_H_

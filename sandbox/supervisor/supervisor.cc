@@ -1,0 +1,259 @@
+#include "sandbox/supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "sandbox/descriptor_table.h"
+#include "sandbox/supervisor/capability_errno.h"
+#include "sandbox/supervisor/file_calls.h"
+#include "sandbox/supervisor/granted_names.h"
+#include "sandbox/supervisor/notification.h"
+#include "sandbox/supervisor/tree_calls.h"
+#include "sandbox/supervisor/worker_memory.h"
+#include "sandbox/table/filter_evaluator.h"
+#include "sandbox/table/seccomp.h"
+
+namespace capbroker::sandbox {
+namespace {
+
+// The supervisor's whole descriptor table, besides what it is just about to give away.
+constexpr int kInitPlace = 0;
+constexpr int kWorkerPlace = 1;    // until the worker runs
+constexpr int kListenerPlace = 2;  // received
+constexpr int kPidFdPlace = 3;
+constexpr int kRootsPlace = 4;
+
+// At the same address in the worker, until that executes a program.
+constexpr char kLandmark[] = "capbroker";
+
+void Tell(const SupervisorWord& word) { (void)!send(kInitPlace, &word, sizeof word, MSG_NOSIGNAL); }
+
+[[noreturn]] void FailStart(StepResult result) {
+  SupervisorWord word = {};
+  word.failure = result;
+  Tell(word);
+  _exit(1);
+}
+
+void Require(StepResult result) {
+  if (!result.ok()) FailStart(result);  // INVARIANT(fail-closed)
+}
+
+StepResult DieWithInit(pid_t init) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return FailedWithErrno(Step::kParentWatch);
+  // INVARIANT(no-orphans): the init may have died before the signal was asked for.
+  return getppid() == init ? Done() : FailedWith(Step::kParentWatch, ESRCH);
+}
+
+// Puts everything in its place; the roots' numbers change.
+StepResult Arrange(std::vector<GrantedPlace>& places, FdRef to_init, FdRef to_worker) {
+  std::vector<Placement> placements = {{to_init.get(), kInitPlace},
+                                       {to_worker.get(), kWorkerPlace}};
+  for (size_t i = 0; i < places.size(); ++i) {
+    placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
+  }
+  StepResult result = ArrangeDescriptors(placements);
+  for (size_t i = 0; i < places.size(); ++i) {
+    (void)std::move(places[i].root).Release();  // closed, or something else's number
+    if (result.ok()) places[i].root.Reset(kRootsPlace + static_cast<int>(i));
+  }
+  return result;
+}
+
+// The worker, after its listener was received to kListenerPlace.
+StepResult MeetWorker(pid_t& worker) {
+  WorkerIntroduction introduction;
+  iovec data = {.iov_base = &introduction, .iov_len = sizeof introduction};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr packet = {};
+  packet.msg_iov = &data;
+  packet.msg_iovlen = 1;
+  packet.msg_control = control;
+  packet.msg_controllen = sizeof control;
+  // End of file: the worker failed, and tells the init itself.
+  if (recvmsg(kWorkerPlace, &packet, MSG_CMSG_CLOEXEC) !=
+      static_cast<ssize_t>(sizeof introduction)) {
+    _exit(1);
+  }
+  const cmsghdr* header = CMSG_FIRSTHDR(&packet);
+  int listener = -1;
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    std::memcpy(&listener, CMSG_DATA(header), sizeof listener);
+  }
+  worker = introduction.worker;
+  if (listener != kListenerPlace || syscall(SYS_pidfd_open, worker, 0) != kPidFdPlace) {
+    return FailedWith(Step::kSupervisor, EBADF);
+  }
+  // A host may forbid even an ancestor to look into a process: better known now.
+  char landmark[sizeof kLandmark];
+  const int error =
+      WorkerMemory(worker).Read(reinterpret_cast<uint64_t>(&kLandmark), landmark, sizeof landmark);
+  if (error != 0) return FailedWith(Step::kSupervisor, error);
+  return std::memcmp(landmark, kLandmark, sizeof landmark) == 0
+             ? Done()
+             : FailedWith(Step::kSupervisor, EFAULT);
+}
+
+StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
+  std::vector<ResourceLimit> here;
+  for (const ResourceLimit& limit : limits) {
+    if (limit.resource == RLIMIT_CPU || limit.resource == RLIMIT_CORE) here.push_back(limit);
+  }
+  return ApplyLimits(here);
+}
+
+class Watch {
+ public:
+  Watch(std::vector<sock_filter> workers_table, Refusal refusal, GrantedNames names)
+      : workers_table_(std::move(workers_table)),
+        refusal_(refusal),
+        names_(std::move(names)),
+        files_(names_),
+        trees_(names_) {}
+
+  [[noreturn]] void Keep() {
+    const FdRef listener = FdRef::FromRaw(kListenerPlace);
+    for (;;) {
+      pollfd event = {.fd = kListenerPlace, .events = POLLIN, .revents = 0};
+      if (poll(&event, 1, -1) < 0) continue;
+      if ((event.revents & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
+      const std::optional<Notification> call = Notification::Receive(listener);
+      if (call.has_value()) Take(*call);
+    }
+  }
+
+ private:
+  void Take(const Notification& call) {
+    // The table itself says which of both it was.
+    const absl::StatusOr<uint32_t> action = EvaluateFilter(workers_table_, call.call());
+    if (action.ok() && *action == kAskAction) {
+      std::optional<Answer> answer = files_.AnswerTo(call);
+      if (!answer.has_value()) answer = trees_.AnswerTo(call);
+      if (!answer.has_value()) answer = Failure(ENOSYS);
+      if (answer->error_number == kEnotcapable && refusal_ == Refusal::kAccess) {
+        answer->error_number = EACCES;
+      }
+      call.Send(*std::move(answer));
+      return;
+    }
+    // INVARIANT(default-deny): the call is never answered, so it never happens.
+    SupervisorWord word = {};
+    word.violation = call.call();
+    Tell(word);
+  }
+
+  const std::vector<sock_filter> workers_table_;
+  const Refusal refusal_;
+  GrantedNames names_;
+  FileCalls files_;
+  TreeCalls trees_;
+};
+
+}  // namespace
+
+Policy SupervisorPolicy() {
+  constexpr uint32_t kHere = static_cast<uint32_t>(AT_FDCWD);
+  Policy p;
+  p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap",
+           "umask")
+            .Always(Allow())
+            .For("waiting, the end, memory for names"));
+  p.Add(On("mmap")
+            .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE), Arg64(3).Has(MAP_ANONYMOUS)}, Allow())
+            .Otherwise(Die())
+            .For("malloc"));
+  p.Add(On("madvise").When({Arg32(2).Is(MADV_DONTNEED)}, Allow()).Otherwise(Die()).For("free"));
+  p.Add(On("ioctl")
+            .When({Arg32(0).Is(kListenerPlace),
+                   Arg32(1).IsOneOf({SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND,
+                                     SECCOMP_IOCTL_NOTIF_ID_VALID, SECCOMP_IOCTL_NOTIF_ADDFD})},
+                  Allow())
+            .Otherwise(Die())
+            .For("receiving calls and answering them"));
+  p.Add(On("sendto")
+            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace}), Arg64(4).Is(0)}, Allow())
+            .Otherwise(Die())
+            .For("violations, to the init; the worker's go-ahead"));
+  p.Add(On("process_vm_readv", "process_vm_writev")
+            .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
+            .Otherwise(Die())
+            .For("arguments and results; of which processes is Landlock's to say"));
+  p.Add(On("pidfd_getfd")
+            .When({Arg32(0).Is(kPidFdPlace), Arg32(2).Is(0)}, Allow())
+            .Otherwise(Die())
+            .For("the worker's directories"));
+  // From a descriptor, never from the working directory.
+  p.Add(On("openat2", "readlinkat")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .Otherwise(Allow())
+            .For("walks that start at the root of a grant"));
+  p.Add(On("mkdirat", "unlinkat")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .Otherwise(Allow())
+            .For("a name in a directory that a walk has found"));
+  p.Add(On("renameat2")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .When({Arg32(2).Is(kHere)}, Die())
+            .Otherwise(Allow())
+            .For("the same, twice"));
+  p.Add(On("newfstatat")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)}, Allow())
+            .Otherwise(Die())
+            .For("looking at what a walk has found"));
+  p.Add(On("fstat", "fstatfs").Always(Allow()).For("the same"));
+  p.Add(On("statx")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .When({Arg32(2).Has(AT_EMPTY_PATH)}, Allow())
+            .Otherwise(Die())
+            .For("the same"));
+  p.Add(On("faccessat2")
+            .When({Arg32(0).Is(kHere)}, Die())
+            .When({Arg32(3).Has(AT_EMPTY_PATH)}, Allow())
+            .Otherwise(Die())
+            .For("the same"));
+  return p;
+}
+
+void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
+                   std::vector<GrantedPlace> places, FdRef to_init, FdRef to_worker, pid_t init) {
+  if (!Arrange(places, to_init, to_worker).ok()) _exit(1);  // there may be nobody to tell
+  Require(LeaveSupervisorsRights(confinement));
+  // After the change of ids, which takes the death signal back.
+  Require(DieWithInit(init));
+  Require(BoundTime(plan.limits));
+  umask(077);  // the worker's, which starts with that
+  pid_t worker = 0;
+  Require(MeetWorker(worker));
+  WakeCallersHere(FdRef::FromRaw(kListenerPlace));
+
+  ParameterValues values = {};
+  values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
+  Watch watch(plan.workers_table->Bind(values), plan.refusal,
+              GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
+                           plan.workers_highest_descriptor));
+  // Nothing of the worker's own was read yet, and nothing is before this holds.
+  StepResult confined = InstallFilter(plan.table->Bind({}));
+  if (!confined.ok()) confined.failed = Step::kSupervisor;
+  Require(confined);
+  if (send(kWorkerPlace, "", 1, MSG_NOSIGNAL) != 1) _exit(1);
+  close(kWorkerPlace);
+  watch.Keep();
+}
+
+}  // namespace capbroker::sandbox
