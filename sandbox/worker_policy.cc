@@ -207,7 +207,9 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  AnswerSuccess())
+                  table.connects ? Ask() : AnswerSuccess())
+            .When({Arg32(1).Is(F_SETFL), Arg32(2).HasOnly(O_ACCMODE | kLargeFile)},
+                  table.connects ? Ask() : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
@@ -218,6 +220,8 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
                  "hold the file"));
   p.Add(On("ioctl")
             .When({Arg32(1).IsOneOf({FIONREAD, FIOCLEX, FIONCLEX})}, Allow())
+            // curl, Python: of the worker's own sockets.
+            .When({Arg32(1).Is(FIONBIO)}, table.connects ? Ask() : Fail(ENOTTY))
             .Otherwise(Fail(ENOTTY))
             .For("isatty() asks with one; terminals and devices stay out of "
                  "reach"));
@@ -259,7 +263,31 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .For("submits operations that no filter sees"));
 }
 
-void AddSockets(Policy& p) {
+// Sockets of the worker's own, and their connections from outside.
+void AddConnections(Policy& p) {
+  constexpr uint64_t kMode = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  p.Add(On("socket")
+            .When({Arg32(0).IsOneOf({AF_INET, AF_INET6}), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM),
+                   Arg32(2).IsOneOf({0, IPPROTO_TCP})},
+                  Allow())
+            .When({Arg32(0).Is(AF_UNIX), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("placeholders, which reach nobody until a connect is answered; no datagram "
+                 "sockets, of which each packet can name somebody else"));
+  p.Add(On("socketpair")
+            .When({Arg32(0).Is(AF_UNIX),
+                   Arg32(1).Ignoring(kMode).IsOneOf({SOCK_STREAM, SOCK_SEQPACKET}), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("curl and Python's asyncio wake themselves by one"));
+  p.Add(On("connect").Always(Ask()).For("hosts that were granted"));
+  p.Add(On("bind", "listen", "accept", "accept4")
+            .Always(Fail(kEcapmode))
+            .For("a server is handed its socket"));
+}
+
+void AddSockets(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_MORE;
   constexpr uint64_t kReceiveFlags =
       MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE;
@@ -306,14 +334,24 @@ void AddSockets(Policy& p) {
             .When({Arg32(1).Is(IPPROTO_TCP)}, Allow())
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and, of a TCP socket, for its state"));
+  const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(
       On("setsockopt")
           .When(
               {Arg32(1).Is(SOL_SOCKET), Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
               Allow())
           .When({Arg32(1).Is(IPPROTO_TCP), Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})}, Allow())
+          // curl, git.
+          .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+          .When({Arg32(1).Is(IPPROTO_TCP),
+                 Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                with_connections)
           .Otherwise(Fail(ENOPROTOOPT))
-          .For("deadlines; larger buffers would be the service's memory"));
+          .For("deadlines, probes; larger buffers would be the service's memory"));
+  if (table.connects) {
+    AddConnections(p);
+    return;
+  }
   p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
             .Always(Fail(EACCES))
             .For("a socket is granted, never made"));
@@ -478,7 +516,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   AddMemory(p);
   AddTime(p);
   AddDescriptors(p, table);
-  AddSockets(p);
+  AddSockets(p, table);
   AddWaiting(p);
   AddFileNames(p, table);
   AddNamesRefused(p, table);

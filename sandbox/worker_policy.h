@@ -40,6 +40,9 @@ struct WorkerTable {
   bool resizes_files = false;
   // Has a supervisor, which answers calls that name files.
   bool supervised = false;
+  // The supervisor connects, too: the worker makes sockets that reach nobody, and asks for each
+  // connection. With `supervised` only.
+  bool connects = false;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
   // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
   // kept from forked workers, and their fstat() is answered as fstat_answer.h

@@ -98,8 +98,9 @@ struct WorkerSandbox::State {
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
   CompiledFilter supervisor_table;
-  // Made at first use: by kind, resizes_files, supervised.
-  std::map<std::tuple<WorkerTable::Kind, bool, bool>, CompiledFilter> worker_tables;
+  CompiledFilter connecting_supervisor_table;
+  // Made at first use: by kind, resizes_files, supervised, connects.
+  std::map<std::tuple<WorkerTable::Kind, bool, bool, bool>, CompiledFilter> worker_tables;
   uint32_t next_id = 0;
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
@@ -107,15 +108,21 @@ struct WorkerSandbox::State {
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
-  absl::Status CheckGrants(const std::vector<FileGrant>& grants) const;
+  absl::Status CheckGrants(const Start& start) const;
   // What `program` may do; `with_places`: it opens its libraries by itself.
   absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program, bool with_places) const;
 };
 
+namespace {
+
+bool IsSupervised(const Start& start) { return !start.grants.empty() || !start.outside.empty(); }
+
+}  // namespace
+
 absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::Kind kind,
                                                                   const Start& start) {
-  const bool supervised = !start.grants.empty();
-  const auto key = std::make_tuple(kind, start.resizes_files, supervised);
+  const bool supervised = IsSupervised(start), connects = !start.outside.empty();
+  const auto key = std::make_tuple(kind, start.resizes_files, supervised, connects);
   const auto found = worker_tables.find(key);
   if (found != worker_tables.end()) return &found->second;
   const DieAction die =
@@ -125,6 +132,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
       CompileFilter(WorkerPolicy({.kind = kind,
                                   .resizes_files = start.resizes_files,
                                   .supervised = supervised,
+                                  .connects = connects,
                                   .has_own_root = in_force.Has(Layer::kMountNamespace)}),
                     die));
   return &worker_tables.emplace(key, std::move(table)).first->second;
@@ -137,12 +145,20 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
   return CheckSingleThreaded();
 }
 
-absl::Status WorkerSandbox::State::CheckGrants(const std::vector<FileGrant>& grants) const {
-  if (grants.empty()) return absl::OkStatus();
+absl::Status WorkerSandbox::State::CheckGrants(const Start& start) const {
+  if (!IsSupervised(start)) return absl::OkStatus();
+  const std::vector<FileGrant>& grants = start.grants;
   const LayerSet missing = LayerSet{Layer::kLandlock, Layer::kViolationReports}.Without(in_force);
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("start worker: grants need ", missing.ToString()));
+  }
+  if (start.outside.size() > kMostOutsideChannels) {
+    return absl::InvalidArgumentError("start worker: too many channels for connections");
+  }
+  if (!start.outside.empty() && start.make_outside == nullptr) {
+    return absl::FailedPreconditionError(
+        "start worker: nothing in this program can connect for a worker");
   }
   if (grants.size() > kMostGrants) {
     return absl::InvalidArgumentError(
@@ -217,10 +233,13 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   }
   worker.limits = LimitsFor(bounds, image);
   worker.program_number = static_cast<int>(descriptors);
-  if (!start.grants.empty()) {
+  if (IsSupervised(start)) {
     plan.confinement.supervised = true;
     plan.grants = &start.grants;
-    plan.supervisor.table = &supervisor_table;
+    plan.supervisor.table =
+        start.outside.empty() ? &supervisor_table : &connecting_supervisor_table;
+    plan.supervisor.outside.assign(start.outside.begin(), start.outside.end());
+    plan.supervisor.make_outside = start.make_outside;
     plan.supervisor.workers_table = worker.table;
     plan.supervisor.refusal = start.refusal;
     plan.supervisor.limits = worker.limits;
@@ -269,6 +288,8 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
   CB_ASSIGN_OR_RETURN(state->supervisor_table,
                       CompileFilter(SupervisorPolicy(), DieAction::kKillProcess));
+  CB_ASSIGN_OR_RETURN(state->connecting_supervisor_table,
+                      CompileFilter(SupervisorPolicy(/*connects=*/true), DieAction::kKillProcess));
   CB_RETURN_IF_ERROR(state->Table(WorkerTable::Kind::kForked, Start{}).status());
   // Not from zero: another broker's workers would be the same user.
   if (getrandom(&state->next_id, sizeof state->next_id, 0) != sizeof state->next_id) {
@@ -287,11 +308,11 @@ LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_RETURN_IF_ERROR(state_->CheckGrants(start.grants));
+  CB_RETURN_IF_ERROR(state_->CheckGrants(start));
   CB_ASSIGN_OR_RETURN(InitPlan plan,
                       state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
   UniqueFd granted;  // to which the init adds the grants
-  if (!start.grants.empty()) {
+  if (IsSupervised(start)) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
     plan.confinement.ruleset = granted;
   }
@@ -315,7 +336,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
     return absl::FailedPreconditionError(
         "start worker: a program needs landlock or a mount namespace");
   }
-  CB_RETURN_IF_ERROR(state_->CheckGrants(start.grants));
+  CB_RETURN_IF_ERROR(state_->CheckGrants(start));
   UniqueFd ruleset, workers_ruleset;
   if (landlock) {
     CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program, /*with_places=*/true));
@@ -323,7 +344,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
   CB_ASSIGN_OR_RETURN(InitPlan plan, state_->Plan(start, WorkerTable::Kind::kExecuted, ruleset));
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
-  if (!start.grants.empty()) {
+  if (IsSupervised(start)) {
     // The supervisor opens, for the program and its loader, too.
     CB_ASSIGN_OR_RETURN(workers_ruleset, state_->ProgramRuleset(program, /*with_places=*/false));
     plan.worker.ruleset = workers_ruleset;

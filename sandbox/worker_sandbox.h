@@ -40,6 +40,7 @@
 #include "sandbox/layers.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/supervisor/file_grant.h"
+#include "sandbox/supervisor/outside.h"
 
 namespace capbroker::sandbox {
 
@@ -73,6 +74,10 @@ struct Start {
   // others. Needs Layer::kLandlock and Layer::kViolationReports. At most kMostGrants.
   std::vector<FileGrant> grants;
   Refusal refusal = Refusal::kNotCapable;
+  // Channels by which the supervisor connects for the worker's code (outside.h), at most
+  // kMostOutsideChannels, and what speaks to them: as a rule RegisteredOutside(). Needs the same.
+  std::vector<UniqueFd> outside;
+  MakeOutside make_outside = nullptr;
 };
 
 struct Started {

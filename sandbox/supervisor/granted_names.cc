@@ -84,6 +84,10 @@ std::string GrantedNames::Settle(std::string name, const struct stat& directory)
   return normal == name || LeadsTo(normal, directory) ? normal : name;
 }
 
+int GrantedNames::NotGranted(const std::string& name) const {
+  return NormalName(name) == missing_ ? ENOENT : kEnotcapable;
+}
+
 Object GrantedNames::Find(const std::string& name, const LookRequest& request) const {
   Object object;
   const std::vector<Location> locations = places_.Find(name);
@@ -91,7 +95,7 @@ Object GrantedNames::Find(const std::string& name, const LookRequest& request) c
   const Location* location = FirstWith(locations, request.access);
   if (location == nullptr) {
     object.above = locations.empty() && places_.IsAbove(name);
-    object.error_number = object.above ? 0 : kEnotcapable;
+    object.error_number = object.above ? 0 : NotGranted(name);
     return object;
   }
   const uint64_t flags = O_PATH | request.open_flags | (request.follow ? 0 : O_NOFOLLOW);

@@ -69,6 +69,11 @@ class GrantedNames {
   const GrantedPlaces& places() const { return places_; }
   WorkerDirectories& directories() { return directories_; }
 
+  // From now on this file is missing, unless it is granted: for what a program needs to know so.
+  void SetMissing(std::string name) { missing_ = std::move(name); }
+  // The errno of a name that no grant covers.
+  int NotGranted(const std::string& name) const;
+
   PathRead Read(const Notification& call, const PathArgument& argument);
   // The name of a directory that the worker has a descriptor of. 0 or an errno.
   int NameOfDescriptor(int descriptor, std::string& name);
@@ -88,6 +93,7 @@ class GrantedNames {
 
   GrantedPlaces places_;
   WorkerDirectories directories_;
+  std::string missing_;
 };
 
 // The first of `locations` whose grant gives `access`, or null.

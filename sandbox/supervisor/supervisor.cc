@@ -1,6 +1,8 @@
 #include "sandbox/supervisor/supervisor.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -14,6 +16,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,6 +26,8 @@
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
 #include "sandbox/supervisor/notification.h"
+#include "sandbox/supervisor/outside.h"
+#include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/table/filter_evaluator.h"
@@ -36,7 +41,9 @@ constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
 constexpr int kPidFdPlace = 3;
-constexpr int kRootsPlace = 4;
+constexpr int kOutsidePlace = 8;  // channels; a multiple of their number, for the table
+constexpr int kRootsPlace = kOutsidePlace + static_cast<int>(kMostOutsideChannels);
+static_assert(kOutsidePlace % kMostOutsideChannels == 0);
 
 // At the same address in the worker, until that executes a program.
 constexpr char kLandmark[] = "capbroker";
@@ -61,9 +68,13 @@ StepResult DieWithInit(pid_t init) {
 }
 
 // Puts everything in its place; the roots' numbers change.
-StepResult Arrange(std::vector<GrantedPlace>& places, FdRef to_init, FdRef to_worker) {
+StepResult Arrange(const std::vector<FdRef>& outside, std::vector<GrantedPlace>& places,
+                   FdRef to_init, FdRef to_worker) {
   std::vector<Placement> placements = {{to_init.get(), kInitPlace},
                                        {to_worker.get(), kWorkerPlace}};
+  for (size_t i = 0; i < outside.size(); ++i) {
+    placements.push_back({outside[i].get(), kOutsidePlace + static_cast<int>(i)});
+  }
   for (size_t i = 0; i < places.size(); ++i) {
     placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
   }
@@ -126,12 +137,25 @@ class Watch {
         files_(names_),
         trees_(names_) {}
 
+  void Connect(std::unique_ptr<Outside> outside, pid_t worker, int highest_descriptor) {
+    outside_ = std::move(outside);
+    // glibc reads it before it asks anybody, and goes on if there is none.
+    names_.SetMissing("/etc/resolv.conf");
+    sockets_.emplace(*outside_, worker, names_.directories(), highest_descriptor);
+  }
+
   [[noreturn]] void Keep() {
     const FdRef listener = FdRef::FromRaw(kListenerPlace);
+    std::vector<pollfd> events;
     for (;;) {
-      pollfd event = {.fd = kListenerPlace, .events = POLLIN, .revents = 0};
-      if (poll(&event, 1, -1) < 0) continue;
-      if ((event.revents & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
+      events.assign(1, {.fd = kListenerPlace, .events = POLLIN, .revents = 0});
+      if (sockets_.has_value()) sockets_->AppendTo(events);
+      const int timeout = sockets_.has_value() ? sockets_->Timeout() : -1;
+      if (poll(events.data(), events.size(), timeout) < 0) continue;
+      const short calls = events[0].revents;
+      if (calls != 0 && (calls & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
+      if (sockets_.has_value()) sockets_->GoOn(events);
+      if (calls == 0) continue;
       const std::optional<Notification> call = Notification::Receive(listener);
       if (call.has_value()) Take(*call);
     }
@@ -144,7 +168,9 @@ class Watch {
     if (action.ok() && *action == kAskAction) {
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
+      if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
+      if (answer->later) return;
       if (answer->error_number == kEnotcapable && refusal_ == Refusal::kAccess) {
         answer->error_number = EACCES;
       }
@@ -162,11 +188,50 @@ class Watch {
   GrantedNames names_;
   FileCalls files_;
   TreeCalls trees_;
+  std::unique_ptr<Outside> outside_;  // null: no connections are granted
+  std::optional<SocketCalls> sockets_;
 };
+
+// What the client of a channel does, and what is done with the sockets that come of it.
+void AddConnections(Policy& p) {
+  p.Add(On("sendmsg", "recvmsg")
+            .When({Arg32(0).Ignoring(kMostOutsideChannels - 1).Is(kOutsidePlace)}, Allow())
+            .Otherwise(Die())
+            .For("calls on the channels"));
+  p.Add(On("futex", "clock_gettime", "getrandom")
+            .Always(Allow())
+            .For("locks and deadlines of their client, hash seeds"));
+  p.Add(On("fcntl")
+            .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
+                  Allow())
+            .Otherwise(Die())
+            .For("what came in a message is looked at; O_NONBLOCK of the worker's sockets"));
+  p.Add(On("getsockopt")
+            .When({Arg32(1).IsOneOf({SOL_SOCKET, IPPROTO_TCP})}, Allow())
+            .Otherwise(Die())
+            .For("what a socket is, and what the worker has set on it"));
+  p.Add(On("setsockopt")
+            .When({Arg32(1).Is(SOL_SOCKET),
+                   Arg32(2).IsOneOf({SO_KEEPALIVE, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO})},
+                  Allow())
+            .When({Arg32(1).Is(IPPROTO_TCP),
+                   Arg32(2).IsOneOf({TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                  Allow())
+            .Otherwise(Die())
+            .For("what the worker had set on its own"));
+  p.Add(On("shutdown").Always(Allow()).For("connections that the worker has closed"));
+  p.Add(On("socketpair")
+            .When({Arg32(0).Is(AF_UNIX), Arg32(1).Is(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK),
+                   Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Die())
+            .For("conversations with the worker's C library"));
+  p.Add(On("recvfrom").When({Arg64(4).Is(0)}, Allow()).Otherwise(Die()).For("the same"));
+}
 
 }  // namespace
 
-Policy SupervisorPolicy() {
+Policy SupervisorPolicy(bool connects) {
   constexpr uint32_t kHere = static_cast<uint32_t>(AT_FDCWD);
   Policy p;
   p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap",
@@ -187,8 +252,9 @@ Policy SupervisorPolicy() {
             .For("receiving calls and answering them"));
   p.Add(On("sendto")
             .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace}), Arg64(4).Is(0)}, Allow())
+            .When({Arg64(4).Is(0)}, connects ? Allow() : Die())
             .Otherwise(Die())
-            .For("violations, to the init; the worker's go-ahead"));
+            .For("violations, to the init; the worker's go-ahead; answers to its C library"));
   p.Add(On("process_vm_readv", "process_vm_writev")
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
@@ -227,12 +293,14 @@ Policy SupervisorPolicy() {
             .When({Arg32(3).Has(AT_EMPTY_PATH)}, Allow())
             .Otherwise(Die())
             .For("the same"));
+  if (connects) AddConnections(p);
   return p;
 }
 
 void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                    std::vector<GrantedPlace> places, FdRef to_init, FdRef to_worker, pid_t init) {
-  if (!Arrange(places, to_init, to_worker).ok()) _exit(1);  // there may be nobody to tell
+  if (!Arrange(plan.outside, places, to_init, to_worker).ok())
+    _exit(1);  // there may be nobody to tell
   Require(LeaveSupervisorsRights(confinement));
   // After the change of ids, which takes the death signal back.
   Require(DieWithInit(init));
@@ -247,6 +315,13 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   Watch watch(plan.workers_table->Bind(values), plan.refusal,
               GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
                            plan.workers_highest_descriptor));
+  if (!plan.outside.empty()) {
+    std::vector<UniqueFd> channels;
+    for (size_t i = 0; i < plan.outside.size(); ++i) {
+      channels.emplace_back(kOutsidePlace + static_cast<int>(i));
+    }
+    watch.Connect(plan.make_outside(std::move(channels)), worker, plan.workers_highest_descriptor);
+  }
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));
   if (!confined.ok()) confined.failed = Step::kSupervisor;

@@ -10,10 +10,10 @@
 // that the worker cannot look into it. Where workers have ids of their own it has them as
 // real ids, and as effective ones those of the zygote: it opens what the zygote's user can open.
 //
-// It holds the worker's listener, a pidfd of the worker, the roots of the grants and a socket to
-// the init. A call that dies is sent to the init, which kills and reports as
-// ever; the init keeps a duplicate of the listener, so that no call goes on when the
-// supervisor ends. Its end is the worker's end.
+// It holds the worker's listener, a pidfd of the worker, the roots of the grants, the channels to
+// who connects for the worker (outside.h), and a socket to the init. A call that dies is sent to
+// the init, which kills and reports as ever; the init keeps a duplicate of the listener, so that no
+// call goes on when the supervisor ends. Its end is the worker's end.
 //
 // What the worker can do to it: keep it busy with one call at a time, and use up the CPU time that
 // is the worker's bound, which holds for the supervisor by itself as well; open a FIFO or a slow
@@ -34,6 +34,7 @@
 #include "sandbox/step_result.h"
 #include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/outside.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/policy.h"
 
@@ -57,10 +58,13 @@ struct SupervisorPlan {
   Refusal refusal = Refusal::kNotCapable;
   std::vector<ResourceLimit> limits;  // the worker's; that of CPU time holds here, too
   int workers_highest_descriptor = 0;
+  // With grants of connections.
+  std::vector<FdRef> outside;
+  MakeOutside make_outside = nullptr;
 };
 
-// The supervisor's own table.
-Policy SupervisorPolicy();
+// The supervisor's own table. `connects`: it has somebody outside.
+Policy SupervisorPolicy(bool connects = false);
 
 // Caller: the child that the init has just forked. `to_init` and `to_worker` are seqpacket
 // sockets.

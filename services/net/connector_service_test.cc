@@ -4,24 +4,19 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "capbroker/net/v1/connector.capbroker.h"
 #include "capbroker/net/v1/connector.dispatch.h"
 #include "services/hosts/ip_address.h"
-#include "services/hosts/testing/dns_server.h"
 #include "services/net/connector_client.h"
 #include "services/net/connector_limits.h"
+#include "services/net/testing/connector_process.h"
 #include "services/net/testing/local_server.h"
 #include "tests/conformance/local_family.h"
 #include "transport/channel.h"
@@ -34,7 +29,6 @@ namespace {
 using ::capbroker::testing::LocalFamily;
 using ::capbroker::testing::StatusIs;
 using ::capbroker::v1::Denial;
-using hosts::DnsServer;
 using hosts::IpAddress;
 using ::testing::IsEmpty;
 using Response = v1::ConnectAddressResponse;
@@ -50,24 +44,10 @@ void ExpectDenied(const absl::Status& status, Denial::Reason reason, const std::
 
 class ConnectorTest : public ::testing::Test {
  protected:
-  ConnectorTest() {
-    std::filesystem::create_directories(folder_);
-    std::ofstream(folder_ + "/hosts") << "127.0.0.1 internal.test\n";
-    std::ofstream(folder_ + "/nsswitch.conf") << "hosts: files dns\n";
-    auto server = DnsServer::Start(
-        {"host-record=web.test,127.0.0.1", "host-record=v6.test,::1",
-         "host-record=both.test,127.0.0.1,::1", "host-record=metadata.test,169.254.169.254",
-         "host-record=private.test,10.1.2.3", "host-record=mapped.test,::ffff:127.0.0.1",
-         "host-record=multicast.test,224.0.0.1"});
-    EXPECT_OK(server);
-    dns_ = *std::move(server);
-    std::ofstream(folder_ + "/resolv.conf") << dns_->ResolvConf();
-  }
   ~ConnectorTest() override {
     stub_.reset();
     channel_.reset();
     family_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
   // The limits of a program that may connect to servers of the test.
@@ -77,20 +57,18 @@ class ConnectorTest : public ::testing::Test {
   }
 
   v1::Connector::StubInterface& Serve(const v1::ConnectorLimits& limits) {
-    hosts::HostDatabaseOptions options;
-    options.hosts_path = folder_ + "/hosts";
-    options.nsswitch_path = folder_ + "/nsswitch.conf";
-    options.resolv_conf_path = folder_ + "/resolv.conf";
     family_ = std::make_unique<LocalFamily>(
-        v1::CapbrokerMakeDispatch(std::make_unique<ConnectorService>(options)), limits);
+        v1::CapbrokerMakeDispatch(std::make_unique<ConnectorService>(hosts_.Options())), limits);
     channel_ = std::make_shared<Channel>(family_->TakeLane());
     stub_ = NewStub<v1::Connector>(channel_);
     return *stub_;
   }
 
-  const std::string folder_ = absl::StrCat(::testing::TempDir(), "/connector_test.", getpid());
+  const TestHosts hosts_{
+      {"host-record=web.test,127.0.0.1", "host-record=v6.test,::1",
+       "host-record=metadata.test,169.254.169.254", "host-record=private.test,10.1.2.3",
+       "host-record=mapped.test,::ffff:127.0.0.1", "host-record=multicast.test,224.0.0.1"}};
   LocalServer server_;
-  std::unique_ptr<DnsServer> dns_;
   std::unique_ptr<LocalFamily> family_;
   std::shared_ptr<Channel> channel_;
   std::unique_ptr<v1::Connector::StubInterface> stub_;
@@ -116,7 +94,7 @@ TEST_F(ConnectorTest, DeniesOtherNameBeforeAnybodyIsAsked) {
     ExpectDenied(Connect(stub, name, server_.port()).status(), Denial::NOT_IN_LIMITS, "names");
     ExpectDenied(Lookup(stub, name).status(), Denial::NOT_IN_LIMITS, "names");
   }
-  EXPECT_THAT(dns_->Queries(), IsEmpty());
+  EXPECT_THAT(hosts_.Queries(), IsEmpty());
 }
 
 TEST_F(ConnectorTest, DeniesOtherPort) {
