@@ -20,7 +20,7 @@ constexpr int kPatience = 20'000;  // milliseconds
 
 LocalServer::LocalServer(const std::string& address, uint16_t port) {
   const SocketAddress wanted = IpAddress::Parse(address)->WithPort(port);
-  socket_.Reset(socket(wanted.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  socket_.Reset(::socket(wanted.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   SocketAddress bound;
@@ -50,7 +50,7 @@ void LocalServer::FallSilent() {
   SocketAddress here;
   here.length = sizeof here.storage;
   getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&here.storage), &here.length);
-  filling_.Reset(socket(here.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  filling_.Reset(::socket(here.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (connect(filling_.get(), here.get(), here.length) != 0) std::abort();
 }
 

@@ -14,6 +14,7 @@ class LocalServer {
   // Of one address, and any port if it is 0. Dies if it cannot be had.
   explicit LocalServer(const std::string& address = "127.0.0.1", uint16_t port = 0);
 
+  FdRef socket() const { return socket_; }
   uint16_t port() const { return port_; }
   std::string port_text() const { return std::to_string(port_); }
   // Waits for the next connection.
