@@ -205,10 +205,9 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
       return Option(socket, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
              (StateOf(socket) == TCP_CLOSE || held_.Has(socket));
     case AF_UNIX: {
-      // Of a pair that the worker made, or of a socket that is not connected.
+      // Of a pair that the worker made. Who made others is outside, or nobody knows.
       ucred maker = {};
-      return GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker) &&
-             (maker.pid == worker_ || maker.pid == 0);
+      return GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker) && maker.pid == worker_;
     }
     default:
       return false;

@@ -25,7 +25,7 @@ LocalServer::LocalServer(const std::string& address, uint16_t port) {
   setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   SocketAddress bound;
   bound.length = sizeof bound.storage;
-  if (bind(socket_.get(), wanted.get(), wanted.length) != 0 || listen(socket_.get(), 64) != 0 ||
+  if (bind(socket_.get(), wanted.get(), wanted.length) != 0 || listen(socket_.get(), 1024) != 0 ||
       getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&bound.storage), &bound.length) != 0) {
     std::abort();
   }
