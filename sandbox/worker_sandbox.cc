@@ -1,6 +1,7 @@
 #include "sandbox/worker_sandbox.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/file_grant.h"
 #include "base/status_macros.h"
 #include "sandbox/clone_confined.h"
 #include "sandbox/confinement.h"
@@ -26,8 +28,8 @@
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root_view.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/worker.h"
@@ -84,6 +86,11 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
+bool IsNormalName(const std::string& name) {
+  return !name.empty() && name.size() < PATH_MAX && name.find('\0') == std::string::npos &&
+         NormalName(name) == name;
+}
+
 }  // namespace
 
 struct WorkerSandbox::State {
@@ -108,20 +115,15 @@ struct WorkerSandbox::State {
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
-  absl::Status CheckGrants(const Start& start) const;
+  absl::Status Check(const std::optional<Supervision>& supervision) const;
   // What `program` may do; `with_places`: it opens its libraries by itself.
   absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program, bool with_places) const;
 };
 
-namespace {
-
-bool IsSupervised(const Start& start) { return !start.grants.empty() || !start.outside.empty(); }
-
-}  // namespace
-
 absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::Kind kind,
                                                                   const Start& start) {
-  const bool supervised = IsSupervised(start), connects = !start.outside.empty();
+  const bool supervised = start.supervision.has_value();
+  const bool connects = supervised && !start.supervision->outside.empty();
   const auto key = std::make_tuple(kind, start.resizes_files, supervised, connects);
   const auto found = worker_tables.find(key);
   if (found != worker_tables.end()) return &found->second;
@@ -145,32 +147,37 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
   return CheckSingleThreaded();
 }
 
-absl::Status WorkerSandbox::State::CheckGrants(const Start& start) const {
-  if (!IsSupervised(start)) return absl::OkStatus();
-  const std::vector<FileGrant>& grants = start.grants;
+absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& supervision) const {
+  if (!supervision.has_value()) return absl::OkStatus();
   const LayerSet missing = LayerSet{Layer::kLandlock, Layer::kViolationReports}.Without(in_force);
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("start worker: grants need ", missing.ToString()));
+        absl::StrCat("start worker: a supervisor needs ", missing.ToString()));
   }
-  if (start.outside.size() > kMostOutsideChannels) {
-    return absl::InvalidArgumentError("start worker: too many channels for connections");
+  if (supervision->files.size() > kMostGrants) {
+    return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->files.size(),
+                                                   " grants of files, at most ", kMostGrants));
   }
-  if (!start.outside.empty() && start.make_outside == nullptr) {
+  if (supervision->outside.size() > kMostOutsideChannels) {
+    return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->outside.size(),
+                                                   " channels of connections, at most ",
+                                                   kMostOutsideChannels));
+  }
+  if (!supervision->outside.empty() && supervision->make_outside == nullptr) {
     return absl::FailedPreconditionError(
-        "start worker: nothing in this program can connect for a worker");
+        "start worker: nothing that this program links can connect for a worker");
   }
-  if (grants.size() > kMostGrants) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("start worker: ", grants.size(), " grants, at most ", kMostGrants));
-  }
-  for (const FileGrant& grant : grants) {
-    if (grant.path.empty() || grant.path.find('\0') != std::string::npos ||
-        NormalName(grant.path) != grant.path || grant.access == 0) {
+  for (const FileGrant& grant : supervision->files) {
+    if (!IsNormalName(grant.path) || grant.access == 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
                        "\": not an absolute path in normal form, or no access"));
     }
+  }
+  if (!IsNormalName(supervision->working_directory)) {
+    return absl::InvalidArgumentError(absl::StrCat("start worker: working directory \"",
+                                                   absl::CHexEscape(supervision->working_directory),
+                                                   "\": not an absolute path in normal form"));
   }
   return absl::OkStatus();
 }
@@ -233,15 +240,12 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   }
   worker.limits = LimitsFor(bounds, image);
   worker.program_number = static_cast<int>(descriptors);
-  if (IsSupervised(start)) {
+  if (start.supervision.has_value()) {
     plan.confinement.supervised = true;
-    plan.grants = &start.grants;
     plan.supervisor.table =
-        start.outside.empty() ? &supervisor_table : &connecting_supervisor_table;
-    plan.supervisor.outside.assign(start.outside.begin(), start.outside.end());
-    plan.supervisor.make_outside = start.make_outside;
+        start.supervision->outside.empty() ? &supervisor_table : &connecting_supervisor_table;
     plan.supervisor.workers_table = worker.table;
-    plan.supervisor.refusal = start.refusal;
+    plan.supervisor.supervision = &*start.supervision;
     plan.supervisor.limits = worker.limits;
     plan.supervisor.workers_highest_descriptor = static_cast<int>(descriptors);
   }
@@ -308,11 +312,11 @@ LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_RETURN_IF_ERROR(state_->CheckGrants(start));
+  CB_RETURN_IF_ERROR(state_->Check(start.supervision));
   CB_ASSIGN_OR_RETURN(InitPlan plan,
                       state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
   UniqueFd granted;  // to which the init adds the grants
-  if (IsSupervised(start)) {
+  if (start.supervision.has_value()) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
     plan.confinement.ruleset = granted;
   }
@@ -336,7 +340,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
     return absl::FailedPreconditionError(
         "start worker: a program needs landlock or a mount namespace");
   }
-  CB_RETURN_IF_ERROR(state_->CheckGrants(start));
+  CB_RETURN_IF_ERROR(state_->Check(start.supervision));
   UniqueFd ruleset, workers_ruleset;
   if (landlock) {
     CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program, /*with_places=*/true));
@@ -344,7 +348,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
   CB_ASSIGN_OR_RETURN(InitPlan plan, state_->Plan(start, WorkerTable::Kind::kExecuted, ruleset));
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
-  if (IsSupervised(start)) {
+  if (start.supervision.has_value()) {
     // The supervisor opens, for the program and its loader, too.
     CB_ASSIGN_OR_RETURN(workers_ruleset, state_->ProgramRuleset(program, /*with_places=*/false));
     plan.worker.ruleset = workers_ruleset;

@@ -145,10 +145,11 @@ Answer FileCalls::OpenLocated(const PathRead& read, const OpenRequest& request) 
   const std::string name = read.Name();
   OpenHow how = {.flags = request.flags & kOpenFlags, .mode = 0, .resolve = request.resolve};
   const unsigned needed = NeededAccess(request.flags);
-  const std::vector<Location> locations = names_.places().Find(name);
+  const bool create = (how.flags & O_CREAT) != 0;
+  const std::vector<Location> locations =
+      names_.Locate(name, needed | (create ? kCreateFiles : 0u));
   // INVARIANT(name-checked-before-look)
   const Location* location = nullptr;
-  const bool create = (how.flags & O_CREAT) != 0;
   if (create) {
     location = FirstWith(locations, needed | kCreateFiles);
     // Not more than the permissions: the file belongs to the supervisor's user, and
@@ -178,8 +179,9 @@ Answer FileCalls::OpenLocated(const PathRead& read, const OpenRequest& request) 
 Answer FileCalls::OpenWithin(const PathRead& read, const OpenRequest& request) {
   if ((request.flags & O_CREAT) != 0) return Failure(EOPNOTSUPP);
   if (read.base.empty()) return Failure(EXDEV);
-  const std::vector<Location> locations = names_.places().Find(read.base);
-  const Location* location = FirstWith(locations, NeededAccess(request.flags));
+  const unsigned needed = NeededAccess(request.flags);
+  const std::vector<Location> locations = names_.Locate(read.base, needed);
+  const Location* location = FirstWith(locations, needed);
   if (location == nullptr) return Failure(kEnotcapable);
   const Opened base = Walk(*location, {.flags = O_PATH | O_DIRECTORY});
   if (!base.fd.valid()) return Failure(base.error_number);

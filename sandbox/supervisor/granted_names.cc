@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "base/file_grant.h"
 #include "sandbox/supervisor/capability_errno.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/worker_memory.h"
 
 namespace capbroker::sandbox {
@@ -73,7 +73,8 @@ int GrantedNames::NameOfDescriptor(int descriptor, std::string& name) {
 }
 
 bool GrantedNames::LeadsTo(const std::string& name, const struct stat& directory) const {
-  const Object object = Find(name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
+  const Object object =
+      FindAmong(places_.Find(name), name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
   struct stat found;
   return object.fd.valid() && fstat(object.fd.get(), &found) == 0 &&
          found.st_dev == directory.st_dev && found.st_ino == directory.st_ino;
@@ -88,9 +89,20 @@ int GrantedNames::NotGranted(const std::string& name) const {
   return NormalName(name) == missing_ ? ENOENT : kEnotcapable;
 }
 
-Object GrantedNames::Find(const std::string& name, const LookRequest& request) const {
+std::vector<Location> GrantedNames::Locate(const std::string& name, unsigned access) {
+  std::vector<Location> locations = places_.Find(name);
+  const Location* const found = FirstWith(locations, access);
+  if (found == nullptr || !found->place->implied) asked_.push_back({name, access});
+  return locations;
+}
+
+Object GrantedNames::Find(const std::string& name, const LookRequest& request) {
+  return FindAmong(Locate(name, request.access), name, request);
+}
+
+Object GrantedNames::FindAmong(const std::vector<Location>& locations, const std::string& name,
+                               const LookRequest& request) const {
   Object object;
-  const std::vector<Location> locations = places_.Find(name);
   // INVARIANT(name-checked-before-look): what is not granted is not looked at.
   const Location* location = FirstWith(locations, request.access);
   if (location == nullptr) {
@@ -120,9 +132,9 @@ Object GrantedNames::Find(const Notification& call, const PathArgument& argument
   return object;
 }
 
-Entry GrantedNames::FindEntry(const std::string& name) const {
+Entry GrantedNames::FindEntry(const std::string& name) {
   Entry entry;
-  const std::vector<Location> locations = places_.Find(name);
+  const std::vector<Location> locations = Locate(name, kCreateFiles);
   // INVARIANT(name-checked-before-look)
   const Location* location = FirstWith(locations, kCreateFiles);
   // The parent of what is granted itself is not granted.

@@ -16,10 +16,12 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/open_how.h"
 #include "base/unique_fd.h"
 #include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/journal.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/worker_directories.h"
 
@@ -66,7 +68,6 @@ class GrantedNames {
   GrantedNames(GrantedPlaces places, FdRef worker, int highest_descriptor)
       : places_(std::move(places)), directories_(worker, highest_descriptor) {}
 
-  const GrantedPlaces& places() const { return places_; }
   WorkerDirectories& directories() { return directories_; }
 
   // From now on this file is missing, unless it is granted: for what a program needs to know so.
@@ -74,26 +75,34 @@ class GrantedNames {
   // The errno of a name that no grant covers.
   int NotGranted(const std::string& name) const;
 
+  // What was asked for since the last time, for the journal.
+  std::vector<NamedAccess> TakeAsked() { return std::exchange(asked_, {}); }
+
   PathRead Read(const Notification& call, const PathArgument& argument);
+  // Where `name` may be looked for, and that it is for `access`.
+  std::vector<Location> Locate(const std::string& name, unsigned access);
   // The name of a directory that the worker has a descriptor of. 0 or an errno.
   int NameOfDescriptor(int descriptor, std::string& name);
 
-  Object Find(const std::string& name, const LookRequest& request) const;
+  Object Find(const std::string& name, const LookRequest& request);
   // Also of an empty path.
   Object Find(const Notification& call, const PathArgument& argument, const LookRequest& request);
   // The directory in which `name` is to be made or removed, under a grant to create.
-  Entry FindEntry(const std::string& name) const;
+  Entry FindEntry(const std::string& name);
 
   // The shortest name that leads to `directory`, to which `name` leads: behind a symlink ".." is
   // not what the text says.
   std::string Settle(std::string name, const struct stat& directory) const;
 
  private:
+  Object FindAmong(const std::vector<Location>& locations, const std::string& name,
+                   const LookRequest& request) const;
   bool LeadsTo(const std::string& name, const struct stat& directory) const;
 
   GrantedPlaces places_;
   WorkerDirectories directories_;
   std::string missing_;
+  std::vector<NamedAccess> asked_;
 };
 
 // The first of `locations` whose grant gives `access`, or null.

@@ -99,6 +99,7 @@ StepResult OpenProgramPlaces(const std::vector<ProgramPlace>& program_places,
     GrantedPlace place;
     StepResult result = Walk(grant, /*own_mounts=*/false, FdRef(), place);
     if (!result.ok()) return result;
+    place.implied = true;
     places.push_back(std::move(place));
   }
   return Done();

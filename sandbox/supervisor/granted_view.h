@@ -12,10 +12,10 @@
 
 #include <vector>
 
+#include "base/file_grant.h"
 #include "base/unique_fd.h"
 #include "sandbox/root_view.h"
 #include "sandbox/step_result.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
 
 namespace capbroker::sandbox {

@@ -63,8 +63,7 @@ int32_t Size(const std::string& text) { return static_cast<int32_t>(text.size())
 int32_t HostError(int error_number) { return error_number == EAGAIN ? TRY_AGAIN : HOST_NOT_FOUND; }
 
 // For getaddrinfo().
-std::string AddressesOf(const std::string& name, Outside& outside) {
-  const Outside::Host host = outside.Find(name);
+std::string AddressesOf(const Outside::Host& host) {
   if (host.error_number != 0) return Words({kVersion, 0, 0, 0, 0, HostError(host.error_number)});
   std::string addresses, families;
   for (const std::string& address : host.addresses) {
@@ -77,8 +76,7 @@ std::string AddressesOf(const std::string& name, Outside& outside) {
 }
 
 // For gethostbyname(): addresses of one size, and no aliases.
-std::string HostOf(const std::string& name, size_t size, Outside& outside) {
-  const Outside::Host host = outside.Find(name);
+std::string HostOf(const std::string& name, size_t size, const Outside::Host& host) {
   std::string addresses;
   for (const std::string& address : host.addresses) {
     if (address.size() == size) addresses += address;
@@ -93,14 +91,17 @@ std::string HostOf(const std::string& name, size_t size, Outside& outside) {
          canonical + addresses;
 }
 
-std::string AnswerTo(int32_t type, const std::string& key, Outside& outside) {
+NameReply AnswerWithHost(int32_t type, const std::string& name, Outside& outside) {
+  const Outside::Host host = outside.Find(name);
+  return {.incomplete = false,
+          .bytes = type == kAddresses ? AddressesOf(host)
+                                      : HostOf(name, type == kHostByName ? 4 : 16, host),
+          .host = NamedHost{name, host.error_number}};
+}
+
+// That nothing is known of it here.
+std::string Decline(int32_t type) {
   switch (type) {
-    case kAddresses:
-      return AddressesOf(key, outside);
-    case kHostByName:
-      return HostOf(key, 4, outside);
-    case kHostByName6:
-      return HostOf(key, 16, outside);
     case kPasswordByName:
     case kPasswordById:
       return Words({kVersion, kDisabled, 0, 0, 0, 0, 0, 0, 0});
@@ -128,19 +129,27 @@ std::string AnswerTo(int32_t type, const std::string& key, Outside& outside) {
 // TRUST(worker): all of the request.
 NameReply AnswerNameRequest(const std::string& request, Outside& outside) {
   Header header;
-  if (request.size() < sizeof header) return {.incomplete = true, .bytes = ""};
+  if (request.size() < sizeof header)
+    return {.incomplete = true, .bytes = "", .host = std::nullopt};
   std::memcpy(&header, request.data(), sizeof header);
   if (header.version != kVersion || header.key_size <= 0 ||
       header.key_size > static_cast<int32_t>(kMostRequestBytes - sizeof header)) {
     return {};
   }
   const size_t size = sizeof header + static_cast<size_t>(header.key_size);
-  if (request.size() < size) return {.incomplete = true, .bytes = ""};
+  if (request.size() < size) return {.incomplete = true, .bytes = "", .host = std::nullopt};
   // One request, whose key is a string, and no other in it.
-  const std::string key = request.substr(sizeof header);
+  std::string key = request.substr(sizeof header);
   if (request.size() > size || key.find('\0') != key.size() - 1) return {};
-  return {.incomplete = false,
-          .bytes = AnswerTo(header.type, key.substr(0, key.size() - 1), outside)};
+  key.pop_back();
+  switch (header.type) {
+    case kAddresses:
+    case kHostByName:
+    case kHostByName6:
+      return AnswerWithHost(header.type, key, outside);
+    default:
+      return {.incomplete = false, .bytes = Decline(header.type), .host = std::nullopt};
+  }
 }
 
 }  // namespace capbroker::sandbox

@@ -10,6 +10,7 @@
 #define SANDBOX_SUPERVISOR_NAME_REQUEST_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "sandbox/supervisor/outside.h"
@@ -25,6 +26,7 @@ struct NameReply {
   bool incomplete = false;
   // Empty: the connection is closed without an answer.
   std::string bytes;
+  std::optional<NamedHost> host;  // that was asked for
 };
 
 // Hosts are asked for outside; of everything else the answer is that nothing is known here, after

@@ -42,7 +42,8 @@ bool NameService::Read(Conversation& conversation) {
   if (size < 0 && errno == EAGAIN) return true;
   if (size <= 0) return false;
   conversation.request.append(buffer, static_cast<size_t>(size));
-  const NameReply reply = AnswerNameRequest(conversation.request, outside_);
+  NameReply reply = AnswerNameRequest(conversation.request, outside_);
+  if (reply.host.has_value()) hosts_.push_back(*std::move(reply.host));
   if (reply.incomplete) return true;
   (void)!send(conversation.socket.get(), reply.bytes.data(), reply.bytes.size(),
               MSG_DONTWAIT | MSG_NOSIGNAL);

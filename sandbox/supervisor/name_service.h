@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -32,6 +33,9 @@ class NameService {
   void AppendTo(std::vector<pollfd>& polled) const;
   void Read(const std::vector<pollfd>& polled);
 
+  // What was asked for since the last time, for the journal.
+  std::vector<NamedHost> TakeHosts() { return std::exchange(hosts_, {}); }
+
  private:
   struct Conversation {
     UniqueFd socket;
@@ -42,6 +46,7 @@ class NameService {
 
   Outside& outside_;
   std::vector<Conversation> conversations_;
+  std::vector<NamedHost> hosts_;
 };
 
 }  // namespace capbroker::sandbox

@@ -45,6 +45,12 @@ class Outside {
   virtual Host Find(const std::string& name) = 0;
 };
 
+// A host that a worker has named ("example.org", "192.0.2.1:443"), and what it was told.
+struct NamedHost {
+  std::string name;
+  int error_number = 0;
+};
+
 // Channels of one worker.
 inline constexpr size_t kMostOutsideChannels = 8;
 

@@ -1,5 +1,6 @@
 #include "sandbox/supervisor/socket_calls.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/name_request.h"
 #include "sandbox/supervisor/worker_memory.h"
@@ -72,6 +74,14 @@ bool SetNonblocking(FdRef socket, bool on) {
   const int flags = fcntl(socket.get(), F_GETFL);
   const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
   return flags >= 0 && fcntl(socket.get(), F_SETFL, wanted) == 0;
+}
+
+// "192.0.2.1:443", "[2001:db8::1]:443".
+std::string NameOf(const std::string& address, uint16_t port) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const bool v4 = address.size() == sizeof(in_addr);
+  inet_ntop(v4 ? AF_INET : AF_INET6, address.data(), text, sizeof text);
+  return v4 ? absl::StrCat(text, ":", port) : absl::StrCat("[", text, "]:", port);
 }
 
 // What connect(2) says of a socket that is none to connect; 0 if it is.
@@ -157,6 +167,8 @@ Answer SocketCalls::Connect(const Notification& call, int descriptor, FdRef plac
     return Failure(ENOBUFS);
   }
   Outside::Connection connection = outside_.StartConnecting(address, port);
+  hosts_.push_back(
+      {NameOf(address, port), connection.socket.valid() ? 0 : connection.error_number});
   if (!connection.socket.valid()) return Failure(connection.error_number);
   CarryOptionsOver(placeholder, connection.socket);
   if (nonblocking) {
@@ -222,6 +234,13 @@ Answer SocketCalls::OnSetFlags(const Notification& call, bool on, int error_if_n
   }
   // As the table answers where there are no connections: who insists on it is told that it is so.
   return call.call().nr == SYS_fcntl && on ? Result(0) : Failure(error_if_not_own);
+}
+
+std::vector<NamedHost> SocketCalls::TakeHosts() {
+  std::vector<NamedHost> hosts = names_.TakeHosts();
+  hosts.insert(hosts.end(), hosts_.begin(), hosts_.end());
+  hosts_.clear();
+  return hosts;
 }
 
 void SocketCalls::AppendTo(std::vector<pollfd>& polled) const {

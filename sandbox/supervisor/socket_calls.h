@@ -51,6 +51,9 @@ class SocketCalls {
   int Timeout() const { return held_.Timeout(); }
   void GoOn(const std::vector<pollfd>& polled);
 
+  // What was named since the last time, for the journal.
+  std::vector<NamedHost> TakeHosts();
+
  private:
   // A connect that the worker waits for.
   struct Waiting {
@@ -80,6 +83,7 @@ class SocketCalls {
   NameService names_;
   HeldConnections held_;
   std::vector<Waiting> waiting_;
+  std::vector<NamedHost> hosts_;
 };
 
 }  // namespace capbroker::sandbox

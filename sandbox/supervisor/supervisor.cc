@@ -25,6 +25,7 @@
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
+#include "sandbox/supervisor/journal.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/socket_calls.h"
@@ -41,6 +42,7 @@ constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
 constexpr int kPidFdPlace = 3;
+constexpr int kJournalPlace = 4;  // if there is one
 constexpr int kOutsidePlace = 8;  // channels; a multiple of their number, for the table
 constexpr int kRootsPlace = kOutsidePlace + static_cast<int>(kMostOutsideChannels);
 static_assert(kOutsidePlace % kMostOutsideChannels == 0);
@@ -68,12 +70,15 @@ StepResult DieWithInit(pid_t init) {
 }
 
 // Puts everything in its place; the roots' numbers change.
-StepResult Arrange(const std::vector<FdRef>& outside, std::vector<GrantedPlace>& places,
-                   FdRef to_init, FdRef to_worker) {
+StepResult Arrange(const Supervision& supervision, std::vector<GrantedPlace>& places, FdRef to_init,
+                   FdRef to_worker) {
   std::vector<Placement> placements = {{to_init.get(), kInitPlace},
                                        {to_worker.get(), kWorkerPlace}};
-  for (size_t i = 0; i < outside.size(); ++i) {
-    placements.push_back({outside[i].get(), kOutsidePlace + static_cast<int>(i)});
+  if (supervision.journal.valid()) {
+    placements.push_back({supervision.journal.get(), kJournalPlace});
+  }
+  for (size_t i = 0; i < supervision.outside.size(); ++i) {
+    placements.push_back({supervision.outside[i].get(), kOutsidePlace + static_cast<int>(i)});
   }
   for (size_t i = 0; i < places.size(); ++i) {
     placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
@@ -130,9 +135,11 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, Refusal refusal, GrantedNames names)
+  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision, GrantedNames names)
       : workers_table_(std::move(workers_table)),
-        refusal_(refusal),
+        refusal_(supervision.refusal),
+        journal_(supervision.journal.valid() ? FdRef::FromRaw(kJournalPlace) : FdRef(),
+                 supervision.journal_tells_allowed),
         names_(std::move(names)),
         files_(names_),
         trees_(names_) {}
@@ -154,7 +161,10 @@ class Watch {
       if (poll(events.data(), events.size(), timeout) < 0) continue;
       const short calls = events[0].revents;
       if (calls != 0 && (calls & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
-      if (sockets_.has_value()) sockets_->GoOn(events);
+      if (sockets_.has_value()) {
+        sockets_->GoOn(events);
+        (void)TellOfHosts();
+      }
       if (calls == 0) continue;
       const std::optional<Notification> call = Notification::Receive(listener);
       if (call.has_value()) Take(*call);
@@ -170,10 +180,12 @@ class Watch {
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
       if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
-      if (answer->later) return;
-      if (answer->error_number == kEnotcapable && refusal_ == Refusal::kAccess) {
-        answer->error_number = EACCES;
+      const bool refused = answer->error_number == kEnotcapable;
+      if (!TellOfHosts()) {
+        journal_.Tell(call.call().nr, answer->error_number, refused, names_.TakeAsked());
       }
+      if (answer->later) return;
+      if (refused && refusal_ == Refusal::kAccess) answer->error_number = EACCES;
       call.Send(*std::move(answer));
       return;
     }
@@ -183,8 +195,20 @@ class Watch {
     Tell(word);
   }
 
+  // False if no hosts were named.
+  bool TellOfHosts() {
+    if (!sockets_.has_value()) return false;
+    const std::vector<NamedHost> hosts = sockets_->TakeHosts();
+    for (const NamedHost& host : hosts) {
+      journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
+                    {{host.name, kConnectHost}});
+    }
+    return !hosts.empty();
+  }
+
   const std::vector<sock_filter> workers_table_;
   const Refusal refusal_;
+  Journal journal_;
   GrantedNames names_;
   FileCalls files_;
   TreeCalls trees_;
@@ -251,10 +275,12 @@ Policy SupervisorPolicy(bool connects) {
             .Otherwise(Die())
             .For("receiving calls and answering them"));
   p.Add(On("sendto")
-            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace}), Arg64(4).Is(0)}, Allow())
+            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace, kJournalPlace}), Arg64(4).Is(0)},
+                  Allow())
             .When({Arg64(4).Is(0)}, connects ? Allow() : Die())
             .Otherwise(Die())
-            .For("violations, to the init; the worker's go-ahead; answers to its C library"));
+            .For("violations, to the init; the worker's go-ahead; the journal; answers to the "
+                 "worker's C library"));
   p.Add(On("process_vm_readv", "process_vm_writev")
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
@@ -299,28 +325,28 @@ Policy SupervisorPolicy(bool connects) {
 
 void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                    std::vector<GrantedPlace> places, FdRef to_init, FdRef to_worker, pid_t init) {
-  if (!Arrange(plan.outside, places, to_init, to_worker).ok())
+  if (!Arrange(*plan.supervision, places, to_init, to_worker).ok())
     _exit(1);  // there may be nobody to tell
   Require(LeaveSupervisorsRights(confinement));
   // After the change of ids, which takes the death signal back.
   Require(DieWithInit(init));
   Require(BoundTime(plan.limits));
-  umask(077);  // the worker's, which starts with that
+  umask(plan.supervision->file_mode_mask);  // it creates the worker's files
   pid_t worker = 0;
   Require(MeetWorker(worker));
   WakeCallersHere(FdRef::FromRaw(kListenerPlace));
 
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
-  Watch watch(plan.workers_table->Bind(values), plan.refusal,
-              GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
-                           plan.workers_highest_descriptor));
-  if (!plan.outside.empty()) {
+  GrantedNames names(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
+                     plan.workers_highest_descriptor);
+  names.directories().set_working_directory(plan.supervision->working_directory);
+  Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names));
+  if (const size_t count = plan.supervision->outside.size(); count > 0) {
     std::vector<UniqueFd> channels;
-    for (size_t i = 0; i < plan.outside.size(); ++i) {
-      channels.emplace_back(kOutsidePlace + static_cast<int>(i));
-    }
-    watch.Connect(plan.make_outside(std::move(channels)), worker, plan.workers_highest_descriptor);
+    for (size_t i = 0; i < count; ++i) channels.emplace_back(kOutsidePlace + static_cast<int>(i));
+    watch.Connect(plan.supervision->make_outside(std::move(channels)), worker,
+                  plan.workers_highest_descriptor);
   }
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));

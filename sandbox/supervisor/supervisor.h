@@ -32,9 +32,8 @@
 #include "sandbox/confinement.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/step_result.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
-#include "sandbox/supervisor/outside.h"
+#include "sandbox/supervisor/supervision.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/policy.h"
 
@@ -55,12 +54,9 @@ struct WorkerIntroduction {
 struct SupervisorPlan {
   const CompiledFilter* table = nullptr;          // of SupervisorPolicy()
   const CompiledFilter* workers_table = nullptr;  // tells what is asked for and what dies
-  Refusal refusal = Refusal::kNotCapable;
-  std::vector<ResourceLimit> limits;  // the worker's; that of CPU time holds here, too
+  const Supervision* supervision = nullptr;       // but its files, which are walked already
+  std::vector<ResourceLimit> limits;              // the worker's; that of CPU time holds here, too
   int workers_highest_descriptor = 0;
-  // With grants of connections.
-  std::vector<FdRef> outside;
-  MakeOutside make_outside = nullptr;
 };
 
 // The supervisor's own table. `connects`: it has somebody outside.

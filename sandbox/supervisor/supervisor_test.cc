@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,9 +78,30 @@ TEST_F(SupervisorPolicyTest, TouchesNobodyButItsWorker) {
                            "execve", "mount", "setns", "seccomp", "prctl", "io_uring_setup"}) {
     EXPECT_FALSE(Allows(name, {4})) << name;
   }
-  EXPECT_FALSE(Allows("sendto", {4, 0x1000, 8, 0, 0, 0}));
+  EXPECT_FALSE(Allows("sendto", {5, 0x1000, 8, 0, 0, 0}));
   EXPECT_FALSE(Allows("sendto", {0, 0x1000, 8, 0, 0x1000, 16}));
   EXPECT_FALSE(Allows("pidfd_getfd", {4, 0, 0}));
+}
+
+// INVARIANT(default-deny)
+TEST_F(SupervisorPolicyTest, SpeaksOnItsChannelsOnlyWhereThereAreConnections) {
+  EXPECT_FALSE(Allows("sendmsg", {8}));
+  ASSERT_OK_AND_ASSIGN(CompiledFilter filter,
+                       CompileFilter(SupervisorPolicy(/*connects=*/true), DieAction::kKillProcess,
+                                     Architecture::kX86_64));
+  program_ = filter.Bind({});
+  for (const char* name : {"sendmsg", "recvmsg"}) {
+    for (const uint64_t channel : {8, 15}) EXPECT_TRUE(Allows(name, {channel})) << name;
+    for (const uint64_t other : {0, 2, 4, 7, 16, 17}) EXPECT_FALSE(Allows(name, {other})) << name;
+  }
+  EXPECT_TRUE(Allows("socketpair", {AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}));
+  EXPECT_FALSE(Allows("socketpair", {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}));
+  EXPECT_FALSE(Allows("sendto", {20, 0x1000, 8, 0, 0x1000, 16}));
+  EXPECT_FALSE(Allows("recvfrom", {20, 0x1000, 8, 0, 0x1000, 0x1000}));
+  for (const char* name : {"socket", "connect", "bind", "listen", "accept4", "kill", "write",
+                           "clone", "execve", "memfd_create", "sendmmsg"}) {
+    EXPECT_FALSE(Allows(name, {20})) << name;
+  }
 }
 
 TEST_F(SupervisorPolicyTest, MakesNoCode) {
@@ -109,7 +131,7 @@ class SupervisorTest : public ::testing::Test {
  protected:
   RunningWorker StartWaiting() {
     Start start;
-    start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+    start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
     RunningWorker worker = runner_.Start(
         [] {
           char byte;
@@ -162,7 +184,7 @@ TEST_F(SupervisorTest, EndsWithItsInitAlsoWhileItWaitsForAFile) {
   ASSERT_EQ(mkfifo(files_.Path("data/fifo").c_str(), 0644), 0);
   WorkerRunner runner({Layer::kPidNamespace});
   Start start;
-  start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+  start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
   RunningWorker worker =
       runner.Start([&] { return open(files_.Path("data/fifo").c_str(), O_RDONLY) >= 0 ? 0 : 1; },
                    std::move(start));

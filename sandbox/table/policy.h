@@ -82,8 +82,9 @@ enum class Parameter : uint8_t {
   kWorkerPid,          // as the worker itself sees it
   kProgramDescriptor,  // execveat's first argument at the start of a program
   kProgramPath,        // execveat's second
+  kWorkerGroup,        // minus that: its process group, as kill() names it
 };
-inline constexpr int kParameterCount = 4;
+inline constexpr int kParameterCount = 5;
 
 // (argument & mask) == value.
 struct MaskedValue {

@@ -64,9 +64,10 @@ net::v1::ConnectorLimits ConnectedTest::Local(const std::vector<std::string>& na
 
 sandbox::Start ConnectedTest::NewStart() {
   sandbox::Start start;
-  start.refusal = refusal_;
-  start.outside.push_back(connector_->TakeLane());
-  start.make_outside = &net::MakeConnectorOutside;
+  sandbox::Supervision& supervision = start.supervision.emplace();
+  supervision.refusal = refusal_;
+  supervision.outside.push_back(connector_->TakeLane());
+  supervision.make_outside = &net::MakeConnectorOutside;
   return start;
 }
 
@@ -97,11 +98,11 @@ std::string ConnectedTest::Run(absl::FunctionRef<void(Faults&)> entry) {
 
 ProgramOutcome ConnectedTest::RunProgram(const std::string& program,
                                          std::vector<std::string> arguments,
-                                         std::vector<sandbox::FileGrant> grants) {
+                                         std::vector<FileGrant> grants) {
   auto [output, its_output] = sandbox::SocketPair(SOCK_STREAM);
   auto [errors, its_errors] = sandbox::SocketPair(SOCK_STREAM);
   sandbox::Start start = NewStart();
-  start.grants = std::move(grants);
+  start.supervision->files = std::move(grants);
   start.descriptors.push_back({std::move(its_output), 1});
   start.descriptors.push_back({std::move(its_errors), 2});
   RunningWorker worker = runner_.StartProgram(

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "base/file_grant.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/supervised_fixture.h"
 #include "sandbox/worker_runner.h"
 #include "sandbox/worker_sandbox.h"
@@ -58,7 +58,7 @@ class ConnectedTest : public ::testing::Test {
   static std::string FaultsOf(sandbox::RunningWorker worker);
 
   ProgramOutcome RunProgram(const std::string& program, std::vector<std::string> arguments,
-                            std::vector<sandbox::FileGrant> grants = {});
+                            std::vector<FileGrant> grants = {});
 
   const net::TestHosts hosts_{{"host-record=web.test,127.0.0.1", "host-record=other.test,127.0.0.2",
                                "host-record=rebind.test,127.0.0.1",
@@ -66,7 +66,7 @@ class ConnectedTest : public ::testing::Test {
                                "cname=alias.test,web.test"}};
   net::LocalServer server_;
   std::unique_ptr<net::ConnectorProcess> connector_;
-  sandbox::Refusal refusal_ = sandbox::Refusal::kNotCapable;
+  Refusal refusal_ = Refusal::kNotCapable;
   sandbox::WorkerRunner runner_{{}, {}};
 };
 

@@ -22,8 +22,6 @@
 namespace capbroker::testing {
 namespace {
 
-using sandbox::FileGrant;
-
 // A file that a test has written.
 std::string Write(const std::string& name, const std::string& content) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/", getpid(), name);
@@ -103,7 +101,7 @@ class ConnectedProgramTest : public ConnectedTest {
   }
   ProgramOutcome Python(const std::string& code) {
     // It looks for files beside itself, and insists on an errno that it knows.
-    refusal_ = sandbox::Refusal::kAccess;
+    refusal_ = Refusal::kAccess;
     return RunProgram(
         "/usr/bin/python3", {"-I", "-S", "-c", code},
         {FileGrant::ReadTree("/usr/lib/python3.11"), FileGrant::ReadTree("/usr/bin")});

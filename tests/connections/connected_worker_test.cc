@@ -150,7 +150,7 @@ TEST_F(ConnectedTest, RefusesWhatWasNotGranted) {
 }
 
 TEST_F(ConnectedTest, RefusesWithTheErrnoOfTheStart) {
-  refusal_ = sandbox::Refusal::kAccess;
+  refusal_ = Refusal::kAccess;
   const uint16_t port = server_.port();
   EXPECT_EQ(Run([=](Faults& faults) {
               faults.Expect(ConnectTo(NewSocket(), AddressOf("127.0.0.1", port)) == -EACCES,
@@ -261,7 +261,7 @@ TEST_F(ConnectedTest, GivesEachChannelItsOwnPairs) {
   Grant(Local({"web.test"}, {server_.port_text()}));
   net::ConnectorProcess other(hosts_, Local({"other.test"}, {second.port_text()}));
   sandbox::Start start = NewStart();
-  start.outside.push_back(other.TakeLane());
+  start.supervision->outside.push_back(other.TakeLane());
   const uint16_t port = server_.port(), second_port = second.port();
   auto worker = runner_.Start(
       [=] {

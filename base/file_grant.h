@@ -1,6 +1,6 @@
 // What a supervised worker may open by name.
 //
-//   start.grants = {FileGrant::ReadTree("/srv/pages"), FileGrant::ReadFile("/etc/hosts")};
+//   .files = {FileGrant::ReadTree("/srv/pages"), FileGrant::ReadFile("/etc/hosts")}
 //
 // A grant is a path as the worker will write it. Its symlinks are followed once, when
 // the worker is started, and mean what they mean to whoever starts it; what is found then is
@@ -11,14 +11,14 @@
 // Grants add up: of several that cover a name, each gives what it gives.
 //
 // Values only, any process.
-#ifndef SANDBOX_SUPERVISOR_FILE_GRANT_H_
-#define SANDBOX_SUPERVISOR_FILE_GRANT_H_
+#ifndef BASE_FILE_GRANT_H_
+#define BASE_FILE_GRANT_H_
 
 #include <cstdint>
 #include <string>
 #include <utility>
 
-namespace capbroker::sandbox {
+namespace capbroker {
 
 // Bits, so that a set of them is an unsigned.
 enum FileAccess : unsigned {
@@ -46,6 +46,8 @@ struct FileGrant {
     return {std::move(path), Extent::kTree, kReadFiles | kWriteFiles | kCreateFiles};
   }
 
+  friend bool operator==(const FileGrant&, const FileGrant&) = default;
+
   std::string path;  // absolute, no "." or "..", no slash at the end
   Extent extent = Extent::kFile;
   unsigned access = 0;
@@ -56,14 +58,13 @@ enum class Refusal {
   // ENOTCAPABLE (capability_errno.h): what it is.
   kNotCapable,
   // EACCES. For code that gives up at an errno which it does not know; glibc's resolver does when
-  // it
-  // looks for /etc/resolv.conf.
+  // it looks for /etc/resolv.conf.
   kAccess,
 };
 
 // How many one worker can have.
 inline constexpr int kMostGrants = 64;
 
-}  // namespace capbroker::sandbox
+}  // namespace capbroker
 
-#endif  // SANDBOX_SUPERVISOR_FILE_GRANT_H_
+#endif  // BASE_FILE_GRANT_H_
