@@ -238,10 +238,12 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  AnswerSuccess())
+                  table.connects ? Ask() : AnswerSuccess())
             // xz takes back what it believes to have set.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).HasOnly(O_ACCMODE | kLargeFile)},
-                  table.supervised ? AnswerSuccess() : Fail(EPERM))
+                  table.connects     ? Ask()
+                  : table.supervised ? AnswerSuccess()
+                                     : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
@@ -253,6 +255,8 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
   p.Add(On("flock").Always(table.supervised ? Allow() : Fail(EPERM)).For("the same"));
   p.Add(On("ioctl")
             .When({Arg32(1).IsOneOf({FIONREAD, FIOCLEX, FIONCLEX})}, Allow())
+            // curl, Python: of the worker's own sockets.
+            .When({Arg32(1).Is(FIONBIO)}, table.connects ? Ask() : Fail(ENOTTY))
             .Otherwise(Fail(ENOTTY))
             .For("isatty() asks with one; terminals and devices stay out of "
                  "reach"));
@@ -299,7 +303,31 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .For("submits operations that no filter sees"));
 }
 
-void AddSockets(Policy& p) {
+// Sockets of the worker's own, and their connections from outside.
+void AddConnections(Policy& p, const WorkerTable& table) {
+  constexpr uint64_t kMode = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  p.Add(On("socket")
+            .When({Arg32(0).IsOneOf({AF_INET, AF_INET6}), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM),
+                   Arg32(2).IsOneOf({0, IPPROTO_TCP})},
+                  Allow())
+            .When({Arg32(0).Is(AF_UNIX), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("placeholders, which reach nobody until a connect is answered; no datagram "
+                 "sockets, of which each packet can name somebody else"));
+  p.Add(On("socketpair")
+            .When({Arg32(0).Is(AF_UNIX),
+                   Arg32(1).Ignoring(kMode).IsOneOf({SOCK_STREAM, SOCK_SEQPACKET}), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("curl and Python's asyncio wake themselves by one"));
+  p.Add(On("connect").Always(Ask()).For("hosts that were granted"));
+  p.Add(On("bind", "listen", "accept", "accept4")
+            .Always(Fail(table.refused_errno))
+            .For("a server is handed its socket"));
+}
+
+void AddSockets(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_MORE;
   constexpr uint64_t kReceiveFlags =
       MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE;
@@ -346,14 +374,24 @@ void AddSockets(Policy& p) {
             .When({Arg32(1).Is(IPPROTO_TCP)}, Allow())
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and, of a TCP socket, for its state"));
+  const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(
       On("setsockopt")
           .When(
               {Arg32(1).Is(SOL_SOCKET), Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
               Allow())
           .When({Arg32(1).Is(IPPROTO_TCP), Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})}, Allow())
+          // curl, git.
+          .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+          .When({Arg32(1).Is(IPPROTO_TCP),
+                 Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                with_connections)
           .Otherwise(Fail(ENOPROTOOPT))
-          .For("deadlines; larger buffers would be the service's memory"));
+          .For("deadlines, probes; larger buffers would be the service's memory"));
+  if (table.connects) {
+    AddConnections(p, table);
+    return;
+  }
   p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
             .Always(Fail(EACCES))
             .For("a socket is granted, never made"));
@@ -527,7 +565,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   AddMemory(p);
   AddTime(p);
   AddDescriptors(p, table);
-  AddSockets(p);
+  AddSockets(p, table);
   AddWaiting(p);
   AddFileNames(p, table);
   AddNamesRefused(p, table);

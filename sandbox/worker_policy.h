@@ -50,6 +50,9 @@ struct WorkerTable {
   bool scopes_signals = false;
   // How names of a kind that nobody can grant fail.
   int refused_errno = kEcapmode;
+  // The supervisor connects, too: the worker makes sockets that reach nobody, and asks for each
+  // connection. With `supervised` only.
+  bool connects = false;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
   // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
   // kept from forked workers, and their fstat() is answered as fstat_answer.h

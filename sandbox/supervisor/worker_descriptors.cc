@@ -26,6 +26,7 @@ UniqueFd OpenPidFd(pid_t pid, unsigned flags) {
 // was there before it.
 UniqueFd OpenProcessOf(pid_t thread) {
   UniqueFd process = OpenPidFd(thread, 0);
+  if (!process.valid() && errno == ESRCH) return process;
   const pid_t last = std::max<pid_t>(2, thread - kFarthest);
   for (pid_t pid = thread - 1; !process.valid() && pid >= last; --pid) {
     if (syscall(SYS_kcmp, thread, pid, KCMP_FILES, 0, 0) == 0) process = OpenPidFd(pid, 0);
@@ -34,6 +35,8 @@ UniqueFd OpenProcessOf(pid_t thread) {
 }
 
 }  // namespace
+
+bool IsProcess(pid_t pid) { return OpenPidFd(pid, 0).valid(); }
 
 Opened DuplicateFrom(pid_t thread, int descriptor) {
   UniqueFd owner = OpenPidFd(thread, kThread);

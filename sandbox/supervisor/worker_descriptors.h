@@ -13,6 +13,9 @@ namespace capbroker::sandbox {
 // A duplicate of the descriptor that has this number for `thread`, any thread of the worker.
 Opened DuplicateFrom(pid_t thread, int descriptor);
 
+// Whether there is a process of this number; false for a thread of one.
+bool IsProcess(pid_t pid);
+
 }  // namespace capbroker::sandbox
 
 #endif  // SANDBOX_SUPERVISOR_WORKER_DESCRIPTORS_H_

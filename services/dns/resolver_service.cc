@@ -16,15 +16,24 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "authority/limits.h"
-#include "services/dns/address_order.h"
-#include "services/dns/dns_message.h"
-#include "services/dns/host_name.h"
-#include "services/dns/ip_address.h"
+#include "services/hosts/address_order.h"
+#include "services/hosts/dns_message.h"
+#include "services/hosts/host_name.h"
+#include "services/hosts/host_source.h"
+#include "services/hosts/ip_address.h"
 #include "serving/call.h"
 #include "transport/grpc_status.h"
 
 namespace capbroker::dns {
 namespace {
+
+using hosts::HostAnswer;
+using hosts::HostName;
+using hosts::HostQuestion;
+using hosts::IpAddress;
+using hosts::kMaxRecords;
+using hosts::OrderAddresses;
+using hosts::ParseHostName;
 
 using LimitsPtr = std::shared_ptr<const authority::Limits>;
 
