@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "base/file_grant.h"
 #include "base/lifeline.h"
 #include "base/pid_fd.h"
 #include "base/status_macros.h"
@@ -19,6 +20,7 @@
 #include "capbroker/v1/zygote.pb.h"
 #include "client/worker_birth.h"
 #include "sandbox/layers.h"
+#include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/service.h"
 #include "serving/service_process.h"
@@ -200,6 +202,23 @@ absl::Status Zygote::PrepareSandbox() {
   return (*sandbox_)->host().CheckFloor();
 }
 
+sandbox::Supervision FromProto(const v1::Supervision& proto) {
+  sandbox::Supervision supervision;
+  for (const v1::FileGrant& file : proto.files()) {
+    supervision.files.push_back(
+        {.path = file.path(),
+         .extent = file.tree() ? FileGrant::Extent::kTree : FileGrant::Extent::kFile,
+         .access = (file.read() ? kReadFiles : 0u) | (file.write() ? kWriteFiles : 0u) |
+                   (file.create() ? kCreateFiles : 0u) | (file.run() ? kRunFiles : 0u)});
+  }
+  if (proto.refusal() == v1::Supervision::NO_ACCESS) supervision.refusal = Refusal::kAccess;
+  if (proto.refusal() == v1::Supervision::ABSENT) supervision.refusal = Refusal::kAbsent;
+  supervision.processes = proto.processes();
+  supervision.working_directory = proto.working_directory();
+  supervision.file_mode_mask = proto.file_mode_mask() & 0777;
+  return supervision;
+}
+
 absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
                                                  CommandDescriptors descriptors) {
   // INVARIANT(fail-closed): without the floor there are no workers.
@@ -223,6 +242,11 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.bounds.threads = bounds.processes();
   start.bounds.file_size_bytes = bounds.file_size_bytes();
   start.resizes_files = command.resizes_files();
+  if (command.has_supervision()) {
+    start.supervision = FromProto(command.supervision());
+    start.supervision->journal = descriptors.Take(command.journal());
+    start.supervision->journal_tells_allowed = command.journal_tells_allowed();
+  }
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());
   absl::StatusOr<sandbox::Started> started;

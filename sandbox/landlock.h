@@ -8,9 +8,9 @@
 #ifndef SANDBOX_LANDLOCK_H_
 #define SANDBOX_LANDLOCK_H_
 
+#include "base/file_grant.h"
 #include "base/unique_fd.h"
 #include "sandbox/step_result.h"
-#include "sandbox/supervisor/file_grant.h"
 
 namespace capbroker::sandbox {
 

@@ -41,8 +41,8 @@ class SupervisedProgramTest : public ::testing::TestWithParam<LayerSet> {
     auto [output, its_output] = SocketPair(SOCK_STREAM);
     auto [errors, its_errors] = SocketPair(SOCK_STREAM);
     Start start;
-    start.grants = std::move(grants);
-    start.refusal = refusal;
+    start.supervision.emplace().files = std::move(grants);
+    start.supervision->refusal = refusal;
     start.descriptors.push_back({std::move(its_output), 1});
     start.descriptors.push_back({std::move(its_errors), 2});
     RunningWorker worker = runner_.StartProgram(

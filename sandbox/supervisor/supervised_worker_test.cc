@@ -111,7 +111,7 @@ TEST_P(SupervisedWorkerTest, WritesNothingForReading) {
         faults.ExpectErrno(rename(hello.c_str(), Path("data/x").c_str()), kEnotcapable, "rename");
         faults.ExpectErrno(symlink("/etc", Path("data/x").c_str()), kEcapmode, "symlink");
         faults.ExpectErrno(link(hello.c_str(), Path("data/x").c_str()), kEcapmode, "link");
-        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEcapmode, "chmod");
+        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEnotcapable, "chmod");
       }),
       "");
   EXPECT_EQ(Content(Path("data/hello")), "hello\n");
@@ -406,7 +406,7 @@ TEST_P(SupervisedWorkerTest, GrantsAddUp) {
 
 TEST_P(SupervisedWorkerTest, DiesAtAViolationThatTheReportNames) {
   Start start;
-  start.grants = {FileGrant::ReadTree(Path("data"))};
+  start.supervision.emplace().files = {FileGrant::ReadTree(Path("data"))};
   const Story story = runner_.Run(
       [&] {
         if (Content(Path("data/hello")) != "hello\n") return 1;
@@ -425,7 +425,7 @@ TEST_P(SupervisedWorkerTest, DoesNotStartWhereAGrantLeadsNowhere) {
        {FileGrant::ReadTree(Path("none")), FileGrant::ReadTree(Path("data/hello")),
         FileGrant::ReadFile(Path("data"))}) {
     Start start;
-    start.grants = {grant};
+    start.supervision.emplace().files = {grant};
     const Story story = runner_.Run([] { return 0; }, std::move(start));
     ASSERT_TRUE(story.failed.has_value()) << story.text;
     EXPECT_EQ(story.failed->step, Step::kGrants) << story.text;
@@ -436,7 +436,7 @@ TEST(SupervisedWorkerAloneTest, TakesGrantsInNormalFormOnly) {
   WorkerRunner runner;
   for (const char* path : {"", "data", "/data/", "/data/../x", "/data//x", "/./x"}) {
     Start start;
-    start.grants = {FileGrant::ReadTree(path)};
+    start.supervision.emplace().files = {FileGrant::ReadTree(path)};
     EXPECT_THAT(runner.sandbox().Fork(std::move(start), [] { return 0; }).status(),
                 StatusIs(absl::StatusCode::kInvalidArgument))
         << path;
@@ -448,7 +448,7 @@ TEST(SupervisedWorkerAloneTest, HasNoGrantsWhereNothingConfinesItsSupervisor) {
   for (const Layer layer : {Layer::kLandlock, Layer::kViolationReports}) {
     WorkerRunner runner({layer});
     Start start;
-    start.grants = {FileGrant::ReadTree("/usr")};
+    start.supervision.emplace().files = {FileGrant::ReadTree("/usr")};
     EXPECT_THAT(runner.sandbox().Fork(std::move(start), [] { return 0; }).status(),
                 StatusIs(absl::StatusCode::kFailedPrecondition));
   }
