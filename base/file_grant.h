@@ -24,7 +24,8 @@ namespace capbroker {
 enum FileAccess : unsigned {
   kReadFiles = 1,    // and list directories
   kWriteFiles = 2,   // and truncate them
-  kCreateFiles = 4,  // regular files and directories; and remove and rename them
+  kCreateFiles = 4,  // regular files and directories; and remove, rename and date them
+  kRunFiles = 8,     // as programs, where the worker may have processes
 };
 
 struct FileGrant {
@@ -46,6 +47,14 @@ struct FileGrant {
     return {std::move(path), Extent::kTree, kReadFiles | kWriteFiles | kCreateFiles};
   }
 
+  // For Supervision::processes: a program, or all programs beneath a directory.
+  static FileGrant RunFile(std::string path) {
+    return {std::move(path), Extent::kFile, kReadFiles | kRunFiles};
+  }
+  static FileGrant RunTree(std::string path) {
+    return {std::move(path), Extent::kTree, kReadFiles | kRunFiles};
+  }
+
   friend bool operator==(const FileGrant&, const FileGrant&) = default;
 
   std::string path;  // absolute, no "." or "..", no slash at the end
@@ -60,6 +69,10 @@ enum class Refusal {
   // EACCES. For code that gives up at an errno which it does not know; glibc's resolver does when
   // it looks for /etc/resolv.conf.
   kAccess,
+  // As if it were not there: ENOENT, and EACCES for what would be written. What programs are used
+  // to
+  // best.
+  kAbsent,
 };
 
 // How many one worker can have.

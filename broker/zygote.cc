@@ -209,9 +209,11 @@ sandbox::Supervision FromProto(const v1::Supervision& proto) {
         {.path = file.path(),
          .extent = file.tree() ? FileGrant::Extent::kTree : FileGrant::Extent::kFile,
          .access = (file.read() ? kReadFiles : 0u) | (file.write() ? kWriteFiles : 0u) |
-                   (file.create() ? kCreateFiles : 0u)});
+                   (file.create() ? kCreateFiles : 0u) | (file.run() ? kRunFiles : 0u)});
   }
-  if (proto.refuses_with_eacces()) supervision.refusal = Refusal::kAccess;
+  if (proto.refusal() == v1::Supervision::NO_ACCESS) supervision.refusal = Refusal::kAccess;
+  if (proto.refusal() == v1::Supervision::ABSENT) supervision.refusal = Refusal::kAbsent;
+  supervision.processes = proto.processes();
   supervision.working_directory = proto.working_directory();
   supervision.file_mode_mask = proto.file_mode_mask() & 0777;
   return supervision;

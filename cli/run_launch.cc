@@ -26,22 +26,32 @@ constexpr char kNull[] = "/dev/null";
 // What no tree gives: devices have to be granted one by one.
 constexpr const char* kLearnedDevices[] = {"/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 
+enum class Use { kRead, kWrite, kRun };
+
+FileGrant Grant(const std::string& path, bool tree, Use use) {
+  switch (use) {
+    case Use::kWrite:
+      return tree ? FileGrant::WriteTree(path) : FileGrant::WriteFile(path);
+    case Use::kRun:
+      return tree ? FileGrant::RunTree(path) : FileGrant::RunFile(path);
+    default:
+      return tree ? FileGrant::ReadTree(path) : FileGrant::ReadFile(path);
+  }
+}
+
 // A file or a tree, whichever it is; nothing if it does not exist.
-absl::Status AddFile(const std::string& path, const std::string& directory, bool writes,
+absl::Status AddFile(const std::string& path, const std::string& directory, Use use,
                      std::vector<FileGrant>& files) {
+  if (path.empty()) return absl::InvalidArgumentError("grant of a file: an empty path");
   const std::string absolute = AbsolutePath(path, directory);
   struct stat status;
   if (stat(absolute.c_str(), &status) != 0) {
     if (errno != ENOENT && errno != ENOTDIR) return ErrnoToStatus(errno, absolute);
-    if (!writes) return absl::OkStatus();
+    if (use != Use::kWrite) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
         absolute, ": cannot be granted for writing: it does not exist; grant its directory"));
   }
-  if (S_ISDIR(status.st_mode)) {
-    files.push_back(writes ? FileGrant::WriteTree(absolute) : FileGrant::ReadTree(absolute));
-  } else {
-    files.push_back(writes ? FileGrant::WriteFile(absolute) : FileGrant::ReadFile(absolute));
-  }
+  files.push_back(Grant(absolute, S_ISDIR(status.st_mode), use));
   return absl::OkStatus();
 }
 
@@ -51,22 +61,34 @@ absl::Status AddFiles(const RunOptions& options, const std::string& directory,
   if (!options.learn.empty()) {
     files.push_back(FileGrant::WriteTree("/"));
     for (const char* device : kLearnedDevices) {
-      CB_RETURN_IF_ERROR(AddFile(device, directory, /*writes=*/false, files));
+      CB_RETURN_IF_ERROR(AddFile(device, directory, Use::kRead, files));
     }
   }
   for (const std::string& path : options.policy.read()) {
-    if (path.empty()) return absl::InvalidArgumentError("read: an empty path");
-    CB_RETURN_IF_ERROR(AddFile(path, directory, /*writes=*/false, files));
+    CB_RETURN_IF_ERROR(AddFile(path, directory, Use::kRead, files));
   }
   for (const std::string& path : options.policy.write()) {
-    if (path.empty()) return absl::InvalidArgumentError("write: an empty path");
-    CB_RETURN_IF_ERROR(AddFile(path, directory, /*writes=*/true, files));
+    CB_RETURN_IF_ERROR(AddFile(path, directory, Use::kWrite, files));
+  }
+  for (const std::string& path : options.policy.run()) {
+    CB_RETURN_IF_ERROR(AddFile(path, directory, Use::kRun, files));
   }
   if (files.size() > static_cast<size_t>(kMostGrants)) {
     return absl::InvalidArgumentError(
         absl::StrCat(files.size(), " files and directories, at most ", kMostGrants));
   }
   return absl::OkStatus();
+}
+
+Refusal RefusalOf(const run::v1::RunPolicy& policy) {
+  switch (policy.refusal()) {
+    case run::v1::RunPolicy::NO_ACCESS:
+      return Refusal::kAccess;
+    case run::v1::RunPolicy::NOT_CAPABLE:
+      return Refusal::kNotCapable;
+    default:
+      return Refusal::kAbsent;
+  }
 }
 
 absl::StatusOr<std::vector<std::string>> Environment(const run::v1::RunPolicy& policy) {
@@ -113,8 +135,8 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
   Supervision supervision;
   CB_RETURN_IF_ERROR(AddFiles(options, directory, supervision.files));
   if (!program.script.empty()) supervision.files.push_back(FileGrant::ReadFile(program.script));
-  supervision.refusal =
-      options.policy.refuse_with_eacces() ? Refusal::kAccess : Refusal::kNotCapable;
+  supervision.processes = options.policy.run_size() > 0;
+  supervision.refusal = RefusalOf(options.policy);
   supervision.working_directory = directory;
   supervision.file_mode_mask = FileModeMask();
 

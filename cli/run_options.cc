@@ -24,9 +24,11 @@ absl::Status AddGrant(absl::string_view text, run::v1::RunPolicy& policy) {
     policy.add_read(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "file:write:") && !rest.empty()) {
     policy.add_write(std::string(rest));
+  } else if (absl::ConsumePrefix(&rest, "exec:") && !rest.empty()) {
+    policy.add_run(std::string(rest));
   } else {
     return absl::InvalidArgumentError(
-        absl::StrCat("--grant ", text, ": neither file:read:PATH nor file:write:PATH"));
+        absl::StrCat("--grant ", text, ": none of file:read:PATH, file:write:PATH, exec:PATH"));
   }
   return absl::OkStatus();
 }
@@ -68,10 +70,25 @@ absl::Status AddBound(absl::string_view text, run::v1::RunPolicy::Bounds& bounds
       "number"));
 }
 
+absl::Status SetRefusal(absl::string_view text, run::v1::RunPolicy& policy) {
+  if (text == "absent") {
+    policy.set_refusal(run::v1::RunPolicy::ABSENT);
+  } else if (text == "access") {
+    policy.set_refusal(run::v1::RunPolicy::NO_ACCESS);
+  } else if (text == "capability") {
+    policy.set_refusal(run::v1::RunPolicy::NOT_CAPABLE);
+  } else {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--refuse ", text, ": none of absent, access, capability"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status AddOption(absl::string_view name, const std::string& value, RunOptions& options) {
   if (name == "--grant") return AddGrant(value, options.policy);
   if (name == "--policy") return AddPolicyFile(value, options.policy);
   if (name == "--bound") return AddBound(value, *options.policy.mutable_bounds());
+  if (name == "--refuse") return SetRefusal(value, options.policy);
   if (name == "--env") {
     options.policy.add_environment(value);
     return absl::OkStatus();
@@ -96,8 +113,6 @@ absl::StatusOr<RunOptions> ParseRunOptions(const std::vector<std::string>& argum
     }
     if (argument == "--explain") {
       options.explain = true;
-    } else if (argument == "--eacces") {
-      options.policy.set_refuse_with_eacces(true);
     } else if (const size_t equals = argument.find('='); equals != std::string::npos) {
       CB_RETURN_IF_ERROR(AddOption(absl::string_view(argument).substr(0, equals),
                                    argument.substr(equals + 1), options));

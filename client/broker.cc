@@ -59,8 +59,20 @@ void ToProto(const Supervision& supervision, v1::Supervision* proto) {
     file->set_read((grant.access & kReadFiles) != 0);
     file->set_write((grant.access & kWriteFiles) != 0);
     file->set_create((grant.access & kCreateFiles) != 0);
+    file->set_run((grant.access & kRunFiles) != 0);
   }
-  proto->set_refuses_with_eacces(supervision.refusal == Refusal::kAccess);
+  switch (supervision.refusal) {
+    case Refusal::kNotCapable:
+      proto->set_refusal(v1::Supervision::NOT_CAPABLE);
+      break;
+    case Refusal::kAccess:
+      proto->set_refusal(v1::Supervision::NO_ACCESS);
+      break;
+    case Refusal::kAbsent:
+      proto->set_refusal(v1::Supervision::ABSENT);
+      break;
+  }
+  proto->set_processes(supervision.processes);
   proto->set_working_directory(supervision.working_directory);
   proto->set_file_mode_mask(supervision.file_mode_mask);
 }

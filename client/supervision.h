@@ -24,6 +24,9 @@ struct Supervision {
   std::vector<FileGrant> files = {};
   // How names that are not granted fail.
   Refusal refusal = Refusal::kNotCapable;
+  // Whether it may fork, and execute what is granted for that. Then bounds of memory and CPU time
+  // are each process's; that of threads bounds them all together.
+  bool processes = false;
   // Where relative names start: absolute, without "." or "..". It gives nothing.
   std::string working_directory = "/";
   // What files that the worker creates do not allow (umask).

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/descriptor_limit.h"
+#include "base/file_grant.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/report.h"
 #include "sandbox/supervisor/granted_view.h"
@@ -285,12 +286,17 @@ StepResult EnterWithGrants(const InitPlan& plan, std::vector<GrantedPlace>& plac
   if (plan.supervisor.supervision == nullptr) return EnterSurroundings(confinement);
   // A path can lead to a file system that does not answer.
   if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
+  const std::vector<FileGrant>& grants = plan.supervisor.supervision->files;
   StepResult result =
-      OpenGrants(plan.supervisor.supervision->files, confinement.layers.Has(Layer::kMountNamespace),
-                 confinement.ruleset, places);
+      OpenGrants(grants, confinement.layers.Has(Layer::kMountNamespace),
+                 {.supervisor = confinement.ruleset, .worker = plan.worker.ruleset}, places);
   if (!result.ok()) return result;
-  if (result = EnterSurroundings(confinement); !result.ok()) return result;
-  return confinement.places == nullptr ? Done() : OpenProgramPlaces(*confinement.places, places);
+  if (confinement.places == nullptr) return EnterSurroundings(confinement);
+  Confinement with_view = confinement;
+  const std::vector<ProgramPlace> view = ProgramView(*confinement.places, grants);
+  with_view.places = &view;
+  if (result = EnterSurroundings(with_view); !result.ok()) return result;
+  return OpenProgramPlaces(*confinement.places, places);
 }
 
 StepResult StartSupervisor(const InitPlan& plan, std::vector<GrantedPlace> places, pid_t init,

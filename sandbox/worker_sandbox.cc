@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -37,6 +37,8 @@
 
 namespace capbroker::sandbox {
 namespace {
+
+constexpr int kAbiScopingSignals = 6;
 
 constexpr LayerSet kNamespacesBesidesUser = {
     Layer::kMountNamespace, Layer::kPidNamespace, Layer::kNetworkNamespace,
@@ -106,8 +108,7 @@ struct WorkerSandbox::State {
   CompiledFilter init_table;
   CompiledFilter supervisor_table;
   CompiledFilter connecting_supervisor_table;
-  // Made at first use: by kind, resizes_files, supervised, connects.
-  std::map<std::tuple<WorkerTable::Kind, bool, bool, bool>, CompiledFilter> worker_tables;
+  std::map<WorkerTable, CompiledFilter> worker_tables;  // made at first use
   uint32_t next_id = 0;
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
@@ -115,29 +116,29 @@ struct WorkerSandbox::State {
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
-  absl::Status Check(const std::optional<Supervision>& supervision) const;
+  absl::Status Check(const std::optional<Supervision>& supervision, WorkerTable::Kind kind) const;
   // What `program` may do; `with_places`: it opens its libraries by itself.
   absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program, bool with_places) const;
 };
 
 absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::Kind kind,
                                                                   const Start& start) {
-  const bool supervised = start.supervision.has_value();
-  const bool connects = supervised && !start.supervision->outside.empty();
-  const auto key = std::make_tuple(kind, start.resizes_files, supervised, connects);
-  const auto found = worker_tables.find(key);
+  WorkerTable wanted = {.kind = kind,
+                        .resizes_files = start.resizes_files,
+                        .has_own_root = in_force.Has(Layer::kMountNamespace)};
+  if (start.supervision.has_value()) {
+    wanted.supervised = true;
+    wanted.processes = start.supervision->processes;
+    wanted.connects = !start.supervision->outside.empty();
+    wanted.scopes_signals = host.landlock_abi >= kAbiScopingSignals;
+    if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
+  }
+  const auto found = worker_tables.find(wanted);
   if (found != worker_tables.end()) return &found->second;
   const DieAction die =
       in_force.Has(Layer::kViolationReports) ? DieAction::kNotifyListener : DieAction::kKillProcess;
-  CB_ASSIGN_OR_RETURN(
-      CompiledFilter table,
-      CompileFilter(WorkerPolicy({.kind = kind,
-                                  .resizes_files = start.resizes_files,
-                                  .supervised = supervised,
-                                  .connects = connects,
-                                  .has_own_root = in_force.Has(Layer::kMountNamespace)}),
-                    die));
-  return &worker_tables.emplace(key, std::move(table)).first->second;
+  CB_ASSIGN_OR_RETURN(CompiledFilter table, CompileFilter(WorkerPolicy(wanted), die));
+  return &worker_tables.emplace(wanted, std::move(table)).first->second;
 }
 
 absl::Status WorkerSandbox::State::CheckMayStart() const {
@@ -147,12 +148,20 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
   return CheckSingleThreaded();
 }
 
-absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& supervision) const {
+absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& supervision,
+                                         WorkerTable::Kind kind) const {
   if (!supervision.has_value()) return absl::OkStatus();
   const LayerSet missing = LayerSet{Layer::kLandlock, Layer::kViolationReports}.Without(in_force);
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("start worker: a supervisor needs ", missing.ToString()));
+  }
+  if (supervision->processes && kind == WorkerTable::Kind::kForked) {
+    return absl::InvalidArgumentError("start worker: a forked one has no further processes");
+  }
+  // INVARIANT(no-orphans): all of them end with their init.
+  if (supervision->processes && !in_force.Has(Layer::kPidNamespace)) {
+    return absl::FailedPreconditionError("start worker: processes need a pid namespace");
   }
   if (supervision->files.size() > kMostGrants) {
     return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->files.size(),
@@ -172,6 +181,11 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
       return absl::InvalidArgumentError(
           absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
                        "\": not an absolute path in normal form, or no access"));
+    }
+    if ((grant.access & kRunFiles) != 0 && (!supervision->processes || grant.path == "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
+                       "\": running programs needs processes, and a directory below the root"));
     }
   }
   if (!IsNormalName(supervision->working_directory)) {
@@ -247,7 +261,9 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
     plan.supervisor.workers_table = worker.table;
     plan.supervisor.supervision = &*start.supervision;
     plan.supervisor.limits = worker.limits;
-    plan.supervisor.workers_highest_descriptor = static_cast<int>(descriptors);
+    // The last number that it can have.
+    plan.supervisor.working_place_number = static_cast<int>(descriptors) - 1;
+    worker.working_place_number = plan.supervisor.working_place_number;
   }
   return plan;
 }
@@ -312,7 +328,7 @@ LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_RETURN_IF_ERROR(state_->Check(start.supervision));
+  CB_RETURN_IF_ERROR(state_->Check(start.supervision, WorkerTable::Kind::kForked));
   CB_ASSIGN_OR_RETURN(InitPlan plan,
                       state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
   UniqueFd granted;  // to which the init adds the grants
@@ -340,7 +356,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
     return absl::FailedPreconditionError(
         "start worker: a program needs landlock or a mount namespace");
   }
-  CB_RETURN_IF_ERROR(state_->Check(start.supervision));
+  CB_RETURN_IF_ERROR(state_->Check(start.supervision, WorkerTable::Kind::kExecuted));
   UniqueFd ruleset, workers_ruleset;
   if (landlock) {
     CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program, /*with_places=*/true));

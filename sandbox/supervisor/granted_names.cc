@@ -11,6 +11,8 @@
 #include "absl/strings/match.h"
 #include "base/file_grant.h"
 #include "sandbox/supervisor/capability_errno.h"
+#include "sandbox/supervisor/mount_id.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 
 namespace capbroker::sandbox {
@@ -54,15 +56,15 @@ PathRead GrantedNames::Read(const Notification& call, const PathArgument& argume
   }
   if (absl::StartsWith(read.path, "/")) return read;
   if (argument.directory == AT_FDCWD) {
-    read.base = directories_.working_directory();
+    read.base = working_places_.Of(call.thread()).directory;
   } else {
-    read.error_number = NameOfDescriptor(argument.directory, read.base);
+    read.error_number = NameOfDescriptor(call.thread(), argument.directory, read.base);
   }
   return read;
 }
 
-int GrantedNames::NameOfDescriptor(int descriptor, std::string& name) {
-  const Opened duplicate = directories_.Duplicate(descriptor);
+int GrantedNames::NameOfDescriptor(pid_t thread, int descriptor, std::string& name) {
+  const Opened duplicate = DuplicateFrom(thread, descriptor);
   if (!duplicate.fd.valid()) return duplicate.error_number;
   struct stat held;
   if (fstat(duplicate.fd.get(), &held) != 0) return errno;
@@ -124,11 +126,49 @@ Object GrantedNames::Find(const Notification& call, const PathArgument& argument
   Object object;
   object.error_number = read.error_number;
   if (read.error_number != 0) return object;
-  if (argument.directory == AT_FDCWD) return Find(directories_.working_directory(), request);
+  if (argument.directory == AT_FDCWD) {
+    return Find(working_places_.Of(call.thread()).directory, request);
+  }
   // What the worker holds it may look at, wherever it is from.
-  Opened duplicate = directories_.Duplicate(argument.directory);
+  Opened duplicate = DuplicateFrom(call.thread(), argument.directory);
   object.fd = std::move(duplicate.fd);
   object.error_number = duplicate.error_number;
+  return object;
+}
+
+Object GrantedNames::Open(const std::string& name, unsigned access, OpenHow how) {
+  Object object;
+  const std::vector<Location> locations = Locate(name, access);
+  // INVARIANT(name-checked-before-look)
+  const Location* const location = FirstWith(locations, access);
+  object.error_number = kEnotcapable;
+  if (location == nullptr) return object;
+  Opened opened = Walk(*location, how);
+  object.error_number = opened.error_number;
+  struct stat status;
+  if (!opened.fd.valid() || fstat(opened.fd.get(), &status) != 0) return object;
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) {
+    object.fd = std::move(opened.fd);
+  } else {
+    object.error_number = kEnotcapable;
+  }
+  return object;
+}
+
+Object GrantedNames::FindHeld(pid_t thread, int descriptor, unsigned access) const {
+  Object object;
+  Opened duplicate = DuplicateFrom(thread, descriptor);
+  object.error_number = duplicate.error_number;
+  if (!duplicate.fd.valid()) return object;
+  const uint64_t mount = MountId(duplicate.fd);
+  for (const GrantedPlace& place : places_.places()) {
+    // Every grant is a mount of its own, and only what was opened under it is on that.
+    if (mount != 0 && place.mount == mount && (place.access & access) == access) {
+      object.fd = std::move(duplicate.fd);
+      return object;
+    }
+  }
+  object.error_number = EPERM;
   return object;
 }
 

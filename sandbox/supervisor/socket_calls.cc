@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/name_request.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 
 namespace capbroker::sandbox {
@@ -135,7 +136,7 @@ Answer SocketCalls::OnConnect(const Notification& call) {
   if (!call.IsWaiting()) return Failure(EINTR);  // it was somebody else's memory
 
   const int descriptor = Descriptor(call.argument(0));
-  const Opened placeholder = descriptors_.Duplicate(descriptor);
+  const Opened placeholder = DuplicateFrom(call.thread(), descriptor);
   if (!placeholder.fd.valid()) return Failure(placeholder.error_number);
   const int family = address.storage.ss_family;
   // Would disconnect, and a socket from outside could be connected anew.
@@ -219,7 +220,7 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
     case AF_UNIX: {
       // Of a pair that the worker made. Who made others is outside, or nobody knows.
       ucred maker = {};
-      return GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker) && maker.pid == worker_;
+      return GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker) && held_.IsCaller(maker.pid);
     }
     default:
       return false;
@@ -227,7 +228,7 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
 }
 
 Answer SocketCalls::OnSetFlags(const Notification& call, bool on, int error_if_not_own) {
-  const Opened socket = descriptors_.Duplicate(Descriptor(call.argument(0)));
+  const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
   if (!socket.fd.valid()) return Failure(socket.error_number);
   if (IsWorkersOwn(socket.fd)) {
     return SetNonblocking(socket.fd, on) ? Result(0) : Failure(error_if_not_own);

@@ -14,7 +14,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
@@ -26,20 +25,17 @@
 #include "sandbox/supervisor/name_service.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/outside.h"
-#include "sandbox/supervisor/worker_directories.h"
 
 namespace capbroker::sandbox {
 
 class SocketCalls {
  public:
-  SocketCalls(Outside& outside, pid_t worker, const WorkerDirectories& descriptors,
-              int highest_descriptor)
-      : outside_(outside),
-        worker_(worker),
-        descriptors_(descriptors),
-        names_(outside),
-        held_(descriptors, highest_descriptor) {}
+  // As HeldConnections.
+  SocketCalls(Outside& outside, int highest_descriptor, bool processes)
+      : outside_(outside), names_(outside), held_(highest_descriptor, processes) {}
 
+  // Of every call that was asked for.
+  void NoteCaller(const Notification& call) { held_.NoteCaller(call.thread()); }
   // Nothing if the call is another.
   std::optional<Answer> AnswerTo(const Notification& call);
 
@@ -78,8 +74,6 @@ class SocketCalls {
   bool IsWorkersOwn(FdRef socket) const;
 
   Outside& outside_;
-  const pid_t worker_;
-  const WorkerDirectories& descriptors_;
   NameService names_;
   HeldConnections held_;
   std::vector<Waiting> waiting_;

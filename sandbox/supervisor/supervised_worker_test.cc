@@ -111,7 +111,7 @@ TEST_P(SupervisedWorkerTest, WritesNothingForReading) {
         faults.ExpectErrno(rename(hello.c_str(), Path("data/x").c_str()), kEnotcapable, "rename");
         faults.ExpectErrno(symlink("/etc", Path("data/x").c_str()), kEcapmode, "symlink");
         faults.ExpectErrno(link(hello.c_str(), Path("data/x").c_str()), kEcapmode, "link");
-        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEcapmode, "chmod");
+        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEnotcapable, "chmod");
       }),
       "");
   EXPECT_EQ(Content(Path("data/hello")), "hello\n");

@@ -18,6 +18,9 @@ struct Supervision {
   std::vector<FileGrant> files;
   // What the worker is told of a name that is not granted.
   Refusal refusal = Refusal::kNotCapable;
+  // Whether it may fork, and execute what is granted for that. Then bounds of memory and CPU time
+  // are each process's; that of threads bounds them all together.
+  bool processes = false;
   // Where its relative names start, in normal form. A name, which gives nothing.
   std::string working_directory = "/";
   // What files that it creates do not allow (umask).

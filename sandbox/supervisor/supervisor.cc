@@ -26,11 +26,13 @@
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
 #include "sandbox/supervisor/journal.h"
+#include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/supervisor/worker_memory.h"
+#include "sandbox/supervisor/working_place.h"
 #include "sandbox/table/filter_evaluator.h"
 #include "sandbox/table/seccomp.h"
 
@@ -41,9 +43,8 @@ namespace {
 constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
-constexpr int kPidFdPlace = 3;
-constexpr int kJournalPlace = 4;  // if there is one
-constexpr int kOutsidePlace = 8;  // channels; a multiple of their number, for the table
+constexpr int kJournalPlace = 3;   // if there is one
+constexpr int kOutsidePlace = 8;   // channels; a multiple of their number, for the table
 constexpr int kRootsPlace = kOutsidePlace + static_cast<int>(kMostOutsideChannels);
 static_assert(kOutsidePlace % kMostOutsideChannels == 0);
 
@@ -112,7 +113,7 @@ StepResult MeetWorker(pid_t& worker) {
     std::memcpy(&listener, CMSG_DATA(header), sizeof listener);
   }
   worker = introduction.worker;
-  if (listener != kListenerPlace || syscall(SYS_pidfd_open, worker, 0) != kPidFdPlace) {
+  if (listener != kListenerPlace) {
     return FailedWith(Step::kSupervisor, EBADF);
   }
   // A host may forbid even an ancestor to look into a process: better known now.
@@ -142,13 +143,14 @@ class Watch {
                  supervision.journal_tells_allowed),
         names_(std::move(names)),
         files_(names_),
-        trees_(names_) {}
+        trees_(names_),
+        metadata_(names_) {}
 
-  void Connect(std::unique_ptr<Outside> outside, pid_t worker, int highest_descriptor) {
+  void Connect(std::unique_ptr<Outside> outside, int highest_descriptor, bool processes) {
     outside_ = std::move(outside);
     // glibc reads it before it asks anybody, and goes on if there is none.
     names_.SetMissing("/etc/resolv.conf");
-    sockets_.emplace(*outside_, worker, names_.directories(), highest_descriptor);
+    sockets_.emplace(*outside_, highest_descriptor, processes);
   }
 
   [[noreturn]] void Keep() {
@@ -163,7 +165,7 @@ class Watch {
       if (calls != 0 && (calls & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
       if (sockets_.has_value()) {
         sockets_->GoOn(events);
-        (void)TellOfHosts();
+        TellOfHosts();
       }
       if (calls == 0) continue;
       const std::optional<Notification> call = Notification::Receive(listener);
@@ -176,16 +178,20 @@ class Watch {
     // The table itself says which of both it was.
     const absl::StatusOr<uint32_t> action = EvaluateFilter(workers_table_, call.call());
     if (action.ok() && *action == kAskAction) {
+      if (sockets_.has_value()) sockets_->NoteCaller(call);
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
+      if (!answer.has_value()) answer = metadata_.AnswerTo(call);
       if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
-      if (!TellOfHosts()) {
-        journal_.Tell(call.call().nr, answer->error_number, refused, names_.TakeAsked());
+      const std::vector<NamedAccess> asked = names_.TakeAsked();
+      if (call.call().nr != SYS_connect) {
+        journal_.Tell(call.call().nr, answer->error_number, refused, asked);
       }
+      TellOfHosts();
+      if (refused) answer->error_number = RefusalOf(call, asked);
       if (answer->later) return;
-      if (refused && refusal_ == Refusal::kAccess) answer->error_number = EACCES;
       call.Send(*std::move(answer));
       return;
     }
@@ -195,15 +201,20 @@ class Watch {
     Tell(word);
   }
 
-  // False if no hosts were named.
-  bool TellOfHosts() {
-    if (!sockets_.has_value()) return false;
-    const std::vector<NamedHost> hosts = sockets_->TakeHosts();
-    for (const NamedHost& host : hosts) {
+  void TellOfHosts() {
+    if (!sockets_.has_value()) return;
+    for (const NamedHost& host : sockets_->TakeHosts()) {
       journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
                     {{host.name, kConnectHost}});
     }
-    return !hosts.empty();
+  }
+
+  // The errno for what is not granted.
+  int RefusalOf(const Notification& call, const std::vector<NamedAccess>& asked) const {
+    if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
+    if (call.call().nr == SYS_connect) return EACCES;  // a host is never absent
+    const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
+    return refusal_ == Refusal::kAbsent && !writes ? ENOENT : EACCES;
   }
 
   const std::vector<sock_filter> workers_table_;
@@ -212,6 +223,7 @@ class Watch {
   GrantedNames names_;
   FileCalls files_;
   TreeCalls trees_;
+  MetadataCalls metadata_;
   std::unique_ptr<Outside> outside_;  // null: no connections are granted
   std::optional<SocketCalls> sockets_;
 };
@@ -225,11 +237,6 @@ void AddConnections(Policy& p) {
   p.Add(On("futex", "clock_gettime", "getrandom")
             .Always(Allow())
             .For("locks and deadlines of their client, hash seeds"));
-  p.Add(On("fcntl")
-            .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
-                  Allow())
-            .Otherwise(Die())
-            .For("what came in a message is looked at; O_NONBLOCK of the worker's sockets"));
   p.Add(On("getsockopt")
             .When({Arg32(1).IsOneOf({SOL_SOCKET, IPPROTO_TCP})}, Allow())
             .Otherwise(Die())
@@ -258,8 +265,7 @@ void AddConnections(Policy& p) {
 Policy SupervisorPolicy(bool connects) {
   constexpr uint32_t kHere = static_cast<uint32_t>(AT_FDCWD);
   Policy p;
-  p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap",
-           "umask")
+  p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap")
             .Always(Allow())
             .For("waiting, the end, memory for names"));
   p.Add(On("mmap")
@@ -285,10 +291,23 @@ Policy SupervisorPolicy(bool connects) {
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
             .For("arguments and results; of which processes is Landlock's to say"));
+  p.Add(On("pidfd_open", "kcmp")
+            .Always(Allow())
+            .For("the process of a thread that called; whom else it finds is Landlock's to say"));
   p.Add(On("pidfd_getfd")
-            .When({Arg32(0).Is(kPidFdPlace), Arg32(2).Is(0)}, Allow())
+            .When({Arg32(2).Is(0)}, Allow())
             .Otherwise(Die())
-            .For("the worker's directories"));
+            .For("the worker's directories, and its working places"));
+  p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
+  p.Add(On("fcntl")
+            .When({Arg32(1).Is(F_ADD_SEALS)}, Allow())
+            .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
+                  connects ? Allow() : Die())
+            .Otherwise(Die())
+            .For("working places; what came on a channel is looked at, and worker's sockets get "
+                 "their O_NONBLOCK"));
+  p.Add(On("fchmod").Always(Allow()).For("permissions of what a walk has found"));
+  p.Add(On("utimensat").When({Arg64(1).Is(0)}, Allow()).Otherwise(Die()).For("its times"));
   // From a descriptor, never from the working directory.
   p.Add(On("openat2", "readlinkat")
             .When({Arg32(0).Is(kHere)}, Die())
@@ -331,22 +350,25 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   // After the change of ids, which takes the death signal back.
   Require(DieWithInit(init));
   Require(BoundTime(plan.limits));
-  umask(plan.supervision->file_mode_mask);  // it creates the worker's files
+  umask(0);  // the worker's is what its files are created with
   pid_t worker = 0;
   Require(MeetWorker(worker));
   WakeCallersHere(FdRef::FromRaw(kListenerPlace));
 
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
-  GrantedNames names(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
-                     plan.workers_highest_descriptor);
-  names.directories().set_working_directory(plan.supervision->working_directory);
+  values[static_cast<size_t>(Parameter::kWorkingPlace)] =
+      static_cast<uint32_t>(plan.working_place_number);
+  GrantedNames names(GrantedPlaces(std::move(places)),
+                     WorkingPlaces(plan.working_place_number,
+                                   {.directory = plan.supervision->working_directory,
+                                    .file_mode_mask = plan.supervision->file_mode_mask}));
   Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names));
   if (const size_t count = plan.supervision->outside.size(); count > 0) {
     std::vector<UniqueFd> channels;
     for (size_t i = 0; i < count; ++i) channels.emplace_back(kOutsidePlace + static_cast<int>(i));
-    watch.Connect(plan.supervision->make_outside(std::move(channels)), worker,
-                  plan.workers_highest_descriptor);
+    watch.Connect(plan.supervision->make_outside(std::move(channels)), plan.working_place_number,
+                  plan.supervision->processes);
   }
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));

@@ -10,10 +10,10 @@
 // that the worker cannot look into it. Where workers have ids of their own it has them as
 // real ids, and as effective ones those of the zygote: it opens what the zygote's user can open.
 //
-// It holds the worker's listener, a pidfd of the worker, the roots of the grants, the channels to
-// who connects for the worker (outside.h), and a socket to the init. A call that dies is sent to
-// the init, which kills and reports as ever; the init keeps a duplicate of the listener, so that no
-// call goes on when the supervisor ends. Its end is the worker's end.
+// It holds the worker's listener, the roots of the grants, the channels to who connects for the
+// worker (outside.h), and a socket to the init. A call that dies is sent to the init, which kills
+// and reports as ever; the init keeps a duplicate of the listener, so that no call goes on when the
+// supervisor ends. Its end is the worker's end.
 //
 // What the worker can do to it: keep it busy with one call at a time, and use up the CPU time that
 // is the worker's bound, which holds for the supervisor by itself as well; open a FIFO or a slow
@@ -56,7 +56,7 @@ struct SupervisorPlan {
   const CompiledFilter* workers_table = nullptr;  // tells what is asked for and what dies
   const Supervision* supervision = nullptr;       // but its files, which are walked already
   std::vector<ResourceLimit> limits;              // the worker's; that of CPU time holds here, too
-  int workers_highest_descriptor = 0;
+  int working_place_number = -1;                  // the worker's descriptor (working_place.h)
 };
 
 // The supervisor's own table. `connects`: it has somebody outside.

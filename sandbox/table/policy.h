@@ -83,8 +83,9 @@ enum class Parameter : uint8_t {
   kProgramDescriptor,  // execveat's first argument at the start of a program
   kProgramPath,        // execveat's second
   kWorkerGroup,        // minus that: its process group, as kill() names it
+  kWorkingPlace,       // a descriptor that a supervised worker must keep
 };
-inline constexpr int kParameterCount = 5;
+inline constexpr int kParameterCount = 6;
 
 // (argument & mask) == value.
 struct MaskedValue {

@@ -223,7 +223,7 @@ TEST_F(ConnectionAttacksTest, CannotConfuseByMovingDescriptorsMeanwhile) {
     faults.Expect(send(watch, "x", 1, MSG_NOSIGNAL) < 0, "another descriptor is a placeholder");
   });
   EXPECT_EQ(Receive(worker.tether.get(), 2), "go");
-  const UniqueFd filling = server_.Accept();
+  server_.SpeakAgain();
   const UniqueFd one = server_.Accept(), two = server_.Accept();
   EXPECT_EQ(Receive(one, 4), "here");
   EXPECT_EQ(Receive(two, 4), "here");
