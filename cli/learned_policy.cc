@@ -56,7 +56,7 @@ void LearnedPolicy::Add(const v1::AuditEvent& event) {
   }
   if (event.kind() != v1::AuditEvent::LEARNED) return;
   for (const v1::AuditEvent::Value& value : event.values()) {
-    if (value.value() == "/dev/null") continue;
+    if (absl::StartsWith(value.value(), "/dev/")) continue;  // those that every program has
     if (value.field() == "files.create") {
       write_.insert(Parent(value.value()));
     } else if (value.field() == "files.write") {

@@ -20,11 +20,9 @@
 namespace capbroker::cli {
 namespace {
 
-// Hardly a program does without, and it holds nothing.
+// Devices that hold nothing: every program has them.
 constexpr char kNull[] = "/dev/null";
-
-// What no tree gives: devices have to be granted one by one.
-constexpr const char* kLearnedDevices[] = {"/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+constexpr const char* kReadDevices[] = {"/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 
 enum class Use { kRead, kWrite, kRun };
 
@@ -57,13 +55,11 @@ absl::Status AddFile(const std::string& path, const std::string& directory, Use 
 
 absl::Status AddFiles(const RunOptions& options, const std::string& directory,
                       std::vector<FileGrant>& files) {
-  files.push_back(FileGrant::WriteFile(kNull));
-  if (!options.learn.empty()) {
-    files.push_back(FileGrant::WriteTree("/"));
-    for (const char* device : kLearnedDevices) {
-      CB_RETURN_IF_ERROR(AddFile(device, directory, Use::kRead, files));
-    }
+  CB_RETURN_IF_ERROR(AddFile(kNull, directory, Use::kWrite, files));
+  for (const char* device : kReadDevices) {
+    CB_RETURN_IF_ERROR(AddFile(device, directory, Use::kRead, files));
   }
+  if (!options.learn.empty()) files.push_back(FileGrant::WriteTree("/"));
   for (const std::string& path : options.policy.read()) {
     CB_RETURN_IF_ERROR(AddFile(path, directory, Use::kRead, files));
   }

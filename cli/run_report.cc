@@ -1,6 +1,9 @@
 #include "cli/run_report.h"
 
 #include <string.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 
 #include "absl/strings/str_cat.h"
 
@@ -41,6 +44,11 @@ std::string Explain(const v1::AuditEvent& event) {
                         event.text());
   }
   const Access wanted = Wanted(event);
+  struct stat status;
+  if (wanted.verb != "create" && lstat(name.c_str(), &status) != 0 &&
+      (errno == ENOENT || errno == ENOTDIR)) {
+    return "";
+  }
   return absl::StrCat("refused: ", event.method(), ": to ", wanted.verb, " ", name,
                       " is not granted (--grant ", wanted.grant,
                       wanted.verb == "create" ? DirectoryOf(name) : name, ")");

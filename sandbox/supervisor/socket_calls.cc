@@ -109,11 +109,11 @@ std::optional<Answer> SocketCalls::AnswerTo(const Notification& call) {
     case SYS_connect:
       return OnConnect(call);
     case SYS_fcntl:  // F_SETFL
-      return OnSetFlags(call, (call.argument(2) & O_NONBLOCK) != 0, EPERM);
+      return OnSetFlags(call, (call.argument(2) & O_NONBLOCK) != 0);
     case SYS_ioctl: {  // FIONBIO
       int on = 0;
       const int error = WorkerMemory(call.thread()).Read(call.argument(2), &on, sizeof on);
-      return error != 0 ? Failure(error) : OnSetFlags(call, on != 0, ENOTTY);
+      return error != 0 ? Failure(error) : OnSetFlags(call, on != 0);
     }
     default:
       return std::nullopt;
@@ -227,14 +227,14 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
   }
 }
 
-Answer SocketCalls::OnSetFlags(const Notification& call, bool on, int error_if_not_own) {
+Answer SocketCalls::OnSetFlags(const Notification& call, bool on) {
   const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
   if (!socket.fd.valid()) return Failure(socket.error_number);
   if (IsWorkersOwn(socket.fd)) {
-    return SetNonblocking(socket.fd, on) ? Result(0) : Failure(error_if_not_own);
+    return SetNonblocking(socket.fd, on) ? Result(0) : Failure(EPERM);
   }
   // As the table answers where there are no connections: who insists on it is told that it is so.
-  return call.call().nr == SYS_fcntl && on ? Result(0) : Failure(error_if_not_own);
+  return call.call().nr == SYS_fcntl ? Result(0) : Failure(ENOTTY);
 }
 
 std::vector<NamedHost> SocketCalls::TakeHosts() {

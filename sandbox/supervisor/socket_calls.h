@@ -66,7 +66,7 @@ class SocketCalls {
   Answer Connect(const Notification& call, int descriptor, FdRef placeholder,
                  const std::string& address, uint16_t port);
   Answer ConnectToNames(int descriptor, FdRef placeholder, const Address& address);
-  Answer OnSetFlags(const Notification& call, bool on, int error_if_not_own);
+  Answer OnSetFlags(const Notification& call, bool on);
   void Finish(Waiting& waiting);
   // The socket takes the place of the worker's descriptor, and is kept an eye on.
   Answer Give(UniqueFd socket, int descriptor, int error_number);
