@@ -39,13 +39,14 @@ class LaunchedProgramTest : public ::testing::Test {
                                  {.v6 = false, .local_addresses = {"127.0.0.1"}})};
   }
 
-  absl::StatusOr<Worker> LaunchCurl(std::vector<Grant> connections) {
+  absl::StatusOr<Worker> LaunchCurl(std::vector<Grant> connections,
+                                    const std::string& host = "localhost") {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return absl::InternalError("pipe");
     output_.Reset(ends[0]);
     WorkerOptions options;
     options.program = "/usr/bin/curl";
-    options.arguments = {"-sS", absl::StrCat("http://localhost:", server_.port(), "/")};
+    options.arguments = {"-sS", absl::StrCat("http://", host, ":", server_.port(), "/")};
     options.standard_output.Reset(ends[1]);
     options.supervision.emplace().connections = std::move(connections);
     return broker_->Launch(std::move(options));
@@ -77,10 +78,13 @@ TEST_F(LaunchedProgramTest, ConnectsByItsGrant) {
 TEST_F(LaunchedProgramTest, FindsNobodyWithoutOne) {
   absl::StatusOr<Worker> curl = LaunchCurl({Local("other", "other.test")});
   ASSERT_OK(curl);
+  EXPECT_EQ(curl->Wait().exit_code(), 7);  // cannot connect
+  curl = LaunchCurl({Local("web", "localhost")}, "web.test");
+  ASSERT_OK(curl);
   EXPECT_EQ(curl->Wait().exit_code(), 6);  // cannot resolve
   curl = LaunchCurl({});
   ASSERT_OK(curl);
-  EXPECT_EQ(curl->Wait().exit_code(), 6);
+  EXPECT_EQ(curl->Wait().exit_code(), 7);
   EXPECT_FALSE(server_.HasConnection());
 }
 
