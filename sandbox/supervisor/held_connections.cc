@@ -1,10 +1,10 @@
 #include "sandbox/supervisor/held_connections.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "sandbox/supervisor/worker_descriptors.h"
@@ -17,7 +17,6 @@ constexpr int64_t kFirstLook = 50;
 constexpr int64_t kLastInterval = 1600;
 // From here on every new one makes it look.
 constexpr size_t kScarce = 32;
-constexpr pid_t kBeyond = 256;
 
 int64_t Now() {
   timespec now;
@@ -39,7 +38,7 @@ bool HeldConnections::HasRoom() {
 
 void HeldConnections::Add(UniqueFd connection) {
   const uint64_t inode = InodeOf(connection);
-  held_[inode] = std::move(connection);
+  held_[inode].connection = std::move(connection);
   interval_ = kFirstLook;
   next_look_ = Now() + interval_;
 }
@@ -58,25 +57,40 @@ void HeldConnections::LookIfDue() {
   next_look_ = Now() + interval_;
 }
 
-void HeldConnections::LookInto(pid_t process, std::set<uint64_t>& present) const {
-  if (!IsProcess(process)) return;
-  for (int descriptor = 0; descriptor <= highest_descriptor_; ++descriptor) {
-    const Opened duplicate = DuplicateFrom(process, descriptor);
-    if (duplicate.error_number == ESRCH) return;
-    if (duplicate.fd.valid()) present.insert(InodeOf(duplicate.fd));
+std::vector<pid_t> HeldConnections::Processes() {
+  std::vector<pid_t> processes;
+  std::erase_if(callers_, [&processes](pid_t caller) {
+    if (!HaveTheSameDescriptors(caller, caller)) return true;  // it has ended
+    const auto same = [caller](pid_t other) { return HaveTheSameDescriptors(caller, other); };
+    if (std::none_of(processes.begin(), processes.end(), same)) processes.push_back(caller);
+    return false;
+  });
+  return processes;
+}
+
+std::set<uint64_t> HeldConnections::Present() {
+  std::set<uint64_t> present;
+  for (const pid_t process : Processes()) {
+    LookAtDescriptors(process, highest_descriptor_,
+                      [&present](FdRef descriptor) { present.insert(InodeOf(descriptor)); });
   }
+  return present;
 }
 
 void HeldConnections::Look() {
-  std::set<uint64_t> present;
-  // Children that have asked for nothing yet have higher numbers than whoever has.
-  const pid_t last = processes_ ? highest_thread_ + kBeyond : worker_;
-  for (pid_t process = worker_; process <= last; ++process) LookInto(process, present);
-  std::erase_if(held_, [&present](const auto& entry) {
-    if (present.count(entry.first) != 0) return false;
-    shutdown(entry.second.get(), SHUT_RDWR);
-    return true;
-  });
+  const std::set<uint64_t> present = Present();
+  const int64_t now = Now();
+  for (auto entry = held_.begin(); entry != held_.end();) {
+    Held& held = entry->second;
+    const bool missing = present.count(entry->first) == 0;
+    if (!missing || held.missing_since == 0) held.missing_since = missing ? now : 0;
+    if (!missing || now - held.missing_since < patience_) {
+      ++entry;
+      continue;
+    }
+    shutdown(held.connection.get(), SHUT_RDWR);
+    entry = held_.erase(entry);
+  }
 }
 
 }  // namespace capbroker::sandbox

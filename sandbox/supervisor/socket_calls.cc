@@ -105,16 +105,15 @@ int CheckPlaceholder(FdRef socket, int family) {
 }  // namespace
 
 std::optional<Answer> SocketCalls::AnswerTo(const Notification& call) {
-  held_.HearOf(call.thread());
   switch (call.call().nr) {
     case SYS_connect:
       return OnConnect(call);
     case SYS_fcntl:  // F_SETFL
-      return OnSetFlags(call, (call.argument(2) & O_NONBLOCK) != 0, EPERM);
+      return OnSetFlags(call, (call.argument(2) & O_NONBLOCK) != 0);
     case SYS_ioctl: {  // FIONBIO
       int on = 0;
       const int error = WorkerMemory(call.thread()).Read(call.argument(2), &on, sizeof on);
-      return error != 0 ? Failure(error) : OnSetFlags(call, on != 0, ENOTTY);
+      return error != 0 ? Failure(error) : OnSetFlags(call, on != 0);
     }
     default:
       return std::nullopt;
@@ -221,22 +220,21 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
     case AF_UNIX: {
       // Of a pair that the worker made. Who made others is outside, or nobody knows.
       ucred maker = {};
-      if (!GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker)) return false;
-      return processes_ ? maker.pid >= worker_ : maker.pid == worker_;
+      return GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker) && held_.IsCaller(maker.pid);
     }
     default:
       return false;
   }
 }
 
-Answer SocketCalls::OnSetFlags(const Notification& call, bool on, int error_if_not_own) {
+Answer SocketCalls::OnSetFlags(const Notification& call, bool on) {
   const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
   if (!socket.fd.valid()) return Failure(socket.error_number);
   if (IsWorkersOwn(socket.fd)) {
-    return SetNonblocking(socket.fd, on) ? Result(0) : Failure(error_if_not_own);
+    return SetNonblocking(socket.fd, on) ? Result(0) : Failure(EPERM);
   }
   // As the table answers where there are no connections: who insists on it is told that it is so.
-  return call.call().nr == SYS_fcntl && on ? Result(0) : Failure(error_if_not_own);
+  return call.call().nr == SYS_fcntl ? Result(0) : Failure(ENOTTY);
 }
 
 std::vector<NamedHost> SocketCalls::TakeHosts() {

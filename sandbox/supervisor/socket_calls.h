@@ -14,7 +14,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
@@ -31,14 +30,12 @@ namespace capbroker::sandbox {
 
 class SocketCalls {
  public:
-  // `processes`: the worker may have several, in a PID namespace in which the first is `worker`.
-  SocketCalls(Outside& outside, pid_t worker, bool processes, int highest_descriptor)
-      : outside_(outside),
-        worker_(worker),
-        processes_(processes),
-        names_(outside),
-        held_(worker, processes, highest_descriptor) {}
+  // As HeldConnections.
+  SocketCalls(Outside& outside, int highest_descriptor, bool processes)
+      : outside_(outside), names_(outside), held_(highest_descriptor, processes) {}
 
+  // Of every call that was asked for.
+  void NoteCaller(const Notification& call) { held_.NoteCaller(call.thread()); }
   // Nothing if the call is another.
   std::optional<Answer> AnswerTo(const Notification& call);
 
@@ -69,7 +66,7 @@ class SocketCalls {
   Answer Connect(const Notification& call, int descriptor, FdRef placeholder,
                  const std::string& address, uint16_t port);
   Answer ConnectToNames(int descriptor, FdRef placeholder, const Address& address);
-  Answer OnSetFlags(const Notification& call, bool on, int error_if_not_own);
+  Answer OnSetFlags(const Notification& call, bool on);
   void Finish(Waiting& waiting);
   // The socket takes the place of the worker's descriptor, and is kept an eye on.
   Answer Give(UniqueFd socket, int descriptor, int error_number);
@@ -77,8 +74,6 @@ class SocketCalls {
   bool IsWorkersOwn(FdRef socket) const;
 
   Outside& outside_;
-  const pid_t worker_;
-  const bool processes_;
   NameService names_;
   HeldConnections held_;
   std::vector<Waiting> waiting_;

@@ -146,12 +146,11 @@ class Watch {
         trees_(names_),
         metadata_(names_) {}
 
-  void Connect(std::unique_ptr<Outside> outside, pid_t worker, bool processes,
-               int highest_descriptor) {
+  void Connect(std::unique_ptr<Outside> outside, int highest_descriptor, bool processes) {
     outside_ = std::move(outside);
     // glibc reads it before it asks anybody, and goes on if there is none.
     names_.SetMissing("/etc/resolv.conf");
-    sockets_.emplace(*outside_, worker, processes, highest_descriptor);
+    sockets_.emplace(*outside_, highest_descriptor, processes);
   }
 
   [[noreturn]] void Keep() {
@@ -166,7 +165,7 @@ class Watch {
       if (calls != 0 && (calls & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
       if (sockets_.has_value()) {
         sockets_->GoOn(events);
-        (void)TellOfHosts();
+        TellOfHosts();
       }
       if (calls == 0) continue;
       const std::optional<Notification> call = Notification::Receive(listener);
@@ -179,6 +178,7 @@ class Watch {
     // The table itself says which of both it was.
     const absl::StatusOr<uint32_t> action = EvaluateFilter(workers_table_, call.call());
     if (action.ok() && *action == kAskAction) {
+      if (sockets_.has_value()) sockets_->NoteCaller(call);
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
       if (!answer.has_value()) answer = metadata_.AnswerTo(call);
@@ -186,9 +186,12 @@ class Watch {
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
       const std::vector<NamedAccess> asked = names_.TakeAsked();
-      if (!TellOfHosts()) journal_.Tell(call.call().nr, answer->error_number, refused, asked);
-      if (answer->later) return;
+      if (call.call().nr != SYS_connect) {
+        journal_.Tell(call.call().nr, answer->error_number, refused, asked);
+      }
+      TellOfHosts();
       if (refused) answer->error_number = RefusalOf(call, asked);
+      if (answer->later) return;
       call.Send(*std::move(answer));
       return;
     }
@@ -198,24 +201,20 @@ class Watch {
     Tell(word);
   }
 
-  // The errno for what is not granted.
-  int RefusalOf(const Notification& call, const std::vector<NamedAccess>& asked) const {
-    if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
-    if (refusal_ == Refusal::kAccess) return EACCES;
-    if (call.call().nr == SYS_connect) return ENETUNREACH;
-    const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
-    return writes ? EACCES : ENOENT;
-  }
-
-  // False if no hosts were named.
-  bool TellOfHosts() {
-    if (!sockets_.has_value()) return false;
-    const std::vector<NamedHost> hosts = sockets_->TakeHosts();
-    for (const NamedHost& host : hosts) {
+  void TellOfHosts() {
+    if (!sockets_.has_value()) return;
+    for (const NamedHost& host : sockets_->TakeHosts()) {
       journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
                     {{host.name, kConnectHost}});
     }
-    return !hosts.empty();
+  }
+
+  // The errno for what is not granted.
+  int RefusalOf(const Notification& call, const std::vector<NamedAccess>& asked) const {
+    if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
+    if (call.call().nr == SYS_connect) return EACCES;  // a host is never absent
+    const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
+    return refusal_ == Refusal::kAbsent && !writes ? ENOENT : EACCES;
   }
 
   const std::vector<sock_filter> workers_table_;
@@ -305,8 +304,8 @@ Policy SupervisorPolicy(bool connects) {
             .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
                   connects ? Allow() : Die())
             .Otherwise(Die())
-            .For("working places; with connections what came in a message is looked at, and "
-                 "O_NONBLOCK of the worker's sockets is set"));
+            .For("working places; what came on a channel is looked at, and worker's sockets get "
+                 "their O_NONBLOCK"));
   p.Add(On("fchmod").Always(Allow()).For("permissions of what a walk has found"));
   p.Add(On("utimensat").When({Arg64(1).Is(0)}, Allow()).Otherwise(Die()).For("its times"));
   // From a descriptor, never from the working directory.
@@ -368,8 +367,8 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   if (const size_t count = plan.supervision->outside.size(); count > 0) {
     std::vector<UniqueFd> channels;
     for (size_t i = 0; i < count; ++i) channels.emplace_back(kOutsidePlace + static_cast<int>(i));
-    watch.Connect(plan.supervision->make_outside(std::move(channels)), worker,
-                  plan.supervision->processes, plan.working_place_number);
+    watch.Connect(plan.supervision->make_outside(std::move(channels)), plan.working_place_number,
+                  plan.supervision->processes);
   }
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));

@@ -187,6 +187,13 @@ TEST_F(ConnectorTest, ConnectsToAddressThatTheLimitsName) {
                Denial::NOT_IN_LIMITS, "address_ranges");
 }
 
+TEST_F(ConnectorTest, KnowsLocalhostWithoutALookup) {
+  auto& stub = Serve(Local({"localhost"}));
+  ASSERT_OK(ConnectAddress(stub, Address("127.0.0.1"), server_.port()));
+  ExpectDenied(ConnectAddress(stub, Address("127.0.0.2"), server_.port()).status(),
+               Denial::OBJECT_REFUSED, "names");
+}
+
 TEST_F(ConnectorTest, TellsWhoRefuses) {
   const uint16_t closed = LocalServer().port();
   v1::ConnectorLimits limits = Local({"127.0.0.1"});

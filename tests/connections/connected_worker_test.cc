@@ -107,7 +107,7 @@ TEST_F(ConnectedTest, WaitsForAPeerWhileOtherThreadsGoOn) {
   });
   const UniqueFd told = server_.Accept();
   EXPECT_EQ(Receive(told, 3), "now");
-  const UniqueFd filling = slow.Accept();  // makes room
+  slow.SpeakAgain();
   const UniqueFd late = slow.Accept();
   EXPECT_EQ(Receive(late, 4), "late");
   EXPECT_EQ(FaultsOf(std::move(worker)), "");

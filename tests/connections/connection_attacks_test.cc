@@ -223,7 +223,7 @@ TEST_F(ConnectionAttacksTest, CannotConfuseByMovingDescriptorsMeanwhile) {
     faults.Expect(send(watch, "x", 1, MSG_NOSIGNAL) < 0, "another descriptor is a placeholder");
   });
   EXPECT_EQ(Receive(worker.tether.get(), 2), "go");
-  const UniqueFd filling = server_.Accept();
+  server_.SpeakAgain();
   const UniqueFd one = server_.Accept(), two = server_.Accept();
   EXPECT_EQ(Receive(one, 4), "here");
   EXPECT_EQ(Receive(two, 4), "here");
@@ -248,7 +248,7 @@ TEST_F(ConnectionAttacksTest, CannotChangeFlagsThatOthersShare) {
     faults.ExpectErrno(fcntl(sandbox::kTether, F_SETFL, O_NONBLOCK) < 0 ? -1 : 0, 0, "F_SETFL");
     int on = 1;
     faults.ExpectErrno(ioctl(sandbox::kTether, FIONBIO, &on), ENOTTY, "FIONBIO");
-    faults.ExpectErrno(fcntl(sandbox::kTether, F_SETFL, 0), EPERM, "off");
+    faults.ExpectErrno(fcntl(sandbox::kTether, F_SETFL, 0), 0, "off");
     faults.ExpectErrno(fcntl(sandbox::kTether, F_SETFL, O_APPEND), EPERM, "O_APPEND");
     faults.Expect((fcntl(sandbox::kTether, F_GETFL) & O_NONBLOCK) == 0, "unchanged");
     int pair[2];

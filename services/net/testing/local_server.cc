@@ -15,6 +15,7 @@ using hosts::IpAddress;
 using hosts::SocketAddress;
 
 constexpr int kPatience = 20'000;  // milliseconds
+constexpr int kPlaces = 1024;
 
 }  // namespace
 
@@ -25,7 +26,8 @@ LocalServer::LocalServer(const std::string& address, uint16_t port) {
   setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   SocketAddress bound;
   bound.length = sizeof bound.storage;
-  if (bind(socket_.get(), wanted.get(), wanted.length) != 0 || listen(socket_.get(), 1024) != 0 ||
+  if (bind(socket_.get(), wanted.get(), wanted.length) != 0 ||
+      listen(socket_.get(), kPlaces) != 0 ||
       getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&bound.storage), &bound.length) != 0) {
     std::abort();
   }
@@ -52,6 +54,12 @@ void LocalServer::FallSilent() {
   getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&here.storage), &here.length);
   filling_.Reset(::socket(here.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (connect(filling_.get(), here.get(), here.length) != 0) std::abort();
+}
+
+void LocalServer::SpeakAgain() {
+  listen(socket_.get(), kPlaces);
+  filling_.Reset();
+  Accept();
 }
 
 std::string Receive(FdRef socket, size_t bytes) {

@@ -23,6 +23,8 @@ class LocalServer {
   bool HasConnection() const;
   // From now on, who connects hears nothing.
   void FallSilent();
+  // Who has waited is heard when it tries again, in a second or three.
+  void SpeakAgain();
 
  private:
   UniqueFd socket_;
