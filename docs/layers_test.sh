@@ -35,7 +35,7 @@ check services/file 'services/file|serving|client|transport|authority|base' '"se
 check services/net 'services/net|services/hosts|serving|client|transport|authority|base' '"(services/service|sandbox/supervisor/(outside|capability_errno))\.h"'
 check services/group 'services/group|serving|client|transport|authority|base' '"services/service\.h"'
 # A host is asked what it offers by trying.
-check cli 'cli|client|transport|authority|base' '"sandbox/host_facts\.h"'
+check cli 'cli|services|client|transport|authority|base' '"sandbox/host_facts\.h"'
 check examples 'examples|client|services|transport|base' "$none"
 
 # Neither gRPC nor protobuf below transport/.
