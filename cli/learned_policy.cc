@@ -1,6 +1,7 @@
 #include "cli/learned_policy.h"
 
 #include <arpa/inet.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -37,6 +38,11 @@ bool IsLocal(const std::string& address) {
   }
   return address == "::1" || absl::StartsWith(address, "fc") || absl::StartsWith(address, "fd") ||
          absl::StartsWith(address, "fe80");
+}
+
+bool IsDirectory(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 // Whether one of `grants` is beneath `path`: then its name can be seen anyway.
@@ -103,7 +109,8 @@ run::v1::RunPolicy LearnedPolicy::Policy(run::v1::RunPolicy policy) const {
   DropCovered(write_, write);
   std::set<std::string> read = read_;
   for (const std::string& path : look_) {
-    if (path != "/" && !IsAbove(path, read_) && !IsAbove(path, write)) read.insert(path);
+    // A directory that was only looked at is not worth everything beneath it.
+    if (!IsDirectory(path) && !IsAbove(path, read_) && !IsAbove(path, write)) read.insert(path);
   }
   DropCovered(read_, read);
   DropCovered(write, read);

@@ -2,8 +2,8 @@
 //
 // What was used becomes a grant, no wider than it was used, as long as they are few: a program
 // that opens many files of one directory gets the directory, for reading. A file that was
-// created needs the directory in which it was. Which name an address came from cannot be seen: all
-// hosts are granted with all ports.
+// created needs the directory in which it was, and one that was only looked at is not granted.
+// Which name an address came from cannot be seen: all hosts are granted with all ports.
 #ifndef CLI_LEARNED_POLICY_H_
 #define CLI_LEARNED_POLICY_H_
 
