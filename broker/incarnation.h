@@ -42,7 +42,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
     // The process exists, or could not be forked. Then nothing else follows.
     std::function<void(const absl::Status&)> forked;
     // It has ended; the last event.
-    std::function<void(const ProcessEnd&)> ended;
+    std::function<void(const ChildEnd&)> ended;
   };
 
   // Forks a process and installs `family` in it, which outlives the incarnation.

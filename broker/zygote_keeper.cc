@@ -31,13 +31,14 @@ timeval FromMicroseconds(uint64_t microseconds) {
           static_cast<suseconds_t>(microseconds % 1'000'000)};
 }
 
-ProcessEnd ToProcessEnd(const v1::ZygoteReport::Ended& ended) {
-  ProcessEnd end;
+ChildEnd ToChildEnd(const v1::ZygoteReport::Ended& ended) {
+  ChildEnd end;
   end.exit_code = ended.exit_code();
   end.signal = ended.signal();
   end.usage.ru_utime = FromMicroseconds(ended.user_microseconds());
   end.usage.ru_stime = FromMicroseconds(ended.system_microseconds());
   end.usage.ru_maxrss = static_cast<long>(ended.max_resident_bytes() / 1024);
+  end.violation = ended.violation();
   return end;
 }
 
@@ -48,8 +49,8 @@ int Events(const PidFd& process) {
 }
 
 // Of a process whose end nobody can tell any more.
-ProcessEnd UnknownEnd() {
-  ProcessEnd end;
+ChildEnd UnknownEnd() {
+  ChildEnd end;
   end.signal = SIGKILL;
   return end;
 }
@@ -270,7 +271,7 @@ void ZygoteKeeper::Deliver(uint64_t call, const v1::ZygoteReport& report,
       return;
     }
     case v1::ZygoteReport::kEnded:
-      End(call, ToProcessEnd(report.ended()));
+      End(call, ToChildEnd(report.ended()));
       return;
     default:
       return;
@@ -344,11 +345,11 @@ void ZygoteKeeper::ReapOrphans() {
       continue;
     }
     const absl::StatusOr<ProcessEnd> end = known->second.process.Wait();
-    End(known->first, end.ok() ? *end : UnknownEnd());
+    End(known->first, end.ok() ? ChildEnd{*end} : UnknownEnd());
   }
 }
 
-void ZygoteKeeper::End(uint64_t call, const ProcessEnd& end) {
+void ZygoteKeeper::End(uint64_t call, const ChildEnd& end) {
   const auto found = requests_.find(call);
   if (found == requests_.end() || found->second.forked != nullptr) return;
   const Ended ended = std::move(found->second.ended);

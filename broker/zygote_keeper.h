@@ -42,6 +42,12 @@ struct ChildProcess {
   PidFd process;
 };
 
+// How it ended.
+struct ChildEnd : ProcessEnd {
+  // Of a service process: the system call for which it was killed, as the zygote heard of it.
+  std::string violation = {};
+};
+
 class ZygoteKeeper {
  public:
   // `run` is what the zygote's process does, with the lane on which it obeys and its
@@ -49,7 +55,7 @@ class ZygoteKeeper {
   using RunFunction = std::function<int(UniqueFd control, UniqueFd lifeline)>;
   // Neither may destroy the keeper.
   using Forked = std::function<void(absl::StatusOr<ChildProcess>)>;
-  using Ended = std::function<void(const ProcessEnd&)>;
+  using Ended = std::function<void(const ChildEnd&)>;
 
   ZygoteKeeper(serving::EventLoop* loop, RunFunction run);
   ~ZygoteKeeper();
@@ -112,7 +118,7 @@ class ZygoteKeeper {
   void AdoptChildren();
   void ForgetChild(pid_t pid);
   void ReapOrphans();
-  void End(uint64_t call, const ProcessEnd& end);
+  void End(uint64_t call, const ChildEnd& end);
 
   serving::EventLoop* const loop_;
   const RunFunction run_;

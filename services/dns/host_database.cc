@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "services/dns/host_name.h"
 #include "services/dns/nss_module.h"
+#include "services/dns/resolv_conf.h"
 
 namespace capbroker::dns {
 namespace {
@@ -113,6 +114,38 @@ class HostDatabase::Lookup : public std::enable_shared_from_this<Lookup> {
   bool module_missing_ = false;
   bool said_no_ = false;
 };
+
+serving::ServiceNeeds HostNeeds(const HostDatabaseOptions& options) {
+  return {
+      .reads = {options.hosts_path, options.nsswitch_path, options.resolv_conf_path},
+      .tcp = true,  // after truncation
+      .tcp_ports = {53},
+      .udp = true,  // name servers; and the order of answers, which sends nothing
+      // libnss_resolve, libnss_mymachines, libnss_mdns4.
+      .local_sockets = {"/run/systemd/resolve/io.systemd.Resolve",
+                        "/run/systemd/machine/io.systemd.Machine", "/run/avahi-daemon/socket",
+                        "/var/run/avahi-daemon/socket"},
+      .routes = true,  // libnss_myhostname
+      // Name servers with ports of their own.
+      .as_opened =
+          [path = options.resolv_conf_path](const auto& /*limits*/, const auto& /*settings*/) {
+            serving::ServiceReach reach;
+            const std::optional<FileContent> content = ReadConfigFile(path);
+            const ResolvConf conf = ResolvConf::Parse(content ? content->text : "", "");
+            for (const NameServer& server : conf.servers) reach.tcp_ports.push_back(server.port);
+            return reach;
+          },
+  };
+}
+
+void LoadHostModules(const HostDatabaseOptions& options) {
+  ConfigFile<std::vector<SourceRule>> rules(options.nsswitch_path, &ParseHostSources);
+  const std::shared_ptr<const std::vector<SourceRule>> now = rules.Get();
+  for (const SourceRule& rule : *now) {
+    if (rule.source == "files" || rule.source == "dns") continue;
+    (void)NssModule::Load(rule.source, options.module_folder);
+  }
+}
 
 HostDatabase::HostDatabase(HostDatabaseOptions options)
     : options_(std::move(options)),
