@@ -82,6 +82,7 @@ absl::Status ZygoteKeeper::Start() {
     ReapOrphans();
     return serving::Left::kNothing;
   }));
+  CB_ASSIGN_OR_RETURN(reserve_, ZygoteReserve::Start(run_));
   return StartZygote();
 }
 
@@ -99,16 +100,14 @@ absl::Status ZygoteKeeper::TakeOver() {
   if (spare.child.pid != 0 && (Events(spare.child.process) & POLLIN) == 0) {
     return Activate(std::move(spare.child), std::move(spare.control), std::move(spare.lifeline));
   }
-  Log("zygote and spare are gone: workers now share the broker's own memory");
   return StartZygote();
 }
 
 absl::Status ZygoteKeeper::StartZygote() {
   CB_ASSIGN_OR_RETURN(Lines lines, MakeLines());
-  CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
-  if (cloned.pid == 0) _exit(run_(std::move(lines.control_end), std::move(lines.lifeline_end)));
-  return Activate({cloned.pid, std::move(cloned.process)}, std::move(lines.control),
-                  std::move(lines.lifeline));
+  CB_ASSIGN_OR_RETURN(ChildProcess zygote, reserve_.ForkZygote(std::move(lines.control_end),
+                                                               std::move(lines.lifeline_end)));
+  return Activate(std::move(zygote), std::move(lines.control), std::move(lines.lifeline));
 }
 
 absl::Status ZygoteKeeper::Activate(ChildProcess zygote, UniqueFd control, UniqueFd lifeline) {

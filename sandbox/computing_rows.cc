@@ -18,9 +18,7 @@ void AddSignals(Policy& p) {
             .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
             .Otherwise(Fail(EPERM))
             .For("abort(), raise(), pthread_kill(); nobody else can be named"));
-  p.Add(On("tkill", "pidfd_send_signal")
-            .Always(Fail(EPERM))
-            .For("a bare thread id can be anybody's"));
+  p.Add(On("tkill").Always(Fail(EPERM)).For("a bare thread id can be anybody's"));
 }
 
 void AddThreads(Policy& p) {

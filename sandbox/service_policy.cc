@@ -32,6 +32,7 @@ void AddProcessItself(Policy& p) {
            "wait4", "waitid")
             .Always(Allow())
             .For("what a process may know about itself and the machine"));
+  p.Add(On("pidfd_send_signal").Always(Fail(EPERM)).For("any process can be opened"));
   p.Add(On("prlimit64")
             .When({Arg32(0).Is(0), Arg64(2).Is(0)}, Allow())
             .Otherwise(Fail(EPERM))

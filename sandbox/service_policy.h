@@ -33,7 +33,7 @@ struct ServiceTable {
   // Asks the kernel for addresses and routes of this host.
   bool routes = false;
   // Allowed whatever their arguments, instead of what is said of them otherwise.
-  std::vector<std::string> more_calls;
+  std::vector<std::string> more_calls = {};
 };
 
 Policy ServicePolicy(const ServiceTable& table);

@@ -56,6 +56,7 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
             .When({Arg32(0).Is(0xffffffff)}, Allow())
             .Otherwise(Die())
             .For("a question is harmless; a change can make memory executable"));
+  p.Add(On("pidfd_send_signal").Always(Fail(EPERM)).For("any process can be opened"));
   p.Add(On("prctl")
             .When({Arg32(0).IsOneOf({PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_KEEPCAPS,
                                      PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_GET_SECUREBITS,

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/unique_fd.h"
+#include "serving/succession.h"
 
 namespace capbroker::dns {
 namespace {
