@@ -94,7 +94,7 @@ void AuditTrail::Record(const Family& family, uint64_t channel, AuditEvent event
   if (!settings_) return;
   Stamp(family, channel, event);
   Clean(*event.mutable_text(), kMostTextBytes);
-  Add({family.id(), true}, std::move(event));
+  Add({Teller::kBroker, family.id()}, std::move(event));
 }
 
 void AuditTrail::RecordLimits(const Family& family, uint64_t channel, AuditEvent event) {
@@ -116,7 +116,16 @@ void AuditTrail::Record(uint64_t worker, AuditEvent event) {
   if (!settings_) return;
   event.set_worker(worker);
   Clean(*event.mutable_text(), kMostTextBytes);
-  Add({0, true}, std::move(event));
+  Add({Teller::kBroker, 0}, std::move(event));
+}
+
+void AuditTrail::ReportNamed(uint64_t worker, AuditEvent event) {
+  if (!settings_) return;
+  event.set_worker(worker);
+  for (AuditEvent::Value& value : *event.mutable_values()) {
+    Clean(*value.mutable_value(), kMostEntryBytes);
+  }
+  Add({Teller::kSupervisor, worker}, std::move(event));
 }
 
 void AuditTrail::Report(const Family& family, const v1::ReportEventsRequest& request) {
@@ -125,7 +134,7 @@ void AuditTrail::Report(const Family& family, const v1::ReportEventsRequest& req
     if (!MayReport(said.kind()) || !family.Knows(said.channel())) continue;
     AuditEvent event = Reported(said);
     Stamp(family, said.channel(), event);
-    Add({family.id(), false}, std::move(event));
+    Add({Teller::kService, family.id()}, std::move(event));
   }
 }
 

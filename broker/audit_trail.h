@@ -1,10 +1,11 @@
 // The broker's audit: one stream of what happens on its channels, for the application to read.
 //
 // Who and when are written here, from the broker's record: a service process says only what was
-// asked, about channels of its own family. What the application has not read yet waits in a
-// bounded queue. Of that the reports about each family may fill a part, the broker's own events
-// about it another, and those about workers a third, so that no flood pushes anything else
-// out. What finds no room is counted, and the count is told when there is.
+// asked, about channels of its own family, and a worker's supervisor what the worker named. What
+// the application has not read yet waits in a bounded queue. Of that the reports about each family
+// may fill a part, the broker's own events about it another, those about workers a third, and what
+// a worker names one for each, so that no flood pushes anything else out. What finds no room is
+// counted, and the count is told when there is.
 //
 // Lives in: the broker, on its one thread.
 #ifndef BROKER_AUDIT_TRAIL_H_
@@ -50,6 +51,9 @@ class AuditTrail {
   // of its channels is dropped.
   void Report(const Family& family, const v1::ReportEventsRequest& request);
 
+  // TRUST(worker): what a worker named, as its supervisor says: an event with values.
+  void ReportNamed(uint64_t worker, v1::AuditEvent event);
+
   // Somebody who waits for events: where to put them (null: he waits no more), and to be told
   // that they are there.
   struct Reader {
@@ -61,8 +65,10 @@ class AuditTrail {
   absl::Status Read(absl::Duration wait, Reader reader);
 
  private:
-  // A family's reports, the broker's own events about it, or (0, true) those about workers.
-  using Source = std::pair<uint64_t, bool>;
+  enum class Teller { kService, kBroker, kSupervisor };
+  // A service process about a family, the broker about one (0: about workers), or the
+  // supervisor of a worker.
+  using Source = std::pair<Teller, uint64_t>;
   // The events of one source that wait.
   struct Waiting {
     size_t bytes = 0;

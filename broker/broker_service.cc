@@ -76,6 +76,11 @@ class BrokerService final : public v1::Broker::CallbackService {
     return Now(context, launcher_.Kill(*request));
   }
 
+  Reactor* SignalWorker(Context* context, const v1::SignalWorkerRequest* request,
+                        v1::SignalWorkerResponse*) override {
+    return Now(context, launcher_.Signal(*request));
+  }
+
   Reactor* Revoke(Context* context, const v1::BrokerRevokeRequest* request,
                   v1::BrokerRevokeResponse* response) override {
     std::vector<Launcher::GrantedChannel> channels = {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -53,6 +54,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   ~Incarnation();
 
   pid_t pid() const { return process_.pid; }
+  const std::string& layers() const { return process_.layers; }
 
   // Whether the process was given the whole family: only then its end by itself is
   // the family's.

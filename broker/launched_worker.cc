@@ -186,6 +186,15 @@ void LaunchedWorker::Kill(std::string reason) {
   if (init_.process.valid()) (void)init_.process.Signal(SIGKILL);
 }
 
+absl::Status LaunchedWorker::Signal(int signal) {
+  const auto byte = static_cast<unsigned char>(signal);
+  if (!lifeline_.valid()) return absl::NotFoundError("signal: the worker was killed");
+  if (send(lifeline_.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) {
+    return ErrnoToStatus(errno, "signal");
+  }
+  return absl::OkStatus();
+}
+
 void LaunchedWorker::CancelTimer() {
   if (timer_ != 0) parts_.loop->Cancel(std::exchange(timer_, 0));
 }

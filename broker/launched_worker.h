@@ -46,6 +46,8 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
 
   // Kills it, whatever its state; `reason` is told with its end. The first counts.
   void Kill(std::string reason);
+  // Sends a signal to it and to what it has started, as soon as it runs.
+  absl::Status Signal(int signal);
 
  private:
   LaunchedWorker(const BrokerParts& parts, Events events)

@@ -56,11 +56,13 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
                               Launched launched) {
   CB_RETURN_IF_ERROR(Check(request));
   Preparation preparation;
-  if (const absl::Status prepared = Prepare(request, take, preparation); !prepared.ok()) {
+  const uint64_t id = next_worker_++;
+  absl::Status prepared = Prepare(request, take, preparation);
+  if (prepared.ok()) prepared = AddSupervision(request, id, preparation);
+  if (!prepared.ok()) {
     GiveUp(preparation.grants);
     return prepared;
   }
-  const uint64_t id = next_worker_++;
   absl::StatusOr<std::shared_ptr<LaunchedWorker>> worker = LaunchedWorker::Start(
       parts_, std::move(preparation.command), std::move(preparation.descriptors),
       {.started =
@@ -81,6 +83,7 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
   Record& record = workers_[id];
   record.worker = *std::move(worker);
   record.grants = std::move(preparation.grants);
+  record.journal = std::move(preparation.journal);
   return absl::OkStatus();
 }
 
@@ -109,6 +112,20 @@ absl::Status Launcher::Prepare(const v1::LaunchWorkerRequest& request, TakeDescr
   *command.mutable_bounds() = request.bounds();
   command.set_resizes_files(request.resizes_files());
   return AddGrants(request, take, preparation);
+}
+
+absl::Status Launcher::AddSupervision(const v1::LaunchWorkerRequest& request, uint64_t worker,
+                                      Preparation& preparation) {
+  if (!request.has_supervision()) return absl::OkStatus();
+  v1::ForkWorker& command = preparation.command;
+  *command.mutable_supervision() = request.supervision();
+  const v1::AuditSettings* const audit = parts_.audit->settings();
+  if (audit == nullptr) return absl::OkStatus();
+  command.set_journal_tells_allowed(audit->learn() || audit->allowed_one_in() != 0);
+  UniqueFd journal;
+  CB_ASSIGN_OR_RETURN(preparation.journal, WorkerJournal::Start(parts_, worker, journal));
+  Attach(std::move(journal), preparation.descriptors, command.mutable_journal());
+  return absl::OkStatus();
 }
 
 absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
@@ -168,6 +185,7 @@ void Launcher::OnEnded(uint64_t id, const v1::WaitWorkerResponse& end) {
   if (found == workers_.end()) return;
   Record& record = found->second;
   record.worker.reset();
+  record.journal.reset();
   record.end = end;
   RecordEnd(id, end);
   Unpin(record.grants);
@@ -224,6 +242,17 @@ absl::Status Launcher::Kill(const v1::KillWorkerRequest& request) {
   record.forget = record.forget || request.forget();
   if (!request.detach()) record.worker->Kill("killed by the application");
   return absl::OkStatus();
+}
+
+absl::Status Launcher::Signal(const v1::SignalWorkerRequest& request) {
+  if (request.signal() < 1 || request.signal() > 64) {
+    return absl::InvalidArgumentError("signal: no such signal");
+  }
+  const auto found = workers_.find(request.worker());
+  if (found == workers_.end() || found->second.worker == nullptr) {
+    return absl::NotFoundError("signal: no such worker, or it has ended");
+  }
+  return found->second.worker->Signal(static_cast<int>(request.signal()));
 }
 
 absl::StatusOr<std::vector<Launcher::GrantedChannel>> Launcher::GrantsOf(

@@ -22,6 +22,7 @@
 #include "broker/families.h"
 #include "broker/incarnation.h"
 #include "broker/launched_worker.h"
+#include "broker/worker_journal.h"
 #include "capbroker/v1/broker.pb.h"
 
 namespace capbroker::broker {
@@ -48,6 +49,8 @@ class Launcher {
   // Kills it, unless `detach`; with `forget`, drops the record when it has ended.
   absl::Status Kill(const v1::KillWorkerRequest& request);
 
+  absl::Status Signal(const v1::SignalWorkerRequest& request);
+
   // The channel that a worker was granted, by its number when it was.
   struct GrantedChannel {
     std::string name;
@@ -65,6 +68,7 @@ class Launcher {
  private:
   struct Record {
     std::shared_ptr<LaunchedWorker> worker;
+    std::unique_ptr<WorkerJournal> journal;  // of a supervised one, for the audit
     std::vector<GrantedChannel> grants;
     std::vector<Ended> waiting;
     std::optional<v1::WaitWorkerResponse> end;
@@ -75,11 +79,14 @@ class Launcher {
     v1::ForkWorker command;
     std::vector<UniqueFd> descriptors;
     std::vector<GrantedChannel> grants;
+    std::unique_ptr<WorkerJournal> journal;
   };
 
   absl::Status Check(const v1::LaunchWorkerRequest& request) const;
   absl::Status Prepare(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
                        Preparation& preparation);
+  absl::Status AddSupervision(const v1::LaunchWorkerRequest& request, uint64_t worker,
+                              Preparation& preparation);
   absl::Status AddGrants(const v1::LaunchWorkerRequest& request, TakeDescriptor take,
                          Preparation& preparation);
   void OnStarted(uint64_t id, absl::StatusOr<std::vector<std::string>> layers,

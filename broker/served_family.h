@@ -52,6 +52,8 @@ class ServedFamily {
   const Family& family() const { return *family_; }
   int restarts() const { return restarts_; }
   pid_t pid() const { return incarnation_ == nullptr ? 0 : incarnation_->pid(); }
+  // What confines the process; empty: nothing, or there is none.
+  std::string layers() const { return incarnation_ == nullptr ? "" : incarnation_->layers(); }
 
  private:
   absl::Status StartProcess(bool successor);

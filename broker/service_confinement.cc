@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/file_grant.h"
 #include "base/status_macros.h"
 #include "sandbox/report.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/table/seccomp.h"
 
 namespace capbroker::broker {
@@ -30,9 +30,8 @@ sandbox::ServiceTable TableOf(const serving::ServiceNeeds& needs) {
 Reach ToReach(const serving::ServiceReach& needed) {
   Reach reach;
   for (const serving::FileNeed& file : needed.files) {
-    const unsigned access = (file.read ? sandbox::kReadFiles : 0u) |
-                            (file.write ? sandbox::kWriteFiles : 0u) |
-                            (file.create ? sandbox::kCreateFiles : 0u);
+    const unsigned access = (file.read ? kReadFiles : 0u) | (file.write ? kWriteFiles : 0u) |
+                            (file.create ? kCreateFiles : 0u);
     reach.places.push_back({.path = file.path, .access = access, .devices = file.devices});
   }
   reach.tcp_ports = needed.tcp_ports;

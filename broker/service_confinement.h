@@ -24,6 +24,11 @@ class ServiceConfinement {
   // Compiles the table of its needs. INVALID_ARGUMENT: it names a call that does not exist.
   static absl::StatusOr<ServiceConfinement> Prepare(const serving::ServiceDefinition& service);
 
+  // In words; empty: the service is not confined.
+  std::string layers() const {
+    return sandbox_.has_value() ? sandbox_->layers().ToString() : std::string();
+  }
+
   // Confines the calling process to the needs and to `reach`, and gives the listener of its table
   // to the zygote. After an error the process must end.
   absl::Status Enter(const serving::ServiceReach& reach, UniqueFd hand_over) const;

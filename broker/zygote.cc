@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/file_grant.h"
 #include "base/lifeline.h"
 #include "base/pid_fd.h"
 #include "base/status_macros.h"
@@ -24,6 +25,7 @@
 #include "capbroker/v1/zygote.pb.h"
 #include "client/worker_birth.h"
 #include "sandbox/layers.h"
+#include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/service.h"
 #include "serving/service_needs.h"
@@ -40,7 +42,9 @@ constexpr int kStartFailed = 125;
 struct ForkedProcess {
   pid_t pid = 0;
   PidFd process;
-  ViolationWatch watch = {};  // of a service process
+  // Of a service process:
+  ViolationWatch watch = {};
+  std::string layers = {};
 };
 
 // The descriptors of one command, taken by the fields that name them.
@@ -150,6 +154,7 @@ bool Zygote::ReceiveCommands() {
     }
     report.mutable_forked()->set_process(forked->pid);
     report.mutable_forked()->mutable_pidfd()->set_slot(1);
+    report.mutable_forked()->set_layers(forked->layers);
     Report(call, report, forked->process.fd());
     children_.emplace(call, *std::move(forked));
   }
@@ -198,7 +203,8 @@ absl::StatusOr<ForkedProcess> Zygote::ForkService(const v1::ForkService& command
   if (cloned.pid == 0) {
     BeService(*service, *confinement, std::move(start), std::move(lifeline), std::move(hand_over));
   }
-  return ForkedProcess{cloned.pid, std::move(cloned.process), ViolationWatch(std::move(watch))};
+  return ForkedProcess{cloned.pid, std::move(cloned.process), ViolationWatch(std::move(watch)),
+                       confinement->layers()};
 }
 
 absl::StatusOr<const ServiceConfinement*> Zygote::PrepareService(
@@ -245,6 +251,23 @@ absl::Status Zygote::PrepareSandbox() {
   return (*sandbox_)->host().CheckFloor();
 }
 
+sandbox::Supervision FromProto(const v1::Supervision& proto) {
+  sandbox::Supervision supervision;
+  for (const v1::FileGrant& file : proto.files()) {
+    supervision.files.push_back(
+        {.path = file.path(),
+         .extent = file.tree() ? FileGrant::Extent::kTree : FileGrant::Extent::kFile,
+         .access = (file.read() ? kReadFiles : 0u) | (file.write() ? kWriteFiles : 0u) |
+                   (file.create() ? kCreateFiles : 0u) | (file.run() ? kRunFiles : 0u)});
+  }
+  if (proto.refusal() == v1::Supervision::NO_ACCESS) supervision.refusal = Refusal::kAccess;
+  if (proto.refusal() == v1::Supervision::ABSENT) supervision.refusal = Refusal::kAbsent;
+  supervision.processes = proto.processes();
+  supervision.working_directory = proto.working_directory();
+  supervision.file_mode_mask = proto.file_mode_mask() & 0777;
+  return supervision;
+}
+
 absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
                                                  CommandDescriptors descriptors) {
   // INVARIANT(fail-closed): without the floor there are no workers.
@@ -268,6 +291,11 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.bounds.threads = bounds.processes();
   start.bounds.file_size_bytes = bounds.file_size_bytes();
   start.resizes_files = command.resizes_files();
+  if (command.has_supervision()) {
+    start.supervision = FromProto(command.supervision());
+    start.supervision->journal = descriptors.Take(command.journal());
+    start.supervision->journal_tells_allowed = command.journal_tells_allowed();
+  }
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());
   absl::StatusOr<sandbox::Started> started;

@@ -255,6 +255,7 @@ void ZygoteKeeper::Deliver(uint64_t call, const v1::ZygoteReport& report,
       request.process = PidFd(std::move(descriptors.front()));
       ChildProcess child;
       child.pid = request.pid;
+      child.layers = report.forked().layers();
       if (absl::StatusOr<UniqueFd> copy = Duplicate(request.process.fd()); copy.ok()) {
         child.process = PidFd(*std::move(copy));
       }

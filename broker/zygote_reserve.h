@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "base/pid_fd.h"
@@ -25,6 +26,7 @@ namespace capbroker::broker {
 struct ChildProcess {
   pid_t pid = 0;
   PidFd process;
+  std::string layers = {};  // of a service process: what confines it
 };
 
 class ZygoteReserve {

@@ -11,8 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/file_grant.h"
 #include "base/status_macros.h"
 #include "client/broker_link.h"
+#include "client/supervision.h"
 #include "client/worker_birth.h"
 #include "transport/call_descriptors.h"
 
@@ -47,6 +49,32 @@ void ToProto(const WorkerBounds& bounds, v1::WorkerBounds* proto) {
   proto->set_descriptors(bounds.descriptors);
   proto->set_processes(bounds.threads);
   proto->set_file_size_bytes(bounds.file_size);
+}
+
+void ToProto(const Supervision& supervision, v1::Supervision* proto) {
+  for (const FileGrant& grant : supervision.files) {
+    v1::FileGrant* const file = proto->add_files();
+    file->set_path(grant.path);
+    file->set_tree(grant.extent == FileGrant::Extent::kTree);
+    file->set_read((grant.access & kReadFiles) != 0);
+    file->set_write((grant.access & kWriteFiles) != 0);
+    file->set_create((grant.access & kCreateFiles) != 0);
+    file->set_run((grant.access & kRunFiles) != 0);
+  }
+  switch (supervision.refusal) {
+    case Refusal::kNotCapable:
+      proto->set_refusal(v1::Supervision::NOT_CAPABLE);
+      break;
+    case Refusal::kAccess:
+      proto->set_refusal(v1::Supervision::NO_ACCESS);
+      break;
+    case Refusal::kAbsent:
+      proto->set_refusal(v1::Supervision::ABSENT);
+      break;
+  }
+  proto->set_processes(supervision.processes);
+  proto->set_working_directory(supervision.working_directory);
+  proto->set_file_mode_mask(supervision.file_mode_mask);
 }
 
 absl::Status CheckOptions(const WorkerOptions& options) {
@@ -150,6 +178,9 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
   ToProto(options.bounds, request.mutable_bounds());
   request.set_input(std::move(options.input));
   request.set_resizes_files(options.resizes_files);
+  if (options.supervision.has_value()) {
+    ToProto(*options.supervision, request.mutable_supervision());
+  }
   if (options.standard_input.valid()) {
     descriptors.Attach(std::move(options.standard_input), request.mutable_standard_input());
   }

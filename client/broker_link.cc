@@ -27,6 +27,7 @@ constexpr ClientMethod kMethods[] = {
     Method("/capbroker.v1.Broker/LaunchWorker", true, false),
     Method("/capbroker.v1.Broker/WaitWorker", false, false),
     Method("/capbroker.v1.Broker/KillWorker", false, false),
+    Method("/capbroker.v1.Broker/SignalWorker", false, false),
     Method("/capbroker.v1.Broker/Revoke", false, false),
     Method("/capbroker.v1.Broker/Inspect", false, false),
     Method("/capbroker.v1.Broker/StartAudit", false, false),

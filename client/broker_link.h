@@ -27,6 +27,7 @@ enum class BrokerMethod {
   kLaunchWorker,
   kWaitWorker,
   kKillWorker,
+  kSignalWorker,
   kRevoke,
   kInspect,
   kStartAudit,

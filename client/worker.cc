@@ -118,6 +118,15 @@ absl::Status Worker::Kill() {
   return state_->broker->Call(BrokerMethod::kKillWorker, &context, request, &response);
 }
 
+absl::Status Worker::Signal(int signal) {
+  v1::SignalWorkerRequest request;
+  request.set_worker(state_->id);
+  request.set_signal(static_cast<uint32_t>(signal));
+  grpc::ClientContext context;
+  v1::SignalWorkerResponse response;
+  return state_->broker->Call(BrokerMethod::kSignalWorker, &context, request, &response);
+}
+
 void Worker::Detach() {
   absl::MutexLock lock(&state_->mutex);
   state_->detached = true;

@@ -66,6 +66,10 @@ class Worker {
   // Kills it. Not an error if it has ended.
   absl::Status Kill();
 
+  // Sends a signal to it and to what it has started, as a terminal does.
+  // NOT_FOUND: it has ended. INVALID_ARGUMENT: no such signal.
+  absl::Status Signal(int signal);
+
   // Lets it run to its own end, or the broker's, without this handle.
   void Detach();
 

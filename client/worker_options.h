@@ -9,6 +9,7 @@
 #define CLIENT_WORKER_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "client/grant.h"
 #include "client/grants.h"
+#include "client/supervision.h"
 
 namespace capbroker {
 
@@ -58,6 +60,8 @@ struct WorkerOptions {
   // At most 16.
   std::vector<Grant> grants = {};
   WorkerBounds bounds = {};
+  // For code that names things by itself. Without it every such name fails.
+  std::optional<Supervision> supervision = std::nullopt;
   // Bytes for the worker to work on: Grants::input(). At most 512 KiB.
   std::string input = {};
   // Descriptors 0 to 2; /dev/null where there is none. Files, pipes, sockets, terminals.

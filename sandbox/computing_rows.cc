@@ -14,11 +14,6 @@ void AddSignals(Policy& p) {
            "rt_sigsuspend", "sigaltstack", "pause", "signalfd", "signalfd4")
             .Always(Allow())
             .For("handlers and masks of the process itself"));
-  p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
-            .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
-            .Otherwise(Fail(EPERM))
-            .For("abort(), raise(), pthread_kill(); nobody else can be named"));
-  p.Add(On("tkill").Always(Fail(EPERM)).For("a bare thread id can be anybody's"));
 }
 
 void AddThreads(Policy& p) {
@@ -42,16 +37,15 @@ void AddThreads(Policy& p) {
             .Otherwise(Fail(EINVAL))
             .For("lock-free libraries; the global kinds disturb every CPU"));
   p.Add(On("clone3").Always(Fail(ENOSYS)).For("its flags are in memory: libc falls back to clone"));
-  p.Add(On("fork", "vfork").Always(Fail(EPERM)).For("a worker is one process"));
   p.Add(On("futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "get_robust_list",
            "set_mempolicy", "get_mempolicy", "mbind", "migrate_pages", "move_pages",
            "set_mempolicy_home_node")
             .Always(Fail(ENOSYS))
             .For("libraries do without"));
   p.Add(On("sched_setaffinity", "sched_setparam", "sched_setscheduler", "sched_setattr",
-           "setpriority", "ioprio_set", "ioprio_get", "setrlimit", "setpgid", "setsid")
+           "setpriority", "ioprio_set", "ioprio_get", "setrlimit")
             .Always(Fail(EPERM))
-            .For("how much of the machine it gets is not the worker's to say"));
+            .For("how much of the machine it gets is not for it to say"));
 }
 
 void AddMemory(Policy& p) {
@@ -123,6 +117,15 @@ void AddWaiting(Policy& p) {
 }
 
 }  // namespace
+
+void AddOneProcess(Policy& p) {
+  p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
+            .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
+            .Otherwise(Fail(EPERM))
+            .For("abort(), raise(), pthread_kill(); nobody else can be named"));
+  p.Add(On("tkill").Always(Fail(EPERM)).For("a bare thread id can be anybody's"));
+  p.Add(On("fork", "vfork", "setpgid", "setsid").Always(Fail(EPERM)).For("one process, by itself"));
+}
 
 void AddComputing(Policy& p) {
   AddSignals(p);

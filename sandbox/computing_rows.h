@@ -1,4 +1,4 @@
-// The rows of every confined process that runs code of ours or others': signals to itself,
+// The rows of every confined process that runs code of ours or others': handlers of signals,
 // threads, memory that is never executable, clocks, and waiting. None of them names anything or
 // reaches anybody. Mapping and starting threads (mmap, clone) is each table's own.
 //
@@ -20,6 +20,8 @@ inline constexpr uint64_t kPthreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CL
                                           CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
 void AddComputing(Policy& policy);
+// Those of a process that is one, and signals nobody but itself (Parameter::kWorkerPid).
+void AddOneProcess(Policy& policy);
 
 }  // namespace capbroker::sandbox
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/descriptor_limit.h"
+#include "base/file_grant.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/report.h"
 #include "sandbox/supervisor/granted_view.h"
@@ -96,13 +97,15 @@ class Vigil {
   [[noreturn]] void Keep() {
     for (;;) {
       // Negative descriptors are passed over by poll.
-      pollfd events[] = {{lifeline_.get(), 0, 0},
+      // Signals have to wait until there is a process group to send them to.
+      pollfd events[] = {{lifeline_.get(), static_cast<short>(started_ ? POLLIN : 0), 0},
                          {hand_over_.get(), POLLIN, 0},
                          {supervisor_ == 0 ? listener_.get() : -1, POLLIN, 0},
                          {kChildrenPlace, POLLIN, 0},
                          {started_ ? supervisor_socket_.get() : -1, POLLIN, 0}};
       if (poll(events, 5, -1) < 0) continue;
-      if (events[0].revents != 0) EndWithLifeline();
+      if ((events[0].revents & ~POLLIN) != 0) EndWithLifeline();
+      if (events[0].revents != 0) PassSignals();
       // Before anything else of the worker's, so that "started" is told first.
       if (events[1].revents != 0) ReadHandOver();
       if (events[2].revents != 0) TakeViolation(events[2].revents);
@@ -117,6 +120,15 @@ class Vigil {
   [[noreturn]] void EndWithLifeline() {
     kill(worker_, SIGKILL);
     _exit(kLifelineEnded);
+  }
+
+  void PassSignals() {
+    unsigned char signals[16];
+    const ssize_t got = read(lifeline_.get(), signals, sizeof signals);
+    if (got == 0) EndWithLifeline();
+    for (ssize_t i = 0; i < got; ++i) {
+      if (signals[i] < NSIG) kill(-worker_, signals[i]);
+    }
   }
 
   // False if there was nothing to read.
@@ -262,6 +274,7 @@ StepResult ConfineInit(const InitPlan& plan, const Family& family, pid_t worker)
   if (!plan.confinement.layers.Has(Layer::kSystemCallTable)) return Done();
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
+  values[static_cast<size_t>(Parameter::kWorkerGroup)] = static_cast<uint32_t>(-worker);
   StepResult result = InstallFilter(plan.table->Bind(values));
   if (!result.ok()) result.failed = Step::kConfineInit;
   return result;
@@ -270,14 +283,20 @@ StepResult ConfineInit(const InitPlan& plan, const Family& family, pid_t worker)
 // Up to Landlock; `places` are those of the grants.
 StepResult EnterWithGrants(const InitPlan& plan, std::vector<GrantedPlace>& places) {
   const Confinement& confinement = plan.confinement;
-  if (plan.grants == nullptr) return EnterSurroundings(confinement);
+  if (plan.supervisor.supervision == nullptr) return EnterSurroundings(confinement);
   // A path can lead to a file system that does not answer.
   if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
-  StepResult result = OpenGrants(*plan.grants, confinement.layers.Has(Layer::kMountNamespace),
-                                 confinement.ruleset, places);
+  const std::vector<FileGrant>& grants = plan.supervisor.supervision->files;
+  StepResult result =
+      OpenGrants(grants, confinement.layers.Has(Layer::kMountNamespace),
+                 {.supervisor = confinement.ruleset, .worker = plan.worker.ruleset}, places);
   if (!result.ok()) return result;
-  if (result = EnterSurroundings(confinement); !result.ok()) return result;
-  return confinement.places == nullptr ? Done() : OpenProgramPlaces(*confinement.places, places);
+  if (confinement.places == nullptr) return EnterSurroundings(confinement);
+  Confinement with_view = confinement;
+  const std::vector<ProgramPlace> view = ProgramView(*confinement.places, grants);
+  with_view.places = &view;
+  if (result = EnterSurroundings(with_view); !result.ok()) return result;
+  return OpenProgramPlaces(*confinement.places, places);
 }
 
 StepResult StartSupervisor(const InitPlan& plan, std::vector<GrantedPlace> places, pid_t init,
@@ -314,8 +333,9 @@ Policy InitPolicy() {
             .For("violations are received, never answered"));
   p.Add(On("kill")
             .When({Arg32(0).Is(Parameter::kWorkerPid), Arg32(1).Is(SIGKILL)}, Allow())
+            .When({Arg32(0).Is(Parameter::kWorkerGroup)}, Allow())
             .Otherwise(Die())
-            .For("a violation, the end of the lifeline"));
+            .For("a violation, the end of the lifeline; signals that the starter passes on"));
   return p;
 }
 
@@ -341,7 +361,7 @@ void RunInit(const InitPlan& plan) {
     FailStart(plan.report, FailedWithErrno(Step::kForkWorker));
   }
   const pid_t init = getpid();
-  if (plan.grants != nullptr) {
+  if (plan.supervisor.supervision != nullptr) {
     StepResult result = StartSupervisor(plan, std::move(places), init, family);
     if (!result.ok()) FailStart(plan.report, result);
   }

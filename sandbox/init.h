@@ -4,8 +4,8 @@
 // It enters the shared layers, forks the worker, gets the violation listener
 // from it, and then only waits: for the worker's end, for a violation (which it
 // never answers: it reports the call and kills), and for the end of the
-// lifeline. It allocates nothing then, runs under a table of a dozen system
-// calls, and holds the report socket, the lifeline and the listener.
+// lifeline, by which signals for the worker come, too. It allocates nothing then, runs under a
+// table of a dozen system calls, and holds the report socket, the lifeline and the listener.
 //
 // For a worker with grants it also forks the supervisor (supervisor.h), which then hears of
 // violations and passes them on. The init keeps the listener without using it: calls of the
@@ -28,7 +28,6 @@
 
 #include "base/unique_fd.h"
 #include "sandbox/confinement.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/policy.h"
@@ -42,8 +41,7 @@ struct InitPlan {
   FdRef report;
   const CompiledFilter* table = nullptr;  // of InitPolicy(), with Layer::kSystemCallTable
   WorkerPlan worker;
-  const std::vector<FileGrant>* grants = nullptr;  // with a supervisor
-  SupervisorPlan supervisor;
+  SupervisorPlan supervisor;  // without a Supervision there is none
 };
 
 // The init's own table.

@@ -33,7 +33,7 @@ class InitPolicyTest : public ::testing::Test {
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(CompiledFilter filter, CompileFilter(InitPolicy(), DieAction::kKillProcess,
                                                               Architecture::kX86_64));
-    program_ = filter.Bind({0, kWorker, 0, 0});
+    program_ = filter.Bind({0, kWorker, 0, 0, static_cast<uint32_t>(-kWorker)});
   }
 
   bool Allows(int number, const std::vector<uint64_t>& arguments) {
@@ -56,6 +56,9 @@ TEST_F(InitPolicyTest, KillsItsWorkerAndNobodyElse) {
   EXPECT_TRUE(Allows("kill", {kWorker, SIGKILL}));
   EXPECT_FALSE(Allows("kill", {kWorker, SIGTERM}));
   EXPECT_FALSE(Allows("kill", {kWorker + 1, SIGKILL}));
+  // Its process group, for signals that are passed on.
+  EXPECT_TRUE(Allows("kill", {static_cast<uint32_t>(-kWorker), SIGTERM}));
+  EXPECT_FALSE(Allows("kill", {static_cast<uint32_t>(-kWorker - 1), SIGTERM}));
   EXPECT_FALSE(Allows("kill", {0, SIGKILL}));
   EXPECT_FALSE(Allows("kill", {~uint64_t{0}, SIGKILL}));
 }

@@ -11,9 +11,9 @@
 
 #include <cstdint>
 
+#include "base/file_grant.h"
 #include "base/unique_fd.h"
 #include "sandbox/step_result.h"
-#include "sandbox/supervisor/file_grant.h"
 
 namespace capbroker::sandbox {
 

@@ -206,6 +206,7 @@ Policy ServicePolicy(const ServiceTable& table) {
   Policy p;
   AddProcessItself(p);
   AddComputing(p);
+  AddOneProcess(p);
   AddDescriptors(p);
   AddFiles(p, table);
   AddConnected(p);

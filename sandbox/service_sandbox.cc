@@ -159,6 +159,8 @@ ServiceSandbox::ServiceSandbox(ServiceSandbox&&) noexcept = default;
 ServiceSandbox& ServiceSandbox::operator=(ServiceSandbox&&) noexcept = default;
 ServiceSandbox::~ServiceSandbox() = default;
 
+LayerSet ServiceSandbox::layers() const { return state_->layers; }
+
 // INVARIANT(service-confined)
 absl::StatusOr<LayerSet> ServiceSandbox::Enter(const Reach& reach, FdRef hand_over) const {
   LayerSet in_force = state_->layers;

@@ -59,6 +59,9 @@ class ServiceSandbox {
   ServiceSandbox& operator=(ServiceSandbox&&) noexcept;
   ~ServiceSandbox();
 
+  // What Enter() puts in force.
+  LayerSet layers() const;
+
   // Confines the calling process; the layers that are in force then. The listener goes into
   // `hand_over`, a socket. After an error the process must end.
   absl::StatusOr<LayerSet> Enter(const Reach& reach, FdRef hand_over) const;

@@ -128,6 +128,8 @@ std::vector<sock_filter> BindTable(const WorkerPlan& plan) {
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(getpid());
   values[static_cast<size_t>(Parameter::kProgramDescriptor)] =
       static_cast<uint32_t>(plan.program_number);
+  values[static_cast<size_t>(Parameter::kWorkingPlace)] =
+      static_cast<uint32_t>(plan.working_place_number);
   values[static_cast<size_t>(Parameter::kProgramPath)] = reinterpret_cast<uint64_t>(&kNoPath);
   return plan.table->Bind(values);
 }

@@ -43,6 +43,7 @@ struct WorkerPlan {
   LayerSet layers;
   std::vector<Placement> descriptors;
   std::vector<ResourceLimit> limits;
+  int working_place_number = -1;          // of a supervised one
   rlimit descriptor_limit;                // RLIMIT_NOFILE, which follows the hand-over
   FdRef ruleset;                          // with Layer::kLandlock
   const CompiledFilter* table = nullptr;  // with Layer::kSystemCallTable

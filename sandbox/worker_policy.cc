@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -27,6 +28,10 @@ constexpr uint64_t kLargeFile = 0100000;  // O_LARGEFILE to the kernel; 0 in the
 
 constexpr uint64_t kThreadOnlyFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+// What C libraries' fork() and posix_spawn() ask for.
+constexpr uint64_t kForkFlags =
+    CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID | SIGCHLD;
+constexpr uint64_t kSpawnFlags = CLONE_VM | CLONE_VFORK | SIGCHLD;
 constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
@@ -56,7 +61,6 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
             .When({Arg32(0).Is(0xffffffff)}, Allow())
             .Otherwise(Die())
             .For("a question is harmless; a change can make memory executable"));
-  p.Add(On("pidfd_send_signal").Always(Fail(EPERM)).For("any process can be opened"));
   p.Add(On("prctl")
             .When({Arg32(0).IsOneOf({PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_KEEPCAPS,
                                      PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_GET_SECUREBITS,
@@ -79,19 +83,57 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
             .For("a C library's start; probes for shadow stacks fail softly"));
 }
 
+// Signals and processes beside the worker's own.
+void AddOtherProcesses(Policy& p, const WorkerTable& table) {
+  // INVARIANT(default-deny): with processes it is Landlock that names the others.
+  p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
+            .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
+            .Otherwise(table.processes && table.scopes_signals ? Allow() : Fail(EPERM))
+            .For("abort(), raise(), pthread_kill(), a shell's children; nobody else can be named"));
+  p.Add(On("tkill", "pidfd_send_signal")
+            .Always(Fail(EPERM))
+            .For("a bare thread id can be anybody's"));
+  p.Add(On("fork", "vfork")
+            .Always(table.processes ? Allow() : Fail(EPERM))
+            .For("a worker is one process, unless it was granted more"));
+  p.Add(On("setpgid", "setsid")
+            .Always(table.processes ? Allow() : Fail(EPERM))
+            .For("shells group what they start"));
+}
+
+// A supervised worker keeps the descriptor that says where its relative names start.
+void AddClosing(Policy& p, const WorkerTable& table) {
+  if (!table.supervised) {
+    p.Add(On("close", "dup2", "dup3").Always(Allow()).For("descriptors of the process itself"));
+    p.Add(On("close_range")
+              .When({Arg32(2).HasOnly(4 /* CLOSE_RANGE_CLOEXEC */)}, Allow())
+              .Otherwise(Fail(EINVAL))
+              .For("libraries that tidy up"));
+    return;
+  }
+  p.Add(On("close")
+            .When({Arg32(0).Is(Parameter::kWorkingPlace)}, Fail(EBADF))
+            .Otherwise(Allow())
+            .Often()
+            .For("descriptors of the process itself"));
+  p.Add(On("dup2", "dup3")
+            .When({Arg32(1).Is(Parameter::kWorkingPlace)}, Fail(EBADF))
+            .Otherwise(Allow())
+            .For("the same"));
+  p.Add(On("close_range").Always(Fail(ENOSYS)).For("callers fall back to close"));
+}
+
 void AddDescriptors(Policy& p, const WorkerTable& table) {
   p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
-           "fstat", "fsync", "fdatasync", "sync_file_range", "fadvise64", "readahead", "close",
-           "dup", "dup2", "dup3")
+           "fstat", "fsync", "fdatasync", "sync_file_range", "fadvise64", "readahead", "dup")
             .Always(Allow())
             .For("what a granted descriptor's access mode allows"));
-  p.Add(On("close_range")
-            .When({Arg32(2).HasOnly(4 /* CLOSE_RANGE_CLOEXEC */)}, Allow())
-            .Otherwise(Fail(EINVAL))
-            .For("libraries that tidy up"));
+  AddClosing(p, table);
   // RWF_NOAPPEND writes into the middle of an append-only file.
   p.Add(On("preadv2", "pwritev2").Always(Fail(ENOSYS)).For("libc falls back to preadv, pwritev"));
   p.Add(On("fcntl")
+            .When({Arg32(1).Is(F_SETFD), Arg32(0).Is(Parameter::kWorkingPlace)},
+                  table.supervised ? Fail(EBADF) : Allow())
             .When({Arg32(1).IsOneOf({F_GETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC,
                                      F_GET_SEALS, F_GETPIPE_SZ})},
                   Allow())
@@ -102,14 +144,18 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
                   AnswerSuccess())
+            // xz takes back what it believes to have set.
+            .When({Arg32(1).Is(F_SETFL), Arg32(2).HasOnly(O_ACCMODE | kLargeFile)},
+                  table.supervised ? AnswerSuccess() : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
-                  Fail(ENOLCK))
+                  table.supervised ? Allow() : Fail(ENOLCK))
             .Otherwise(Fail(EPERM))
             .Often()
-            .For("duplicates and close-on-exec; a lock would stop others who "
-                 "hold the file"));
+            .For("duplicates and close-on-exec; a lock stops others who hold the file: only "
+                 "where files were granted by name, to programs that share them by locks"));
+  p.Add(On("flock").Always(table.supervised ? Allow() : Fail(EPERM)).For("the same"));
   p.Add(On("ioctl")
             .When({Arg32(1).IsOneOf({FIONREAD, FIOCLEX, FIONCLEX})}, Allow())
             .Otherwise(Fail(ENOTTY))
@@ -129,8 +175,13 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
               .For("access modes do not express truncation, rlimits do not "
                    "count memfds"));
   }
-  p.Add(On("fchmod", "fchown", "fchmodat", "fchmodat2", "fchownat", "utimensat", "futimesat",
-           "fsetxattr", "fremovexattr", "setxattrat", "removexattrat", "file_setattr", "flock",
+  p.Add(On("fchmod", "fchown", "fchmodat", "fchmodat2", "fchownat", "utimensat")
+            .Always(table.supervised ? Ask() : Fail(EPERM))
+            .For("a read-only descriptor suffices for these; a supervisor asks where it is from"));
+  p.Add(On("chmod", "chown", "lchown")
+            .Always(table.supervised ? Ask() : Fail(EACCES))
+            .For("the same, by path"));
+  p.Add(On("futimesat", "fsetxattr", "fremovexattr", "setxattrat", "removexattrat", "file_setattr",
            "sync", "syncfs")
             .Always(Fail(EPERM))
             .For("a read-only descriptor suffices for these; the file belongs "
@@ -231,11 +282,17 @@ void AddFileNames(Policy& p, const WorkerTable& table) {
 }
 
 void AddNamesRefused(Policy& p, const WorkerTable& table) {
-  p.Add(On("mknod", "mknodat", "link", "linkat", "symlink", "symlinkat", "truncate", "chmod",
-           "chown", "lchown", "utime", "utimes", "statfs", "inotify_init", "inotify_init1",
-           "inotify_add_watch", "inotify_rm_watch", "mq_open", "mq_unlink", "execve")
-            .Always(Fail(table.supervised ? kEcapmode : EACCES))
+  p.Add(On("mknod", "mknodat", "link", "linkat", "symlink", "symlinkat", "truncate", "utime",
+           "utimes", "statfs", "inotify_init", "inotify_init1", "inotify_add_watch",
+           "inotify_rm_watch", "mq_open", "mq_unlink")
+            .Always(Fail(table.supervised ? table.refused_errno : EACCES))
             .For("paths, for what nobody can grant"));
+  p.Add(On("execve")
+            .Always(table.processes    ? Allow()
+                    : table.supervised ? Fail(table.refused_errno)
+                                       : Fail(EACCES))
+            .For("programs that were granted: the view holds no others, and Landlock executes no "
+                 "others"));
   p.Add(On("setxattr", "lsetxattr", "getxattr", "lgetxattr", "listxattr", "llistxattr",
            "removexattr", "lremovexattr")
             .Always(Fail(table.supervised ? ENOTSUP : EACCES))
@@ -316,13 +373,16 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
             .Otherwise(Fail(EPERM))
             .Often()
             .For("the loader maps code, read-only and from files"));
+  const Outcome process = table.processes ? Allow() : Fail(EPERM);
   p.Add(
       On("clone")
           .When({Arg32(0).Has(kThreadOnlyFlags), Arg32(0).HasOnly(kPthreadFlags | CLONE_DETACHED)},
                 Allow())
+          .When({Arg32(0).HasOnly(kForkFlags), Arg32(0).Has(SIGCHLD)}, process)
+          .When({Arg32(0).Is(kSpawnFlags)}, process)
           .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
           .Otherwise(Die())
-          .For("threads of any C library, or of none"));
+          .For("threads of any C library, or of none; fork() and posix_spawn()"));
   // The descriptor is closed by the exec and its number is above every later
   // one. The path is "" at an address of the image that the exec replaces.
   p.Add(On("execveat")
@@ -356,6 +416,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   Policy p;
   AddProcessItself(p, table);
   AddComputing(p);
+  AddOtherProcesses(p, table);
   AddDescriptors(p, table);
   AddSockets(p);
   AddFileNames(p, table);

@@ -25,6 +25,9 @@
 #ifndef SANDBOX_WORKER_POLICY_H_
 #define SANDBOX_WORKER_POLICY_H_
 
+#include <compare>
+
+#include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/table/policy.h"
 
 namespace capbroker::sandbox {
@@ -40,11 +43,20 @@ struct WorkerTable {
   bool resizes_files = false;
   // Has a supervisor, which answers calls that name files.
   bool supervised = false;
+  // It may fork, execute what Landlock and its view let it, and signal its own. Supervised and
+  // executed workers only.
+  bool processes = false;
+  // Landlock keeps signals within the worker.
+  bool scopes_signals = false;
+  // How names of a kind that nobody can grant fail.
+  int refused_errno = kEcapmode;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
   // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
   // kept from forked workers, and their fstat() is answered as fstat_answer.h
   // says. Executed ones can see the metadata of any path then.
   bool has_own_root = true;
+
+  friend auto operator<=>(const WorkerTable&, const WorkerTable&) = default;
 };
 
 Policy WorkerPolicy(const WorkerTable& table);

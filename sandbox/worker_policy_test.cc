@@ -21,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
+#include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/filter_evaluator.h"
@@ -32,6 +33,7 @@ namespace {
 constexpr uint64_t kPid = 2;
 constexpr uint64_t kProgram = 256;
 constexpr uint64_t kPath = 0x555500001000;
+constexpr uint64_t kKept = 99;  // the number of the working place
 
 // "allow", "ask", "die", "signal", or the errno as a number.
 class Table {
@@ -40,7 +42,7 @@ class Table {
     const absl::StatusOr<CompiledFilter> filter =
         CompileFilter(WorkerPolicy(table), DieAction::kNotifyListener, Architecture::kX86_64);
     EXPECT_OK(filter);
-    if (filter.ok()) program_ = filter->Bind({0, kPid, kProgram, kPath});
+    if (filter.ok()) program_ = filter->Bind({0, kPid, kProgram, kPath, 0, kKept});
   }
 
   std::string operator()(const char* name, std::vector<uint64_t> arguments = {}) const {
@@ -307,6 +309,7 @@ TEST(SupervisedTable, AsksForExactlyWhatASupervisorAnswers) {
   std::set<std::string> answered;
   for (const std::string& name : FileCalls::Names()) answered.insert(name);
   for (const std::string& name : TreeCalls::Names()) EXPECT_TRUE(answered.insert(name).second);
+  for (const std::string& name : MetadataCalls::Names()) EXPECT_TRUE(answered.insert(name).second);
   for (const WorkerTable::Kind kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
     const Table with({.kind = kind, .supervised = true});
     const Table without({.kind = kind});
@@ -326,7 +329,8 @@ TEST(SupervisedTable, AllowsNothingElseThatNamesSomething) {
       const Table without({.kind = kind, .has_own_root = has_own_root});
       for (int number = 0; number < 600; ++number) {
         const std::string name = SystemCallName(number, Architecture::kX86_64);
-        if (name == "getdents64") continue;  // of directories that a supervisor gave
+        // Of what a supervisor gave.
+        if (name == "getdents64" || name == "flock") continue;
         if (with.Fate(number, {}) == "allow") {
           EXPECT_EQ(without.Fate(number, {}), "allow") << name;
         }
@@ -339,6 +343,48 @@ TEST(SupervisedTable, AllowsNothingElseThatNamesSomething) {
       EXPECT_EQ(with("prctl", {PR_SET_DUMPABLE, 0}), Errno(EPERM));
     }
   }
+}
+
+TEST(SupervisedTable, KeepsTheWorkingPlace) {
+  const Table table({.kind = WorkerTable::Kind::kExecuted, .supervised = true});
+  EXPECT_EQ(table("close", {kKept}), Errno(EBADF));
+  EXPECT_EQ(table("close", {kKept + 1}), "allow");
+  EXPECT_EQ(table("dup2", {5, kKept}), Errno(EBADF));
+  EXPECT_EQ(table("dup3", {5, kKept}), Errno(EBADF));
+  EXPECT_EQ(table("dup2", {kKept, 5}), "allow");
+  EXPECT_EQ(table("fcntl", {kKept, F_SETFD, FD_CLOEXEC}), Errno(EBADF));
+  EXPECT_EQ(table("close_range", {3, ~0u, 0}), Errno(ENOSYS));
+}
+
+TEST(SupervisedTable, MakesProcessesWhereTheyWereGranted) {
+  constexpr uint64_t kFork = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+  constexpr uint64_t kSpawn = CLONE_VM | CLONE_VFORK | SIGCHLD;
+  const Table with({.kind = WorkerTable::Kind::kExecuted,
+                    .supervised = true,
+                    .processes = true,
+                    .scopes_signals = true});
+  const Table without({.kind = WorkerTable::Kind::kExecuted, .supervised = true});
+  for (const char* name : {"fork", "vfork", "setsid", "setpgid"}) {
+    EXPECT_EQ(with(name), "allow") << name;
+    EXPECT_EQ(without(name), Errno(EPERM)) << name;
+  }
+  for (const uint64_t flags : {kFork, kSpawn}) {
+    EXPECT_EQ(with("clone", {flags}), "allow");
+    EXPECT_EQ(without("clone", {flags}), Errno(EPERM));
+    EXPECT_EQ(with("clone", {flags | CLONE_NEWUSER}), "die");
+    // Memory is shared by threads, or with a parent that waits.
+    EXPECT_EQ(with("clone", {flags | CLONE_VM, 0x1000}), flags == kSpawn ? "allow" : Errno(EPERM));
+    EXPECT_EQ(with("clone", {flags | CLONE_PARENT}), Errno(EPERM));
+  }
+  EXPECT_EQ(with("clone3"), Errno(ENOSYS));
+  EXPECT_EQ(with("execve"), "allow");
+  EXPECT_EQ(without("execve"), Errno(kEcapmode));
+  EXPECT_EQ(with("execveat", {5, 0, 0, 0, AT_EMPTY_PATH}), Errno(EACCES));
+  EXPECT_EQ(with("kill", {7, SIGTERM}), "allow");
+  EXPECT_EQ(without("kill", {7, SIGTERM}), Errno(EPERM));
+  const Table unscoped(
+      {.kind = WorkerTable::Kind::kExecuted, .supervised = true, .processes = true});
+  EXPECT_EQ(unscoped("kill", {7, SIGTERM}), Errno(EPERM));
 }
 
 TEST(SupervisedTable, LetsFstatOfWhatIsOpenPassWhereAPathLeadsNowhere) {

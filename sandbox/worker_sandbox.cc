@@ -1,23 +1,25 @@
 #include "sandbox/worker_sandbox.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/file_grant.h"
 #include "base/status_macros.h"
 #include "sandbox/clone_confined.h"
 #include "sandbox/confinement.h"
@@ -26,7 +28,6 @@
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root_view.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
@@ -35,6 +36,8 @@
 
 namespace capbroker::sandbox {
 namespace {
+
+constexpr int kAbiScopingSignals = 6;
 
 constexpr LayerSet kNamespacesBesidesUser = {
     Layer::kMountNamespace, Layer::kPidNamespace, Layer::kNetworkNamespace,
@@ -84,6 +87,11 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
+bool IsNormalName(const std::string& name) {
+  return !name.empty() && name.size() < PATH_MAX && name.find('\0') == std::string::npos &&
+         NormalName(name) == name;
+}
+
 }  // namespace
 
 struct WorkerSandbox::State {
@@ -98,8 +106,7 @@ struct WorkerSandbox::State {
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
   CompiledFilter supervisor_table;
-  // Made at first use: by kind, resizes_files, supervised.
-  std::map<std::tuple<WorkerTable::Kind, bool, bool>, CompiledFilter> worker_tables;
+  std::map<WorkerTable, CompiledFilter> worker_tables;  // made at first use
   uint32_t next_id = 0;
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
@@ -107,27 +114,28 @@ struct WorkerSandbox::State {
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
-  absl::Status CheckGrants(const std::vector<FileGrant>& grants) const;
+  absl::Status Check(const std::optional<Supervision>& supervision, WorkerTable::Kind kind) const;
   // What `program` may do; `with_places`: it opens its libraries by itself.
   absl::StatusOr<UniqueFd> ProgramRuleset(FdRef program, bool with_places) const;
 };
 
 absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::Kind kind,
                                                                   const Start& start) {
-  const bool supervised = !start.grants.empty();
-  const auto key = std::make_tuple(kind, start.resizes_files, supervised);
-  const auto found = worker_tables.find(key);
+  WorkerTable wanted = {.kind = kind,
+                        .resizes_files = start.resizes_files,
+                        .has_own_root = in_force.Has(Layer::kMountNamespace)};
+  if (start.supervision.has_value()) {
+    wanted.supervised = true;
+    wanted.processes = start.supervision->processes;
+    wanted.scopes_signals = host.landlock_abi >= kAbiScopingSignals;
+    if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
+  }
+  const auto found = worker_tables.find(wanted);
   if (found != worker_tables.end()) return &found->second;
   const DieAction die =
       in_force.Has(Layer::kViolationReports) ? DieAction::kNotifyListener : DieAction::kKillProcess;
-  CB_ASSIGN_OR_RETURN(
-      CompiledFilter table,
-      CompileFilter(WorkerPolicy({.kind = kind,
-                                  .resizes_files = start.resizes_files,
-                                  .supervised = supervised,
-                                  .has_own_root = in_force.Has(Layer::kMountNamespace)}),
-                    die));
-  return &worker_tables.emplace(key, std::move(table)).first->second;
+  CB_ASSIGN_OR_RETURN(CompiledFilter table, CompileFilter(WorkerPolicy(wanted), die));
+  return &worker_tables.emplace(wanted, std::move(table)).first->second;
 }
 
 absl::Status WorkerSandbox::State::CheckMayStart() const {
@@ -137,24 +145,41 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
   return CheckSingleThreaded();
 }
 
-absl::Status WorkerSandbox::State::CheckGrants(const std::vector<FileGrant>& grants) const {
-  if (grants.empty()) return absl::OkStatus();
+absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& supervision,
+                                         WorkerTable::Kind kind) const {
+  if (!supervision.has_value()) return absl::OkStatus();
   const LayerSet missing = LayerSet{Layer::kLandlock, Layer::kViolationReports}.Without(in_force);
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("start worker: grants need ", missing.ToString()));
+        absl::StrCat("start worker: a supervisor needs ", missing.ToString()));
   }
-  if (grants.size() > kMostGrants) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("start worker: ", grants.size(), " grants, at most ", kMostGrants));
+  if (supervision->processes && kind == WorkerTable::Kind::kForked) {
+    return absl::InvalidArgumentError("start worker: a forked one has no further processes");
   }
-  for (const FileGrant& grant : grants) {
-    if (grant.path.empty() || grant.path.find('\0') != std::string::npos ||
-        NormalName(grant.path) != grant.path || grant.access == 0) {
+  // INVARIANT(no-orphans): all of them end with their init.
+  if (supervision->processes && !in_force.Has(Layer::kPidNamespace)) {
+    return absl::FailedPreconditionError("start worker: processes need a pid namespace");
+  }
+  if (supervision->files.size() > kMostGrants) {
+    return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->files.size(),
+                                                   " grants of files, at most ", kMostGrants));
+  }
+  for (const FileGrant& grant : supervision->files) {
+    if (!IsNormalName(grant.path) || grant.access == 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
                        "\": not an absolute path in normal form, or no access"));
     }
+    if ((grant.access & kRunFiles) != 0 && (!supervision->processes || grant.path == "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
+                       "\": running programs needs processes, and a directory below the root"));
+    }
+  }
+  if (!IsNormalName(supervision->working_directory)) {
+    return absl::InvalidArgumentError(absl::StrCat("start worker: working directory \"",
+                                                   absl::CHexEscape(supervision->working_directory),
+                                                   "\": not an absolute path in normal form"));
   }
   return absl::OkStatus();
 }
@@ -217,14 +242,15 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   }
   worker.limits = LimitsFor(bounds, image);
   worker.program_number = static_cast<int>(descriptors);
-  if (!start.grants.empty()) {
+  if (start.supervision.has_value()) {
     plan.confinement.supervised = true;
-    plan.grants = &start.grants;
     plan.supervisor.table = &supervisor_table;
     plan.supervisor.workers_table = worker.table;
-    plan.supervisor.refusal = start.refusal;
+    plan.supervisor.supervision = &*start.supervision;
     plan.supervisor.limits = worker.limits;
-    plan.supervisor.workers_highest_descriptor = static_cast<int>(descriptors);
+    // The last number that it can have.
+    plan.supervisor.working_place_number = static_cast<int>(descriptors) - 1;
+    worker.working_place_number = plan.supervisor.working_place_number;
   }
   return plan;
 }
@@ -287,11 +313,11 @@ LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_RETURN_IF_ERROR(state_->CheckGrants(start.grants));
+  CB_RETURN_IF_ERROR(state_->Check(start.supervision, WorkerTable::Kind::kForked));
   CB_ASSIGN_OR_RETURN(InitPlan plan,
                       state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
   UniqueFd granted;  // to which the init adds the grants
-  if (!start.grants.empty()) {
+  if (start.supervision.has_value()) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
     plan.confinement.ruleset = granted;
   }
@@ -315,7 +341,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
     return absl::FailedPreconditionError(
         "start worker: a program needs landlock or a mount namespace");
   }
-  CB_RETURN_IF_ERROR(state_->CheckGrants(start.grants));
+  CB_RETURN_IF_ERROR(state_->Check(start.supervision, WorkerTable::Kind::kExecuted));
   UniqueFd ruleset, workers_ruleset;
   if (landlock) {
     CB_ASSIGN_OR_RETURN(ruleset, state_->ProgramRuleset(program, /*with_places=*/true));
@@ -323,7 +349,7 @@ absl::StatusOr<Started> WorkerSandbox::Execute(Start start, UniqueFd program,
   CB_ASSIGN_OR_RETURN(InitPlan plan, state_->Plan(start, WorkerTable::Kind::kExecuted, ruleset));
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(environment);
-  if (!start.grants.empty()) {
+  if (start.supervision.has_value()) {
     // The supervisor opens, for the program and its loader, too.
     CB_ASSIGN_OR_RETURN(workers_ruleset, state_->ProgramRuleset(program, /*with_places=*/false));
     plan.worker.ruleset = workers_ruleset;

@@ -29,6 +29,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@
 #include "sandbox/host_facts.h"
 #include "sandbox/layers.h"
 #include "sandbox/resource_bounds.h"
-#include "sandbox/supervisor/file_grant.h"
+#include "sandbox/supervisor/supervision.h"
 
 namespace capbroker::sandbox {
 
@@ -57,7 +58,8 @@ struct Start {
   std::vector<PlacedFd> descriptors;
   Bounds bounds;
   // Kills the worker when its other end is closed or shut down. A socket or
-  // pipe. May be left out: then only the end of the zygote kills it.
+  // pipe. May be left out: then only the end of the zygote kills it. A byte that is written to
+  // the other end is the number of a signal for the worker and what it has started.
   UniqueFd lifeline;
   // The init writes Reports here (report.h). A seqpacket socket. May be left
   // out.
@@ -68,11 +70,10 @@ struct Start {
   // Bounds::memory_bytes, and because an append-only descriptor could be
   // truncated.
   bool resizes_files = false;
-  // Files that the worker's code, without knowing of any broker, opens by name: a supervisor
-  // (supervisor.h) answers the calls that name files, with ENOTCAPABLE for all
-  // others. Needs Layer::kLandlock and Layer::kViolationReports. At most kMostGrants.
-  std::vector<FileGrant> grants;
-  Refusal refusal = Refusal::kNotCapable;
+  // For code that opens files by name, without knowing of any broker: a supervisor
+  // (supervisor/supervisor.h) answers the calls that name files, with ENOTCAPABLE for what is not
+  // granted. Needs Layer::kLandlock and Layer::kViolationReports.
+  std::optional<Supervision> supervision;
 };
 
 struct Started {
@@ -102,8 +103,8 @@ class WorkerSandbox {
 
   // Both return as soon as the init exists; whether the start succeeds is told
   // by the first report. INVALID_ARGUMENT: descriptor numbers twice or out of
-  // range, or a grant's path not in normal form. FAILED_PRECONDITION: grants without the layers
-  // that they need.
+  // range, or a supervision's paths not in normal form. FAILED_PRECONDITION: a supervision without
+  // the layers that it needs.
 
   // Runs `entry` in a confined worker. What it returns (0 to 255) is the exit
   // code. `entry` is called in the child's copy of memory; destructors of the

@@ -27,11 +27,14 @@ void AddAllowed(const Policy& policy, std::set<std::string>& calls) {
 std::set<std::string> AllowedToChildren() {
   std::set<std::string> calls;
   for (const auto kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
-    for (const bool supervised : {false, true}) {
-      AddAllowed(WorkerPolicy({.kind = kind, .resizes_files = true, .supervised = supervised}),
-                 calls);
-    }
+    AddAllowed(WorkerPolicy({.kind = kind, .resizes_files = true}), calls);
   }
+  AddAllowed(WorkerPolicy({.kind = WorkerTable::Kind::kExecuted,
+                           .resizes_files = true,
+                           .supervised = true,
+                           .processes = true,
+                           .scopes_signals = true}),
+             calls);
   AddAllowed(InitPolicy(), calls);
   AddAllowed(SupervisorPolicy(), calls);
   AddAllowed(ServicePolicy({.reads_files = true,

@@ -130,6 +130,15 @@ class ProxyRegistration {
     constexpr auto own = NeedsOf<Implementation>();
     serving::ServiceNeeds needs;
     if constexpr (own != nullptr) needs = own();
+    if (needs.as_opened != nullptr) {
+      needs.as_opened = [of_interposer = std::move(needs.as_opened)](
+                            const google::protobuf::Any& limits,
+                            const google::protobuf::Any& settings) {
+        v1::ProxySettings proxy;
+        (void)settings.UnpackTo(&proxy);
+        return of_interposer(limits, proxy.interposer());
+      };
+    }
     return upstream == Upstream::kChannel ? needs : serving::RemoteNeeds(std::move(needs));
   }
 

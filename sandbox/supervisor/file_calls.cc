@@ -137,23 +137,27 @@ Answer FileCalls::Open(const Notification& call, const PathArgument& argument,
   }
   const PathRead read = names_.Read(call, argument);
   if (read.error_number != 0) return Failure(read.error_number);
-  return (request.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0 ? OpenWithin(read, request)
-                                                                      : OpenLocated(read, request);
+  return (request.resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0
+             ? OpenWithin(read, request)
+             : OpenLocated(call, read, request);
 }
 
-Answer FileCalls::OpenLocated(const PathRead& read, const OpenRequest& request) {
+Answer FileCalls::OpenLocated(const Notification& call, const PathRead& read,
+                              const OpenRequest& request) {
   const std::string name = read.Name();
   OpenHow how = {.flags = request.flags & kOpenFlags, .mode = 0, .resolve = request.resolve};
   const unsigned needed = NeededAccess(request.flags);
-  const std::vector<Location> locations = names_.places().Find(name);
+  const bool create = (how.flags & O_CREAT) != 0;
+  const std::vector<Location> locations =
+      names_.Locate(name, needed | (create ? kCreateFiles : 0u));
   // INVARIANT(name-checked-before-look)
   const Location* location = nullptr;
-  const bool create = (how.flags & O_CREAT) != 0;
   if (create) {
     location = FirstWith(locations, needed | kCreateFiles);
     // Not more than the permissions: the file belongs to the supervisor's user, and
     // set-user-id would lend who that is to what the worker writes.
-    how.mode = request.mode & 0777;
+    how.mode =
+        request.mode & 0777 & ~uint64_t{names_.working_places().Of(call.thread()).file_mode_mask};
   }
   if (location == nullptr) {
     location = FirstWith(locations, needed);
@@ -178,8 +182,9 @@ Answer FileCalls::OpenLocated(const PathRead& read, const OpenRequest& request) 
 Answer FileCalls::OpenWithin(const PathRead& read, const OpenRequest& request) {
   if ((request.flags & O_CREAT) != 0) return Failure(EOPNOTSUPP);
   if (read.base.empty()) return Failure(EXDEV);
-  const std::vector<Location> locations = names_.places().Find(read.base);
-  const Location* location = FirstWith(locations, NeededAccess(request.flags));
+  const unsigned needed = NeededAccess(request.flags);
+  const std::vector<Location> locations = names_.Locate(read.base, needed);
+  const Location* location = FirstWith(locations, needed);
   if (location == nullptr) return Failure(kEnotcapable);
   const Opened base = Walk(*location, {.flags = O_PATH | O_DIRECTORY});
   if (!base.fd.valid()) return Failure(base.error_number);
@@ -231,15 +236,25 @@ Answer FileCalls::Access(const Notification& call, const PathArgument& argument,
   }
   const unsigned access =
       ((mode & R_OK) != 0 ? kReadFiles : 0u) | ((mode & W_OK) != 0 ? kWriteFiles : 0u);
-  const Object object = names_.Find(
-      call, argument,
-      {.follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = access, .open_flags = 0});
+  LookRequest request = {
+      .follow = (flags & AT_SYMLINK_NOFOLLOW) == 0, .access = access, .open_flags = 0};
+  if ((mode & X_OK) != 0) request.access |= kRunFiles;
+  Object object = names_.Find(call, argument, request);
+  const bool runs = (mode & X_OK) != 0 && object.fd.valid();
+  if (object.error_number == kEnotcapable && request.access != access) {
+    // A directory is passed through, which takes no grant to execute.
+    request.access = access;
+    object = names_.Find(call, argument, request);
+  }
   if (object.error_number != 0) return Failure(object.error_number);
   if (object.above) return (mode & (R_OK | W_OK)) != 0 ? Failure(kEnotcapable) : Result(0);
   struct stat status;
   if (fstat(object.fd.get(), &status) != 0) return Failure(errno);
-  // Nothing that is granted can be executed.
-  if ((mode & X_OK) != 0 && !S_ISDIR(status.st_mode)) return Failure(EACCES);
+  // What the supervisor sees cannot be executed there, whatever the worker may execute.
+  if ((mode & X_OK) != 0 && !S_ISDIR(status.st_mode)) {
+    if (!runs || (status.st_mode & 0111) == 0) return Failure(EACCES);
+    mode &= ~uint64_t{X_OK};
+  }
   const long result = syscall(SYS_faccessat2, object.fd.get(), "", static_cast<int>(mode),
                               AT_EMPTY_PATH | kEffectiveAccess);
   return result == 0 ? Result(0) : Failure(errno);
@@ -365,30 +380,34 @@ Answer FileCalls::OnChdir(const Notification& call) {
     }
     settled = names_.Settle(name, status);
   }
-  if (settled.size() >= PATH_MAX) return Failure(ENAMETOOLONG);
-  names_.directories().set_working_directory(std::move(settled));
-  return Result(0);
+  return EnterDirectory(call, std::move(settled));
 }
 
 Answer FileCalls::OnFchdir(const Notification& call) {
   std::string name;
-  const int error = names_.NameOfDescriptor(Descriptor(call.argument(0)), name);
-  if (error != 0) return Failure(error);
+  const int error = names_.NameOfDescriptor(call.thread(), Descriptor(call.argument(0)), name);
+  return error == 0 ? EnterDirectory(call, std::move(name)) : Failure(error);
+}
+
+Answer FileCalls::EnterDirectory(const Notification& call, std::string name) const {
   if (name.size() >= PATH_MAX) return Failure(ENAMETOOLONG);
-  names_.directories().set_working_directory(std::move(name));
-  return Result(0);
+  WorkingPlace place = names_.working_places().Of(call.thread());
+  place.directory = std::move(name);
+  return names_.working_places().Set(place, 0);
 }
 
 Answer FileCalls::OnGetcwd(const Notification& call) {
-  const std::string& name = names_.directories().working_directory();
+  const std::string name = names_.working_places().Of(call.thread()).directory;
   const size_t size = name.size() + 1;
   if (call.argument(1) < size) return Failure(ERANGE);
   return WriteTo(call, call.argument(0), name.c_str(), size, static_cast<int64_t>(size));
 }
 
-// The supervisor creates the worker's files, so its own mask is the worker's.
 Answer FileCalls::OnUmask(const Notification& call) {
-  return Result(umask(static_cast<mode_t>(call.argument(0) & 0777)));
+  WorkingPlace place = names_.working_places().Of(call.thread());
+  const uint32_t before = place.file_mode_mask;
+  place.file_mode_mask = static_cast<uint32_t>(call.argument(0) & 0777);
+  return names_.working_places().Set(place, before);
 }
 
 }  // namespace capbroker::sandbox

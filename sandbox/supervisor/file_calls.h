@@ -51,7 +51,7 @@ class FileCalls {
                  int64_t result) const;
 
   Answer Open(const Notification& call, const PathArgument& argument, OpenRequest request);
-  Answer OpenLocated(const PathRead& read, const OpenRequest& request);
+  Answer OpenLocated(const Notification& call, const PathRead& read, const OpenRequest& request);
   Answer OpenWithin(const PathRead& read, const OpenRequest& request);
   Answer Give(UniqueFd fd, const GrantedPlace& place, std::string name, const OpenRequest& request);
   Answer Status(const Notification& call, const PathArgument& argument, uint64_t flags,
@@ -60,6 +60,8 @@ class FileCalls {
                 uint64_t flags);
   Answer ReadLink(const Notification& call, const PathArgument& argument, uint64_t address,
                   uint64_t size);
+
+  Answer EnterDirectory(const Notification& call, std::string name) const;
 
   Answer OnOpen(const Notification& call);
   Answer OnCreat(const Notification& call);

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "base/file_grant.h"
 #include "sandbox/supervisor/capability_errno.h"
-#include "sandbox/supervisor/file_grant.h"
+#include "sandbox/supervisor/mount_id.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 
 namespace capbroker::sandbox {
@@ -54,15 +56,15 @@ PathRead GrantedNames::Read(const Notification& call, const PathArgument& argume
   }
   if (absl::StartsWith(read.path, "/")) return read;
   if (argument.directory == AT_FDCWD) {
-    read.base = directories_.working_directory();
+    read.base = working_places_.Of(call.thread()).directory;
   } else {
-    read.error_number = NameOfDescriptor(argument.directory, read.base);
+    read.error_number = NameOfDescriptor(call.thread(), argument.directory, read.base);
   }
   return read;
 }
 
-int GrantedNames::NameOfDescriptor(int descriptor, std::string& name) {
-  const Opened duplicate = directories_.Duplicate(descriptor);
+int GrantedNames::NameOfDescriptor(pid_t thread, int descriptor, std::string& name) {
+  const Opened duplicate = DuplicateFrom(thread, descriptor);
   if (!duplicate.fd.valid()) return duplicate.error_number;
   struct stat held;
   if (fstat(duplicate.fd.get(), &held) != 0) return errno;
@@ -73,7 +75,8 @@ int GrantedNames::NameOfDescriptor(int descriptor, std::string& name) {
 }
 
 bool GrantedNames::LeadsTo(const std::string& name, const struct stat& directory) const {
-  const Object object = Find(name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
+  const Object object =
+      FindAmong(places_.Find(name), name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
   struct stat found;
   return object.fd.valid() && fstat(object.fd.get(), &found) == 0 &&
          found.st_dev == directory.st_dev && found.st_ino == directory.st_ino;
@@ -84,9 +87,20 @@ std::string GrantedNames::Settle(std::string name, const struct stat& directory)
   return normal == name || LeadsTo(normal, directory) ? normal : name;
 }
 
-Object GrantedNames::Find(const std::string& name, const LookRequest& request) const {
+std::vector<Location> GrantedNames::Locate(const std::string& name, unsigned access) {
+  std::vector<Location> locations = places_.Find(name);
+  const Location* const found = FirstWith(locations, access);
+  if (found == nullptr || !found->place->implied) asked_.push_back({name, access});
+  return locations;
+}
+
+Object GrantedNames::Find(const std::string& name, const LookRequest& request) {
+  return FindAmong(Locate(name, request.access), name, request);
+}
+
+Object GrantedNames::FindAmong(const std::vector<Location>& locations, const std::string& name,
+                               const LookRequest& request) const {
   Object object;
-  const std::vector<Location> locations = places_.Find(name);
   // INVARIANT(name-checked-before-look): what is not granted is not looked at.
   const Location* location = FirstWith(locations, request.access);
   if (location == nullptr) {
@@ -108,17 +122,55 @@ Object GrantedNames::Find(const Notification& call, const PathArgument& argument
   Object object;
   object.error_number = read.error_number;
   if (read.error_number != 0) return object;
-  if (argument.directory == AT_FDCWD) return Find(directories_.working_directory(), request);
+  if (argument.directory == AT_FDCWD) {
+    return Find(working_places_.Of(call.thread()).directory, request);
+  }
   // What the worker holds it may look at, wherever it is from.
-  Opened duplicate = directories_.Duplicate(argument.directory);
+  Opened duplicate = DuplicateFrom(call.thread(), argument.directory);
   object.fd = std::move(duplicate.fd);
   object.error_number = duplicate.error_number;
   return object;
 }
 
-Entry GrantedNames::FindEntry(const std::string& name) const {
+Object GrantedNames::Open(const std::string& name, unsigned access, OpenHow how) {
+  Object object;
+  const std::vector<Location> locations = Locate(name, access);
+  // INVARIANT(name-checked-before-look)
+  const Location* const location = FirstWith(locations, access);
+  object.error_number = kEnotcapable;
+  if (location == nullptr) return object;
+  Opened opened = Walk(*location, how);
+  object.error_number = opened.error_number;
+  struct stat status;
+  if (!opened.fd.valid() || fstat(opened.fd.get(), &status) != 0) return object;
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) {
+    object.fd = std::move(opened.fd);
+  } else {
+    object.error_number = kEnotcapable;
+  }
+  return object;
+}
+
+Object GrantedNames::FindHeld(pid_t thread, int descriptor, unsigned access) const {
+  Object object;
+  Opened duplicate = DuplicateFrom(thread, descriptor);
+  object.error_number = duplicate.error_number;
+  if (!duplicate.fd.valid()) return object;
+  const uint64_t mount = MountId(duplicate.fd);
+  for (const GrantedPlace& place : places_.places()) {
+    // Every grant is a mount of its own, and only what was opened under it is on that.
+    if (mount != 0 && place.mount == mount && (place.access & access) == access) {
+      object.fd = std::move(duplicate.fd);
+      return object;
+    }
+  }
+  object.error_number = EPERM;
+  return object;
+}
+
+Entry GrantedNames::FindEntry(const std::string& name) {
   Entry entry;
-  const std::vector<Location> locations = places_.Find(name);
+  const std::vector<Location> locations = Locate(name, kCreateFiles);
   // INVARIANT(name-checked-before-look)
   const Location* location = FirstWith(locations, kCreateFiles);
   // The parent of what is granted itself is not granted.

@@ -16,12 +16,15 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/open_how.h"
 #include "base/unique_fd.h"
 #include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/journal.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/worker_directories.h"
+#include "sandbox/supervisor/working_place.h"
 
 namespace capbroker::sandbox {
 
@@ -62,32 +65,45 @@ struct Entry {
 
 class GrantedNames {
  public:
-  // `worker` is a pidfd of it.
-  GrantedNames(GrantedPlaces places, FdRef worker, int highest_descriptor)
-      : places_(std::move(places)), directories_(worker, highest_descriptor) {}
+  GrantedNames(GrantedPlaces places, WorkingPlaces working_places)
+      : places_(std::move(places)), working_places_(std::move(working_places)) {}
 
-  const GrantedPlaces& places() const { return places_; }
   WorkerDirectories& directories() { return directories_; }
+  const WorkingPlaces& working_places() const { return working_places_; }
+
+  // What was asked for since the last time, for the journal.
+  std::vector<NamedAccess> TakeAsked() { return std::exchange(asked_, {}); }
 
   PathRead Read(const Notification& call, const PathArgument& argument);
-  // The name of a directory that the worker has a descriptor of. 0 or an errno.
-  int NameOfDescriptor(int descriptor, std::string& name);
+  // Where `name` may be looked for, and that it is for `access`.
+  std::vector<Location> Locate(const std::string& name, unsigned access);
+  // The name of a directory that the caller has a descriptor of. 0 or an errno.
+  int NameOfDescriptor(pid_t thread, int descriptor, std::string& name);
 
-  Object Find(const std::string& name, const LookRequest& request) const;
+  Object Find(const std::string& name, const LookRequest& request);
   // Also of an empty path.
   Object Find(const Notification& call, const PathArgument& argument, const LookRequest& request);
   // The directory in which `name` is to be made or removed, under a grant to create.
-  Entry FindEntry(const std::string& name) const;
+  Entry FindEntry(const std::string& name);
+
+  // Opens a regular file or a directory under a grant of `access`.
+  Object Open(const std::string& name, unsigned access, OpenHow how);
+  // What a caller's descriptor is of, if it came from a grant that gives `access`.
+  Object FindHeld(pid_t thread, int descriptor, unsigned access) const;
 
   // The shortest name that leads to `directory`, to which `name` leads: behind a symlink ".." is
   // not what the text says.
   std::string Settle(std::string name, const struct stat& directory) const;
 
  private:
+  Object FindAmong(const std::vector<Location>& locations, const std::string& name,
+                   const LookRequest& request) const;
   bool LeadsTo(const std::string& name, const struct stat& directory) const;
 
   GrantedPlaces places_;
+  const WorkingPlaces working_places_;
   WorkerDirectories directories_;
+  std::vector<NamedAccess> asked_;
 };
 
 // The first of `locations` whose grant gives `access`, or null.

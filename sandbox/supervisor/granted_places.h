@@ -9,12 +9,13 @@
 #ifndef SANDBOX_SUPERVISOR_GRANTED_PLACES_H_
 #define SANDBOX_SUPERVISOR_GRANTED_PLACES_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "base/file_grant.h"
 #include "base/unique_fd.h"
-#include "sandbox/supervisor/file_grant.h"
 
 namespace capbroker::sandbox {
 
@@ -22,8 +23,10 @@ namespace capbroker::sandbox {
 struct GrantedPlace {
   std::string path;  // of the grant
   unsigned access = 0;
-  UniqueFd root;     // the tree, or the directory that holds the file
-  std::string leaf;  // the file's name in it; empty for a tree
+  UniqueFd root;         // the tree, or the directory that holds the file
+  std::string leaf;      // the file's name in it; empty for a tree
+  uint64_t mount = 0;    // the id of its own (mount_id.h); 0: it has none
+  bool implied = false;  // what every program may read, not a grant of this worker
 
   bool is_file() const { return !leaf.empty(); }
 };

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -17,6 +18,7 @@
 
 #include "base/open_how.h"
 #include "sandbox/landlock.h"
+#include "sandbox/supervisor/mount_id.h"
 
 namespace capbroker::sandbox {
 namespace {
@@ -48,7 +50,16 @@ UniqueFd OpenDirectory(const std::string& path, bool own_mount, uint64_t attribu
                    : UniqueFd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-StepResult Walk(const FileGrant& grant, bool own_mounts, FdRef ruleset, GrantedPlace& place) {
+StepResult Allow(const GrantRulesets& rulesets, FdRef file, unsigned access) {
+  if (!rulesets.supervisor.valid()) return Done();
+  StepResult result = AllowFiles(rulesets.supervisor, file, access);
+  if (!result.ok() || (access & kRunFiles) == 0) return result;
+  if (result = AllowExecute(rulesets.supervisor, file); !result.ok()) return result;
+  return AllowExecute(rulesets.worker, file);
+}
+
+StepResult Walk(const FileGrant& grant, bool own_mounts, const GrantRulesets& rulesets,
+                GrantedPlace& place) {
   uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if ((grant.access & (kWriteFiles | kCreateFiles)) == 0) attributes |= MOUNT_ATTR_RDONLY;
   char real[PATH_MAX];
@@ -61,7 +72,8 @@ StepResult Walk(const FileGrant& grant, bool own_mounts, FdRef ruleset, GrantedP
     if (!S_ISDIR(status.st_mode)) return FailedWith(Step::kGrants, ENOTDIR);
     place.root = OpenDirectory(real, own_mounts, attributes);
     if (!place.root.valid()) return FailedWithErrno(Step::kGrants);
-    return ruleset.valid() ? AllowFiles(ruleset, place.root, grant.access) : Done();
+    if (own_mounts) place.mount = MountId(place.root);
+    return Allow(rulesets, place.root, grant.access);
   }
   if (S_ISDIR(status.st_mode)) return FailedWith(Step::kGrants, EISDIR);
   if (S_ISCHR(status.st_mode)) attributes &= ~uint64_t{MOUNT_ATTR_NODEV};
@@ -74,19 +86,51 @@ StepResult Walk(const FileGrant& grant, bool own_mounts, FdRef ruleset, GrantedP
                                {.flags = O_PATH | O_NOFOLLOW, .resolve = RESOLVE_NO_SYMLINKS});
   if (!file.fd.valid()) return FailedWith(Step::kGrants, file.error_number);
   // The one that is opened now is the one that Landlock allows from here on.
-  return ruleset.valid() ? AllowFiles(ruleset, file.fd, grant.access) : Done();
+  return Allow(rulesets, file.fd, grant.access);
 }
 
 }  // namespace
 
-StepResult OpenGrants(const std::vector<FileGrant>& grants, bool own_mounts, FdRef ruleset,
-                      std::vector<GrantedPlace>& places) {
+StepResult OpenGrants(const std::vector<FileGrant>& grants, bool own_mounts,
+                      const GrantRulesets& rulesets, std::vector<GrantedPlace>& places) {
   for (const FileGrant& grant : grants) {
     GrantedPlace place;
-    if (StepResult result = Walk(grant, own_mounts, ruleset, place); !result.ok()) return result;
+    if (StepResult result = Walk(grant, own_mounts, rulesets, place); !result.ok()) return result;
     places.push_back(std::move(place));
   }
   return Done();
+}
+
+std::vector<ProgramPlace> ProgramView(const std::vector<ProgramPlace>& program_places,
+                                      const std::vector<FileGrant>& grants) {
+  std::vector<ProgramPlace> view;
+  const auto shown = [&view](const std::string& path) {
+    for (const ProgramPlace& place : view) {
+      if (place.link_target.empty() && (path + "/").rfind(place.path + "/", 0) == 0) return true;
+    }
+    return false;
+  };
+  // Larger ones first: they show what is beneath them, too.
+  std::vector<std::string> runs;
+  for (const FileGrant& grant : grants) {
+    if ((grant.access & kRunFiles) != 0) runs.push_back(grant.path);
+  }
+  std::sort(runs.begin(), runs.end());
+  for (const std::string& path : runs) {
+    const bool library = std::any_of(
+        program_places.begin(), program_places.end(), [&path](const ProgramPlace& place) {
+          return place.link_target.empty() && (path + "/").rfind(place.path + "/", 0) == 0;
+        });
+    if (!library && !shown(path))
+      view.push_back({.path = path, .link_target = "", .directory_or_file = UniqueFd()});
+  }
+  for (const ProgramPlace& place : program_places) {
+    if (!shown(place.path)) {
+      view.push_back(
+          {.path = place.path, .link_target = place.link_target, .directory_or_file = UniqueFd()});
+    }
+  }
+  return view;
 }
 
 StepResult OpenProgramPlaces(const std::vector<ProgramPlace>& program_places,
@@ -97,8 +141,9 @@ StepResult OpenProgramPlaces(const std::vector<ProgramPlace>& program_places,
     const FileGrant grant = S_ISDIR(status.st_mode) ? FileGrant::ReadTree(program.path)
                                                     : FileGrant::ReadFile(program.path);
     GrantedPlace place;
-    StepResult result = Walk(grant, /*own_mounts=*/false, FdRef(), place);
+    StepResult result = Walk(grant, /*own_mounts=*/false, {}, place);
     if (!result.ok()) return result;
+    place.implied = true;
     places.push_back(std::move(place));
   }
   return Done();

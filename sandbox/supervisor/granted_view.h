@@ -12,18 +12,28 @@
 
 #include <vector>
 
+#include "base/file_grant.h"
 #include "base/unique_fd.h"
 #include "sandbox/root_view.h"
 #include "sandbox/step_result.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
 
 namespace capbroker::sandbox {
 
-// Appends a place for each of `grants`, and allows it in `ruleset`. `own_mounts`: the
-// process may mount, in a namespace of its own.
-StepResult OpenGrants(const std::vector<FileGrant>& grants, bool own_mounts, FdRef ruleset,
-                      std::vector<GrantedPlace>& places);
+// Landlock's rules of both: the supervisor's hold for the worker as well.
+struct GrantRulesets {
+  FdRef supervisor;
+  FdRef worker;  // what it executes is opened by the kernel in its own domain
+};
+
+// Appends a place for each of `grants`, and allows it. `own_mounts`: the process may mount, in a
+// namespace of its own.
+StepResult OpenGrants(const std::vector<FileGrant>& grants, bool own_mounts,
+                      const GrantRulesets& rulesets, std::vector<GrantedPlace>& places);
+
+// What an executed program sees: `program_places`, and what is granted for being executed.
+std::vector<ProgramPlace> ProgramView(const std::vector<ProgramPlace>& program_places,
+                                      const std::vector<FileGrant>& grants);
 
 // The same for what an executed program sees, under its rules that exist already. Caller: in
 // the worker's root.

@@ -18,11 +18,16 @@ namespace {
 
 constexpr uint64_t kSyncWakeUp = 1;  // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 
-// 0 or an errno.
+// 0 or an errno. A new number ends the call.
 int SendDescriptor(FdRef listener, uint64_t id, const Answer& answer) {
   seccomp_notif_addfd addition = {};
   addition.id = id;
-  addition.flags = SECCOMP_ADDFD_FLAG_SEND;
+  if (answer.place < 0) {
+    addition.flags = SECCOMP_ADDFD_FLAG_SEND;
+  } else {
+    addition.flags = SECCOMP_ADDFD_FLAG_SETFD;
+    addition.newfd = static_cast<uint32_t>(answer.place);
+  }
   addition.srcfd = static_cast<uint32_t>(answer.descriptor.get());
   addition.newfd_flags = answer.close_on_exec ? O_CLOEXEC : 0;
   return ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_ADDFD, &addition) < 0 ? errno : 0;
@@ -47,10 +52,11 @@ bool Notification::IsWaiting() const {
 }
 
 void Notification::Send(Answer answer) const {
-  if (answer.error_number == 0 && answer.descriptor.valid()) {
+  const bool placed = answer.place >= 0;
+  if (answer.descriptor.valid() && (placed || answer.error_number == 0)) {
     const int error = SendDescriptor(listener_, id_, answer);
-    if (error == 0) return;
-    answer.error_number = error;  // EMFILE: the worker's table is full
+    if (error == 0 && !placed) return;
+    if (error != 0) answer.error_number = error;  // EMFILE: the worker's table is full
   }
   seccomp_notif_resp response = {};
   response.id = id_;

@@ -1,9 +1,9 @@
 // One call of the worker that stopped in the kernel, and its answer.
 //
-// There are two answers: a result, or a descriptor that is put into the worker's table and
-// whose number is the result. The third that Linux has, to let the kernel go on with the call
-// (CONTINUE), cannot be expressed here: the kernel would read the arguments again, after they
-// were looked at.
+// There are two answers: a result, or a descriptor that is put into the worker's table, whose
+// number is the result if it is a new one. The third that Linux has, to let the kernel go on with
+// the call (CONTINUE), cannot be expressed here: the kernel would read the arguments again, after
+// they were looked at.
 //
 // Lives in: the supervisor.
 #ifndef SANDBOX_SUPERVISOR_NOTIFICATION_H_
@@ -24,6 +24,9 @@ struct Answer {
   int error_number = 0;  // the call fails with it
   UniqueFd descriptor;   // the call returns its number in the worker
   bool close_on_exec = false;
+  int place = -1;      // the number that the descriptor is put at, whatever is there; the
+                       // result or the error is the call's
+  bool later = false;  // somebody keeps the call, and ends it
 };
 
 inline Answer Result(int64_t result) {
@@ -34,6 +37,11 @@ inline Answer Result(int64_t result) {
 inline Answer Failure(int error_number) {
   Answer answer;
   answer.error_number = error_number;
+  return answer;
+}
+inline Answer Later() {
+  Answer answer;
+  answer.later = true;
   return answer;
 }
 

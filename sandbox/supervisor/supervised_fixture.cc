@@ -62,7 +62,7 @@ void Faults::ExpectErrno(long result, int error_number, const std::string& what)
 std::string RunSupervised(WorkerRunner& runner, std::vector<FileGrant> grants,
                           absl::FunctionRef<void(Faults&)> entry) {
   Start start;
-  start.grants = std::move(grants);
+  start.supervision.emplace().files = std::move(grants);
   RunningWorker worker = runner.Start(
       [&] {
         Faults faults;

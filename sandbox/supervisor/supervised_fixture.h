@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "sandbox/supervisor/file_grant.h"
+#include "base/file_grant.h"
 #include "sandbox/worker_runner.h"
 
 namespace capbroker::sandbox {

@@ -111,7 +111,7 @@ TEST_P(SupervisedWorkerTest, WritesNothingForReading) {
         faults.ExpectErrno(rename(hello.c_str(), Path("data/x").c_str()), kEnotcapable, "rename");
         faults.ExpectErrno(symlink("/etc", Path("data/x").c_str()), kEcapmode, "symlink");
         faults.ExpectErrno(link(hello.c_str(), Path("data/x").c_str()), kEcapmode, "link");
-        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEcapmode, "chmod");
+        faults.ExpectErrno(chmod(hello.c_str(), 0777), kEnotcapable, "chmod");
       }),
       "");
   EXPECT_EQ(Content(Path("data/hello")), "hello\n");
@@ -406,7 +406,7 @@ TEST_P(SupervisedWorkerTest, GrantsAddUp) {
 
 TEST_P(SupervisedWorkerTest, DiesAtAViolationThatTheReportNames) {
   Start start;
-  start.grants = {FileGrant::ReadTree(Path("data"))};
+  start.supervision.emplace().files = {FileGrant::ReadTree(Path("data"))};
   const Story story = runner_.Run(
       [&] {
         if (Content(Path("data/hello")) != "hello\n") return 1;
@@ -425,7 +425,7 @@ TEST_P(SupervisedWorkerTest, DoesNotStartWhereAGrantLeadsNowhere) {
        {FileGrant::ReadTree(Path("none")), FileGrant::ReadTree(Path("data/hello")),
         FileGrant::ReadFile(Path("data"))}) {
     Start start;
-    start.grants = {grant};
+    start.supervision.emplace().files = {grant};
     const Story story = runner_.Run([] { return 0; }, std::move(start));
     ASSERT_TRUE(story.failed.has_value()) << story.text;
     EXPECT_EQ(story.failed->step, Step::kGrants) << story.text;
@@ -436,7 +436,7 @@ TEST(SupervisedWorkerAloneTest, TakesGrantsInNormalFormOnly) {
   WorkerRunner runner;
   for (const char* path : {"", "data", "/data/", "/data/../x", "/data//x", "/./x"}) {
     Start start;
-    start.grants = {FileGrant::ReadTree(path)};
+    start.supervision.emplace().files = {FileGrant::ReadTree(path)};
     EXPECT_THAT(runner.sandbox().Fork(std::move(start), [] { return 0; }).status(),
                 StatusIs(absl::StatusCode::kInvalidArgument))
         << path;
@@ -448,10 +448,48 @@ TEST(SupervisedWorkerAloneTest, HasNoGrantsWhereNothingConfinesItsSupervisor) {
   for (const Layer layer : {Layer::kLandlock, Layer::kViolationReports}) {
     WorkerRunner runner({layer});
     Start start;
-    start.grants = {FileGrant::ReadTree("/usr")};
+    start.supervision.emplace().files = {FileGrant::ReadTree("/usr")};
     EXPECT_THAT(runner.sandbox().Fork(std::move(start), [] { return 0; }).status(),
                 StatusIs(absl::StatusCode::kFailedPrecondition));
   }
+}
+
+// A right that Linux knows nothing of: the descriptor alone would allow it.
+TEST_P(SupervisedWorkerTest, ChangesMetadataOfNothingThatItWasOnlyHanded) {
+  const UniqueFd handed(open(Path("secret").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(handed.valid());
+  const bool own_mounts = runner_.sandbox().in_force().Has(Layer::kMountNamespace);
+  Start start;
+  start.supervision.emplace().files = {FileGrant::WriteTree(Path("data"))};
+  start.descriptors.push_back({UniqueFd(dup(handed.get())), 5});
+  const std::string hello = Path("data/hello");
+  EXPECT_EQ(Collect(runner_.Start(
+                        [&] {
+                          if (fchmod(5, 0777) == 0 || errno != EPERM) return 1;
+                          if (futimens(5, nullptr) == 0 || errno != EPERM) return 2;
+                          const int fd = open(hello.c_str(), O_RDONLY);
+                          if ((fchmod(fd, 0755) == 0) != own_mounts) return 3;
+                          return fchmod(99, 0777) != 0 && errno == EBADF ? 0 : 4;
+                        },
+                        std::move(start)))
+                .exit_code(),
+            0);
+}
+
+TEST_P(SupervisedWorkerTest, KeepsItsWorkingDirectoryWhateverItCloses) {
+  EXPECT_EQ(Run([&](Faults& faults) {
+              faults.ExpectErrno(chdir(Path("data/sub").c_str()), 0, "chdir");
+              for (int fd = 20; fd < 300; ++fd) close(fd);
+              for (int fd = 20; fd < 256; ++fd) dup2(0, fd);
+              while (dup(0) >= 0) {
+              }
+              faults.Expect(Content("deep") == "errno 24", "no descriptor is left");
+              for (int fd = 20; fd < 256; ++fd) close(fd);
+              faults.Expect(Content("deep") == "deep\n", "deep");
+              char name[4096];
+              faults.Expect(getcwd(name, sizeof name) != nullptr && name == Path("data/sub"), name);
+            }),
+            "");
 }
 
 }  // namespace

@@ -22,9 +22,12 @@
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
+#include "sandbox/supervisor/journal.h"
+#include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/supervisor/worker_memory.h"
+#include "sandbox/supervisor/working_place.h"
 #include "sandbox/table/filter_evaluator.h"
 #include "sandbox/table/seccomp.h"
 
@@ -35,7 +38,7 @@ namespace {
 constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
-constexpr int kPidFdPlace = 3;
+constexpr int kJournalPlace = 3;   // if there is one
 constexpr int kRootsPlace = 4;
 
 // At the same address in the worker, until that executes a program.
@@ -61,9 +64,11 @@ StepResult DieWithInit(pid_t init) {
 }
 
 // Puts everything in its place; the roots' numbers change.
-StepResult Arrange(std::vector<GrantedPlace>& places, FdRef to_init, FdRef to_worker) {
+StepResult Arrange(std::vector<GrantedPlace>& places, FdRef journal, FdRef to_init,
+                   FdRef to_worker) {
   std::vector<Placement> placements = {{to_init.get(), kInitPlace},
                                        {to_worker.get(), kWorkerPlace}};
+  if (journal.valid()) placements.push_back({journal.get(), kJournalPlace});
   for (size_t i = 0; i < places.size(); ++i) {
     placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
   }
@@ -96,7 +101,7 @@ StepResult MeetWorker(pid_t& worker) {
     std::memcpy(&listener, CMSG_DATA(header), sizeof listener);
   }
   worker = introduction.worker;
-  if (listener != kListenerPlace || syscall(SYS_pidfd_open, worker, 0) != kPidFdPlace) {
+  if (listener != kListenerPlace) {
     return FailedWith(Step::kSupervisor, EBADF);
   }
   // A host may forbid even an ancestor to look into a process: better known now.
@@ -119,12 +124,15 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, Refusal refusal, GrantedNames names)
+  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision, GrantedNames names)
       : workers_table_(std::move(workers_table)),
-        refusal_(refusal),
+        refusal_(supervision.refusal),
+        journal_(supervision.journal.valid() ? FdRef::FromRaw(kJournalPlace) : FdRef(),
+                 supervision.journal_tells_allowed),
         names_(std::move(names)),
         files_(names_),
-        trees_(names_) {}
+        trees_(names_),
+        metadata_(names_) {}
 
   [[noreturn]] void Keep() {
     const FdRef listener = FdRef::FromRaw(kListenerPlace);
@@ -144,10 +152,12 @@ class Watch {
     if (action.ok() && *action == kAskAction) {
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
+      if (!answer.has_value()) answer = metadata_.AnswerTo(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
-      if (answer->error_number == kEnotcapable && refusal_ == Refusal::kAccess) {
-        answer->error_number = EACCES;
-      }
+      const bool refused = answer->error_number == kEnotcapable;
+      const std::vector<NamedAccess> asked = names_.TakeAsked();
+      journal_.Tell(call.call().nr, answer->error_number, refused, asked);
+      if (refused) answer->error_number = RefusalOf(asked);
       call.Send(*std::move(answer));
       return;
     }
@@ -157,11 +167,20 @@ class Watch {
     Tell(word);
   }
 
+  // The errno for what is not granted.
+  int RefusalOf(const std::vector<NamedAccess>& asked) const {
+    if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
+    const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
+    return refusal_ == Refusal::kAbsent && !writes ? ENOENT : EACCES;
+  }
+
   const std::vector<sock_filter> workers_table_;
   const Refusal refusal_;
+  Journal journal_;
   GrantedNames names_;
   FileCalls files_;
   TreeCalls trees_;
+  MetadataCalls metadata_;
 };
 
 }  // namespace
@@ -169,8 +188,7 @@ class Watch {
 Policy SupervisorPolicy() {
   constexpr uint32_t kHere = static_cast<uint32_t>(AT_FDCWD);
   Policy p;
-  p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap",
-           "umask")
+  p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap")
             .Always(Allow())
             .For("waiting, the end, memory for names"));
   p.Add(On("mmap")
@@ -186,17 +204,26 @@ Policy SupervisorPolicy() {
             .Otherwise(Die())
             .For("receiving calls and answering them"));
   p.Add(On("sendto")
-            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace}), Arg64(4).Is(0)}, Allow())
+            .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace, kJournalPlace}), Arg64(4).Is(0)},
+                  Allow())
             .Otherwise(Die())
-            .For("violations, to the init; the worker's go-ahead"));
+            .For("violations, to the init; the worker's go-ahead; the journal"));
   p.Add(On("process_vm_readv", "process_vm_writev")
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
             .For("arguments and results; of which processes is Landlock's to say"));
+  p.Add(On("pidfd_open", "kcmp")
+            .Always(Allow())
+            .For("the process of a thread that called; whom else it finds is Landlock's to say"));
   p.Add(On("pidfd_getfd")
-            .When({Arg32(0).Is(kPidFdPlace), Arg32(2).Is(0)}, Allow())
+            .When({Arg32(2).Is(0)}, Allow())
             .Otherwise(Die())
-            .For("the worker's directories"));
+            .For("the worker's directories, and its working places"));
+  p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
+  p.Add(
+      On("fcntl").When({Arg32(1).Is(F_ADD_SEALS)}, Allow()).Otherwise(Die()).For("working places"));
+  p.Add(On("fchmod").Always(Allow()).For("permissions of what a walk has found"));
+  p.Add(On("utimensat").When({Arg64(1).Is(0)}, Allow()).Otherwise(Die()).For("its times"));
   // From a descriptor, never from the working directory.
   p.Add(On("openat2", "readlinkat")
             .When({Arg32(0).Is(kHere)}, Die())
@@ -232,21 +259,26 @@ Policy SupervisorPolicy() {
 
 void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                    std::vector<GrantedPlace> places, FdRef to_init, FdRef to_worker, pid_t init) {
-  if (!Arrange(places, to_init, to_worker).ok()) _exit(1);  // there may be nobody to tell
+  if (!Arrange(places, plan.supervision->journal, to_init, to_worker).ok())
+    _exit(1);  // there may be nobody to tell
   Require(LeaveSupervisorsRights(confinement));
   // After the change of ids, which takes the death signal back.
   Require(DieWithInit(init));
   Require(BoundTime(plan.limits));
-  umask(077);  // the worker's, which starts with that
+  umask(0);  // the worker's is what its files are created with
   pid_t worker = 0;
   Require(MeetWorker(worker));
   WakeCallersHere(FdRef::FromRaw(kListenerPlace));
 
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
-  Watch watch(plan.workers_table->Bind(values), plan.refusal,
-              GrantedNames(GrantedPlaces(std::move(places)), FdRef::FromRaw(kPidFdPlace),
-                           plan.workers_highest_descriptor));
+  values[static_cast<size_t>(Parameter::kWorkingPlace)] =
+      static_cast<uint32_t>(plan.working_place_number);
+  GrantedNames names(GrantedPlaces(std::move(places)),
+                     WorkingPlaces(plan.working_place_number,
+                                   {.directory = plan.supervision->working_directory,
+                                    .file_mode_mask = plan.supervision->file_mode_mask}));
+  Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names));
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));
   if (!confined.ok()) confined.failed = Step::kSupervisor;

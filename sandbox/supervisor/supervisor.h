@@ -10,7 +10,7 @@
 // that the worker cannot look into it. Where workers have ids of their own it has them as
 // real ids, and as effective ones those of the zygote: it opens what the zygote's user can open.
 //
-// It holds the worker's listener, a pidfd of the worker, the roots of the grants and a socket to
+// It holds the worker's listener, the roots of the grants and a socket to
 // the init. A call that dies is sent to the init, which kills and reports as
 // ever; the init keeps a duplicate of the listener, so that no call goes on when the
 // supervisor ends. Its end is the worker's end.
@@ -32,8 +32,8 @@
 #include "sandbox/confinement.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/step_result.h"
-#include "sandbox/supervisor/file_grant.h"
 #include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/supervision.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/policy.h"
 
@@ -54,9 +54,9 @@ struct WorkerIntroduction {
 struct SupervisorPlan {
   const CompiledFilter* table = nullptr;          // of SupervisorPolicy()
   const CompiledFilter* workers_table = nullptr;  // tells what is asked for and what dies
-  Refusal refusal = Refusal::kNotCapable;
-  std::vector<ResourceLimit> limits;  // the worker's; that of CPU time holds here, too
-  int workers_highest_descriptor = 0;
+  const Supervision* supervision = nullptr;       // but its files, which are walked already
+  std::vector<ResourceLimit> limits;              // the worker's; that of CPU time holds here, too
+  int working_place_number = -1;                  // the worker's descriptor (working_place.h)
 };
 
 // The supervisor's own table.

@@ -227,7 +227,7 @@ TEST_P(SupervisorAttacksTest, SmuggledDirectoryIsGoodForNothing) {
   ASSERT_EQ(sendmsg(mine.get(), &packet, 0), 1);
 
   Start start;
-  start.grants = Grants();
+  start.supervision.emplace().files = Grants();
   start.descriptors.push_back({std::move(workers), 4});
   RunningWorker worker = runner_.Start(
       [&] {
@@ -259,7 +259,7 @@ TEST_P(SupervisorAttacksTest, SmuggledDirectoryIsGoodForNothing) {
 TEST_P(SupervisorAttacksTest, DirectoryThatWasRenamedIsNotTakenForItsSuccessor) {
   files_.Write("data/sub/file", "inside\n");
   Start start;
-  start.grants = Grants();
+  start.supervision.emplace().files = Grants();
   RunningWorker worker = runner_.Start(
       [&] {
         const int sub = open(Path("data/sub").c_str(), O_RDONLY | O_DIRECTORY);
@@ -280,7 +280,7 @@ TEST_P(SupervisorAttacksTest, DirectoryThatWasRenamedIsNotTakenForItsSuccessor) 
 
 TEST_P(SupervisorAttacksTest, FileReplacedByASymlinkShowsNothingOfWhereThatLeads) {
   Start start;
-  start.grants = {FileGrant::ReadFile(Path("data/hello"))};
+  start.supervision.emplace().files = {FileGrant::ReadFile(Path("data/hello"))};
   RunningWorker worker = runner_.Start(
       [&] {
         char byte = 'o';
@@ -367,7 +367,7 @@ TEST_P(SupervisorAttacksTest, FullDescriptorTableIsTheWorkersError) {
 TEST_P(SupervisorAttacksTest, WorkerThatDiesInTheMiddleOfCallsIsReportedAsEver) {
   for (int i = 0; i < 20; ++i) {
     Start start;
-    start.grants = Grants();
+    start.supervision.emplace().files = Grants();
     const Story story = runner_.Run(
         [&] {
           for (int thread = 0; thread < 4; ++thread) {
@@ -388,7 +388,7 @@ TEST_P(SupervisorAttacksTest, WorkerThatDiesInTheMiddleOfCallsIsReportedAsEver) 
 TEST_P(SupervisorAttacksTest, FifoStallsItsOwnWorkerOnlyAndCanBeKilled) {
   ASSERT_EQ(mkfifo(Path("data/fifo").c_str(), 0644), 0);
   Start start;
-  start.grants = Grants();
+  start.supervision.emplace().files = Grants();
   RunningWorker stuck = runner_.Start(
       [&] {
         open(Path("data/fifo").c_str(), O_RDONLY);
@@ -407,7 +407,7 @@ TEST_P(SupervisorAttacksTest, FifoStallsItsOwnWorkerOnlyAndCanBeKilled) {
   EXPECT_FALSE(Collect(std::move(stuck)).timed_out);
   // Its writer lets it go on.
   Start again;
-  again.grants = Grants();
+  again.supervision.emplace().files = Grants();
   RunningWorker waiting = runner_.Start(
       [&] {
         const int fifo = open(Path("data/fifo").c_str(), O_RDONLY);
@@ -423,7 +423,7 @@ TEST_P(SupervisorAttacksTest, FifoStallsItsOwnWorkerOnlyAndCanBeKilled) {
 TEST_P(SupervisorAttacksTest, TimeOfTheSupervisorIsBounded) {
   if (!GetParam().empty()) GTEST_SKIP() << "a bound of the process, whatever the layers";
   Start start;
-  start.grants = Grants();
+  start.supervision.emplace().files = Grants();
   start.bounds.cpu_time = absl::Seconds(1);
   const absl::Time begin = absl::Now();
   const Story story = runner_.Run(

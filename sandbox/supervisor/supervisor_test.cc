@@ -65,21 +65,23 @@ TEST_F(SupervisorPolicyTest, WalksFromDescriptorsOnly) {
   EXPECT_FALSE(Allows("newfstatat", {4, 0, 0, 0}));
   EXPECT_FALSE(Allows("newfstatat", {kHere, 0, 0, AT_EMPTY_PATH}));
   for (const char* name :
-       {"open", "openat", "creat", "stat", "chdir", "fchdir", "linkat", "symlinkat", "fchmod",
-        "fchmodat", "fchown", "fchownat", "utimensat", "fsetxattr", "ftruncate"}) {
+       {"open", "openat", "creat", "stat", "chdir", "fchdir", "linkat", "symlinkat", "fchmodat",
+        "fchown", "fchownat", "fsetxattr", "ftruncate"}) {
     EXPECT_FALSE(Allows(name, {4})) << name;
   }
+  EXPECT_TRUE(Allows("utimensat", {4, 0, 0x1000, 0}));
+  EXPECT_FALSE(Allows("utimensat", {4, 0x1000, 0x1000, 0}));
 }
 
 TEST_F(SupervisorPolicyTest, TouchesNobodyButItsWorker) {
-  for (const char* name : {"kill", "tgkill", "ptrace", "pidfd_open", "pidfd_send_signal", "socket",
-                           "connect", "sendmsg", "recvmsg", "write", "fork", "clone", "clone3",
-                           "execve", "mount", "setns", "seccomp", "prctl", "io_uring_setup"}) {
+  for (const char* name : {"kill", "tgkill", "ptrace", "pidfd_send_signal", "socket", "connect",
+                           "sendmsg", "recvmsg", "write", "fork", "clone", "clone3", "execve",
+                           "mount", "setns", "seccomp", "prctl", "io_uring_setup"}) {
     EXPECT_FALSE(Allows(name, {4})) << name;
   }
-  EXPECT_FALSE(Allows("sendto", {4, 0x1000, 8, 0, 0, 0}));
+  EXPECT_FALSE(Allows("sendto", {5, 0x1000, 8, 0, 0, 0}));
   EXPECT_FALSE(Allows("sendto", {0, 0x1000, 8, 0, 0x1000, 16}));
-  EXPECT_FALSE(Allows("pidfd_getfd", {4, 0, 0}));
+  EXPECT_FALSE(Allows("pidfd_getfd", {4, 0, 1}));
 }
 
 TEST_F(SupervisorPolicyTest, MakesNoCode) {
@@ -109,7 +111,7 @@ class SupervisorTest : public ::testing::Test {
  protected:
   RunningWorker StartWaiting() {
     Start start;
-    start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+    start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
     RunningWorker worker = runner_.Start(
         [] {
           char byte;
@@ -162,7 +164,7 @@ TEST_F(SupervisorTest, EndsWithItsInitAlsoWhileItWaitsForAFile) {
   ASSERT_EQ(mkfifo(files_.Path("data/fifo").c_str(), 0644), 0);
   WorkerRunner runner({Layer::kPidNamespace});
   Start start;
-  start.grants = {FileGrant::ReadTree(files_.Path("data"))};
+  start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
   RunningWorker worker =
       runner.Start([&] { return open(files_.Path("data/fifo").c_str(), O_RDONLY) >= 0 ? 0 : 1; },
                    std::move(start));

@@ -59,7 +59,9 @@ Answer TreeCalls::Make(const Notification& call, const PathArgument& argument, u
   const Entry entry = names_.FindEntry(name);
   if (entry.error_number != 0) return Failure(entry.error_number);
   // As in file_calls.cc: not more than the permissions.
-  return Done(mkdirat(entry.directory.get(), entry.leaf.c_str(), static_cast<mode_t>(mode & 0777)));
+  const uint32_t mask = names_.working_places().Of(call.thread()).file_mode_mask;
+  return Done(mkdirat(entry.directory.get(), entry.leaf.c_str(),
+                      static_cast<mode_t>(mode & 0777 & ~uint64_t{mask})));
 }
 
 Answer TreeCalls::Remove(const Notification& call, const PathArgument& argument, int flags) {

@@ -82,8 +82,10 @@ enum class Parameter : uint8_t {
   kWorkerPid,          // as the worker itself sees it
   kProgramDescriptor,  // execveat's first argument at the start of a program
   kProgramPath,        // execveat's second
+  kWorkerGroup,        // minus that: its process group, as kill() names it
+  kWorkingPlace,       // a descriptor that a supervised worker must keep
 };
-inline constexpr int kParameterCount = 4;
+inline constexpr int kParameterCount = 6;
 
 // (argument & mask) == value.
 struct MaskedValue {

@@ -244,6 +244,9 @@ TEST_P(TakenOverTest, AttacksSucceedWhereNothingConfines) {
 TEST_P(TakenOverTest, OneThatDeclaresNothingReachesNothing) {
   Run([this](Broker& broker) {
     ProbeClient service = Open<TakenOver>(broker);
+    const std::string layers = broker.Inspect()->families(0).layers();
+    EXPECT_THAT(layers, HasSubstr("system call table"));
+    EXPECT_EQ(layers.find("landlock") != std::string::npos, GetParam().landlock) << layers;
     const int zygote = broker.Inspect()->zygote_process();
     const int broker_process = broker.Inspect()->broker_process();
     const struct {

@@ -1,6 +1,6 @@
 // What a supervised worker may open by name.
 //
-//   start.grants = {FileGrant::ReadTree("/srv/pages"), FileGrant::ReadFile("/etc/hosts")};
+//   .files = {FileGrant::ReadTree("/srv/pages"), FileGrant::ReadFile("/etc/hosts")}
 //
 // A grant is a path as the worker will write it. Its symlinks are followed once, when
 // the worker is started, and mean what they mean to whoever starts it; what is found then is
@@ -11,20 +11,21 @@
 // Grants add up: of several that cover a name, each gives what it gives.
 //
 // Values only, any process.
-#ifndef SANDBOX_SUPERVISOR_FILE_GRANT_H_
-#define SANDBOX_SUPERVISOR_FILE_GRANT_H_
+#ifndef BASE_FILE_GRANT_H_
+#define BASE_FILE_GRANT_H_
 
 #include <cstdint>
 #include <string>
 #include <utility>
 
-namespace capbroker::sandbox {
+namespace capbroker {
 
 // Bits, so that a set of them is an unsigned.
 enum FileAccess : unsigned {
   kReadFiles = 1,    // and list directories
   kWriteFiles = 2,   // and truncate them
-  kCreateFiles = 4,  // regular files and directories; and remove and rename them
+  kCreateFiles = 4,  // regular files and directories; and remove, rename and date them
+  kRunFiles = 8,     // as programs, where the worker may have processes
 };
 
 struct FileGrant {
@@ -46,6 +47,16 @@ struct FileGrant {
     return {std::move(path), Extent::kTree, kReadFiles | kWriteFiles | kCreateFiles};
   }
 
+  // For Supervision::processes: a program, or all programs beneath a directory.
+  static FileGrant RunFile(std::string path) {
+    return {std::move(path), Extent::kFile, kReadFiles | kRunFiles};
+  }
+  static FileGrant RunTree(std::string path) {
+    return {std::move(path), Extent::kTree, kReadFiles | kRunFiles};
+  }
+
+  friend bool operator==(const FileGrant&, const FileGrant&) = default;
+
   std::string path;  // absolute, no "." or "..", no slash at the end
   Extent extent = Extent::kFile;
   unsigned access = 0;
@@ -56,14 +67,17 @@ enum class Refusal {
   // ENOTCAPABLE (capability_errno.h): what it is.
   kNotCapable,
   // EACCES. For code that gives up at an errno which it does not know; glibc's resolver does when
-  // it
-  // looks for /etc/resolv.conf.
+  // it looks for /etc/resolv.conf.
   kAccess,
+  // As if it were not there: ENOENT, and EACCES for what would be written. What programs are used
+  // to
+  // best.
+  kAbsent,
 };
 
 // How many one worker can have.
 inline constexpr int kMostGrants = 64;
 
-}  // namespace capbroker::sandbox
+}  // namespace capbroker
 
-#endif  // SANDBOX_SUPERVISOR_FILE_GRANT_H_
+#endif  // BASE_FILE_GRANT_H_

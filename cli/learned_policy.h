@@ -1,0 +1,38 @@
+// The policy that would have granted what a run in learn mode has named.
+//
+// What was used becomes a grant, no wider than it was used, as long as they are few: a program
+// that opens many files of one directory gets the directory, for reading. A file that was
+// created needs the directory in which it was.
+#ifndef CLI_LEARNED_POLICY_H_
+#define CLI_LEARNED_POLICY_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "capbroker/v1/audit.pb.h"
+#include "cli/run_policy.pb.h"
+
+namespace capbroker::cli {
+
+class LearnedPolicy {
+ public:
+  void Add(const v1::AuditEvent& event);
+
+  // `policy` is what the run had been told, beside its files.
+  run::v1::RunPolicy Policy(run::v1::RunPolicy policy) const;
+
+  // The same as text, with a comment for what could not be learned.
+  std::string ToText(const run::v1::RunPolicy& policy) const;
+
+ private:
+  std::set<std::string> look_;
+  std::set<std::string> read_;
+  std::set<std::string> write_;
+  uint64_t missing_ = 0;
+};
+
+}  // namespace capbroker::cli
+
+#endif  // CLI_LEARNED_POLICY_H_

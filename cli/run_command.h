@@ -1,0 +1,36 @@
+// `capbroker run`: a program as it is, with what it was granted and nothing else.
+#ifndef CLI_RUN_COMMAND_H_
+#define CLI_RUN_COMMAND_H_
+
+#include <string>
+#include <vector>
+
+namespace capbroker::cli {
+
+inline constexpr char kRunUsage[] =
+    "capbroker run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+    "  Runs an unmodified program, confined, with its libraries, the standard descriptors, and\n"
+    "  what is granted:\n"
+    "  --grant file:read:PATH   a file, or a directory with everything beneath\n"
+    "  --grant file:write:PATH  the same for writing; in a directory also creating and removing\n"
+    "  --grant exec:PATH        a program that it may run itself, or a directory of them\n"
+    "  --env NAME[=VALUE]       one variable of its environment, which is empty otherwise\n"
+    "  --bound NAME=NUMBER      wall-seconds, cpu-seconds, memory-mib, descriptors, threads, "
+    "file-mib\n"
+    "  --policy FILE            all of these as text (cli/run_policy.proto)\n"
+    "  --refuse KIND            what it is told of what is not granted: absent (as if it were not\n"
+    "                           there), access (EACCES), capability (ENOTCAPABLE)\n"
+    "  --explain                says what was refused, and which grant would allow it\n"
+    "  --learn FILE             grants every file that you may use, and writes the policy that "
+    "the\n"
+    "                           run needed\n"
+    "  Exits as the program does: with its status, with 128 and the signal's number if it was "
+    "killed.\n"
+    "  125: it was not started; 126: it cannot be executed; 127: it was not found.\n";
+
+// The exit status. For a process with a single thread, first thing: it forks the broker.
+int RunRun(const std::vector<std::string>& arguments);
+
+}  // namespace capbroker::cli
+
+#endif  // CLI_RUN_COMMAND_H_

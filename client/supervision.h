@@ -1,0 +1,38 @@
+// What a worker's code may name, knowing of no broker: for libraries and programs that open files
+// as any process does.
+//
+//   broker.Launch({.program = "/usr/bin/sort",
+//                  .arguments = {"/srv/names"},
+//                  .supervision = Supervision{.files = {FileGrant::ReadFile("/srv/names")}}});
+//
+// A supervisor, a process of its own beside the worker, answers the system calls that name
+// things (docs/design/supervisor.md). What is not granted fails with ENOTCAPABLE.
+//
+// Lives in: the application. Values.
+#ifndef CLIENT_SUPERVISION_H_
+#define CLIENT_SUPERVISION_H_
+
+#include <string>
+#include <vector>
+
+#include "base/file_grant.h"
+
+namespace capbroker {
+
+struct Supervision {
+  // At most 64. The broker's user opens them: what it may not open, a grant does not give.
+  std::vector<FileGrant> files = {};
+  // How names that are not granted fail.
+  Refusal refusal = Refusal::kNotCapable;
+  // Whether it may fork, and execute what is granted for that. Then bounds of memory and CPU time
+  // are each process's; that of threads bounds them all together.
+  bool processes = false;
+  // Where relative names start: absolute, without "." or "..". It gives nothing.
+  std::string working_directory = "/";
+  // What files that the worker creates do not allow (umask).
+  unsigned file_mode_mask = 077;
+};
+
+}  // namespace capbroker
+
+#endif  // CLIENT_SUPERVISION_H_

@@ -1,0 +1,47 @@
+#include "sandbox/supervisor/worker_descriptors.h"
+
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/unique_fd.h"
+
+namespace capbroker::sandbox {
+namespace {
+
+constexpr unsigned kThread = O_EXCL;  // PIDFD_THREAD, of Linux 6.9
+// How far a thread's number may be from that of its process.
+constexpr pid_t kFarthest = 4096;
+
+UniqueFd OpenPidFd(pid_t pid, unsigned flags) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, flags)));
+}
+
+// Older kernels open processes alone. The one that a thread is of has the same descriptors, and
+// was there before it.
+UniqueFd OpenProcessOf(pid_t thread) {
+  UniqueFd process = OpenPidFd(thread, 0);
+  const pid_t last = std::max<pid_t>(2, thread - kFarthest);
+  for (pid_t pid = thread - 1; !process.valid() && pid >= last; --pid) {
+    if (syscall(SYS_kcmp, thread, pid, KCMP_FILES, 0, 0) == 0) process = OpenPidFd(pid, 0);
+  }
+  return process;
+}
+
+}  // namespace
+
+Opened DuplicateFrom(pid_t thread, int descriptor) {
+  UniqueFd owner = OpenPidFd(thread, kThread);
+  if (!owner.valid()) owner = OpenProcessOf(thread);
+  if (!owner.valid()) return {UniqueFd(), ESRCH};
+  UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_getfd, owner.get(), descriptor, 0)));
+  const int error = fd.valid() ? 0 : errno;
+  return {std::move(fd), error};
+}
+
+}  // namespace capbroker::sandbox
