@@ -277,6 +277,35 @@ TEST_F(TreeTest, StoppedZygoteHoldsNobodyUp) {
   EXPECT_OK(broker_->Open(Probe({"a"})));
 }
 
+// The value of a line of /proc/<process>/status.
+int StatusOf(int process, const std::string& key) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.rfind(key + ":", 0) == 0) return std::atoi(line.c_str() + key.size() + 1);
+  }
+  return -1;
+}
+
+// sandbox/service_policy_test.cc says what is in them. INVARIANT(default-deny)
+TEST_F(TreeTest, BrokerAndEveryZygoteHaveTheirTable) {
+  const int outside = StatusOf(getpid(), "Seccomp_filters");
+  ASSERT_GE(outside, 0) << "a kernel that does not count them";
+  for (int i = 0; i < 3; ++i) {
+    const v1::InspectResponse tree = Tree();
+    for (const int process : {tree.broker_process(), tree.zygote_process()}) {
+      EXPECT_EQ(StatusOf(process, "Seccomp_filters"), outside + 1) << i;
+      EXPECT_EQ(StatusOf(process, "NoNewPrivs"), 1);
+    }
+    // One that takes over has no more of them.
+    kill(tree.zygote_process(), SIGKILL);
+    ASSERT_TRUE(Eventually([&] {
+      const int now = Tree().zygote_process();
+      return now != 0 && now != tree.zygote_process() && !ChildrenOf(now).empty();
+    }));
+  }
+}
+
 TEST_F(TreeTest, BrokerAndZygoteHaveOneThread) {  // INVARIANT(fork-before-threads)
   ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> channel, broker_->Open(Probe({"a"})));
   ASSERT_OK(ProbeClient(channel).Say("a"));

@@ -38,6 +38,19 @@ uint64_t AllKnownBits(uint64_t RulesetAttributes::*field, uint64_t first_abi_fs)
   return 0;
 }
 
+// Everything that the kernel can deny. Found out once: it takes a hundred calls.
+const RulesetAttributes& Everything() {
+  static const RulesetAttributes everything = [] {
+    constexpr uint64_t kOne = LANDLOCK_ACCESS_FS_EXECUTE;
+    RulesetAttributes known;
+    known.handled_access_fs = AllKnownBits(&RulesetAttributes::handled_access_fs, kOne);
+    known.handled_access_net = AllKnownBits(&RulesetAttributes::handled_access_net, kOne);
+    known.scoped = AllKnownBits(&RulesetAttributes::scoped, kOne);
+    return known;
+  }();
+  return everything;
+}
+
 StepResult AddRule(FdRef ruleset, FdRef place, uint64_t access) {
   landlock_path_beneath_attr rule = {};
   rule.allowed_access = access;
@@ -56,12 +69,8 @@ int LandlockAbi() {
 }
 
 StepResult MakeDenyAllRuleset(UniqueFd& ruleset, TcpConnect tcp_connect) {
-  RulesetAttributes attributes;
-  constexpr uint64_t kOne = LANDLOCK_ACCESS_FS_EXECUTE;
-  attributes.handled_access_fs = AllKnownBits(&RulesetAttributes::handled_access_fs, kOne);
-  attributes.handled_access_net = AllKnownBits(&RulesetAttributes::handled_access_net, kOne);
+  RulesetAttributes attributes = Everything();
   if (tcp_connect == TcpConnect::kOpen) attributes.handled_access_net &= ~kConnectTcp;
-  attributes.scoped = AllKnownBits(&RulesetAttributes::scoped, kOne);
   ruleset.Reset(static_cast<int>(CreateRuleset(attributes)));
   return ruleset.valid() ? Done() : FailedWithErrno(Step::kLandlock);
 }

@@ -82,8 +82,8 @@ absl::StatusOr<UniqueFd> MakeRuleset(const ServiceSandbox::Reach& reach) {
 struct ServiceSandbox::State {
   LayerSet layers;
   ServiceIdentity identity;
-  CompiledFilter reporting;  // violations go to the listener
-  CompiledFilter killing;    // where there can be no listener
+  Policy policy;
+  CompiledFilter filter;  // of the policy; violations go to the listener
 
   absl::Status LeaveRights() const;
   absl::Status EnterTable(LayerSet& in_force, FdRef hand_over) const;
@@ -115,11 +115,13 @@ absl::Status ServiceSandbox::State::EnterTable(LayerSet& in_force, FdRef hand_ov
   UniqueFd listener;
   StepResult result = FailedWith(Step::kTable, EBUSY);
   if (layers.Has(Layer::kViolationReports)) {
-    result = InstallFilterWithListener(reporting.Bind(values), listener);
+    result = InstallFilterWithListener(filter.Bind(values), listener);
   }
   // An outer sandbox has a listener: then the kernel kills, and tells nobody of what.
   if (result.error_number == EBUSY) {
     in_force = in_force.Without(Layer::kViolationReports);
+    CB_ASSIGN_OR_RETURN(const CompiledFilter killing,
+                        CompileFilter(policy, DieAction::kKillProcess));
     result = InstallFilter(killing.Bind(values));
   }
   CB_RETURN_IF_ERROR(ToStatus(result));
@@ -148,9 +150,11 @@ absl::StatusOr<ServiceSandbox> ServiceSandbox::Prepare(const ServiceTable& table
   }
   state->layers = layers.Without(off);
   state->identity = identity;
-  const Policy policy = ServicePolicy(table);
-  CB_ASSIGN_OR_RETURN(state->reporting, CompileFilter(policy, DieAction::kNotifyListener));
-  CB_ASSIGN_OR_RETURN(state->killing, CompileFilter(policy, DieAction::kKillProcess));
+  state->policy = ServicePolicy(table);
+  CB_ASSIGN_OR_RETURN(state->filter, CompileFilter(state->policy, DieAction::kNotifyListener));
+  // Finds out, for every process to come, what the kernel can deny.
+  UniqueFd ruleset;
+  if (layers.Has(Layer::kLandlock)) CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(ruleset)));
   return ServiceSandbox(std::move(state));
 }
 

@@ -115,17 +115,26 @@ class HostDatabase::Lookup : public std::enable_shared_from_this<Lookup> {
   bool said_no_ = false;
 };
 
+namespace {
+
+// Those that nsswitch.conf names now.
+std::vector<std::string> ModulesOf(const HostDatabaseOptions& options) {
+  std::vector<std::string> modules;
+  const std::optional<FileContent> content = ReadConfigFile(options.nsswitch_path);
+  for (SourceRule& rule : ParseHostSources(content ? content->text : "")) {
+    if (rule.source != "files" && rule.source != "dns") modules.push_back(std::move(rule.source));
+  }
+  return modules;
+}
+
+}  // namespace
+
 serving::ServiceNeeds HostNeeds(const HostDatabaseOptions& options) {
-  return {
+  serving::ServiceNeeds needs = {
       .reads = {options.hosts_path, options.nsswitch_path, options.resolv_conf_path},
       .tcp = true,  // after truncation
       .tcp_ports = {53},
       .udp = true,  // name servers; and the order of answers, which sends nothing
-      // libnss_resolve, libnss_mymachines, libnss_mdns4.
-      .local_sockets = {"/run/systemd/resolve/io.systemd.Resolve",
-                        "/run/systemd/machine/io.systemd.Machine", "/run/avahi-daemon/socket",
-                        "/var/run/avahi-daemon/socket"},
-      .routes = true,  // libnss_myhostname
       // Name servers with ports of their own.
       .as_opened =
           [path = options.resolv_conf_path](const auto& /*limits*/, const auto& /*settings*/) {
@@ -136,14 +145,19 @@ serving::ServiceNeeds HostNeeds(const HostDatabaseOptions& options) {
             return reach;
           },
   };
+  if (!ModulesOf(options).empty()) {
+    // libnss_resolve, libnss_mymachines, libnss_mdns4; libnss_myhostname.
+    needs.local_sockets = {"/run/systemd/resolve/io.systemd.Resolve",
+                           "/run/systemd/machine/io.systemd.Machine", "/run/avahi-daemon/socket",
+                           "/var/run/avahi-daemon/socket"};
+    needs.routes = true;
+  }
+  return needs;
 }
 
 void LoadHostModules(const HostDatabaseOptions& options) {
-  ConfigFile<std::vector<SourceRule>> rules(options.nsswitch_path, &ParseHostSources);
-  const std::shared_ptr<const std::vector<SourceRule>> now = rules.Get();
-  for (const SourceRule& rule : *now) {
-    if (rule.source == "files" || rule.source == "dns") continue;
-    (void)NssModule::Load(rule.source, options.module_folder);
+  for (const std::string& module : ModulesOf(options)) {
+    (void)NssModule::Load(module, options.module_folder);
   }
 }
 
