@@ -25,6 +25,7 @@
 #include "capbroker/v1/zygote.pb.h"
 #include "client/worker_birth.h"
 #include "sandbox/layers.h"
+#include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/service.h"
@@ -295,6 +296,10 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
     start.supervision = FromProto(command.supervision());
     start.supervision->journal = descriptors.Take(command.journal());
     start.supervision->journal_tells_allowed = command.journal_tells_allowed();
+    for (const v1::Descriptor& channel : command.outside()) {
+      start.supervision->outside.push_back(descriptors.Take(channel));
+    }
+    start.supervision->make_outside = sandbox::RegisteredOutside();
   }
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());

@@ -18,6 +18,7 @@ struct Access {
 Access Wanted(const v1::AuditEvent& event) {
   Access access = {"look at", "file:read:"};
   for (const v1::AuditEvent::Value& value : event.values()) {
+    if (value.field() == "connections") return {"connect to", "connect:"};
     if (value.field() == "files.create") return {"create", "file:write:"};
     if (value.field() == "files.write") access = {"write", "file:write:"};
     if (value.field() == "files.read" && access.verb != "write") access.verb = "read";

@@ -71,6 +71,7 @@ absl::StatusOr<UniqueFd> MakeRuleset(const ServiceSandbox::Reach& reach) {
     CB_RETURN_IF_ERROR(ToStatus(AllowFiles(ruleset, object, place.access)));
     if (place.devices) CB_RETURN_IF_ERROR(ToStatus(AllowDeviceControl(ruleset, object)));
   }
+  if (reach.all_tcp_ports) return ruleset;
   for (const uint16_t port : reach.tcp_ports) {
     CB_RETURN_IF_ERROR(ToStatus(AllowTcpConnect(ruleset, port)));
   }

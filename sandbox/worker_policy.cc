@@ -24,6 +24,7 @@ constexpr uint64_t kMfdCloexec = 0x1, kMfdAllowSealing = 0x2, kMfdNoexecSeal = 0
 constexpr uint64_t kPrSetVma = 0x53564d41;
 constexpr uint64_t kPrGetMdwe = 66;
 constexpr uint64_t kArchSetFs = 0x1002, kArchGetFs = 0x1003;
+constexpr uint64_t kHere = static_cast<uint32_t>(AT_FDCWD);
 constexpr uint64_t kLargeFile = 0100000;  // O_LARGEFILE to the kernel; 0 in the headers
 
 constexpr uint64_t kThreadOnlyFlags =
@@ -143,10 +144,12 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  AnswerSuccess())
+                  table.connects ? Ask() : AnswerSuccess())
             // xz takes back what it believes to have set.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).HasOnly(O_ACCMODE | kLargeFile)},
-                  table.supervised ? AnswerSuccess() : Fail(EPERM))
+                  table.connects     ? Ask()
+                  : table.supervised ? AnswerSuccess()
+                                     : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
@@ -158,6 +161,8 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
   p.Add(On("flock").Always(table.supervised ? Allow() : Fail(EPERM)).For("the same"));
   p.Add(On("ioctl")
             .When({Arg32(1).IsOneOf({FIONREAD, FIOCLEX, FIONCLEX})}, Allow())
+            // curl, Python: of the worker's own sockets.
+            .When({Arg32(1).Is(FIONBIO)}, table.connects ? Ask() : Fail(ENOTTY))
             .Otherwise(Fail(ENOTTY))
             .For("isatty() asks with one; terminals and devices stay out of "
                  "reach"));
@@ -204,7 +209,31 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .For("submits operations that no filter sees"));
 }
 
-void AddSockets(Policy& p) {
+// Sockets of the worker's own, and their connections from outside.
+void AddConnections(Policy& p, const WorkerTable& table) {
+  constexpr uint64_t kMode = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  p.Add(On("socket")
+            .When({Arg32(0).IsOneOf({AF_INET, AF_INET6}), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM),
+                   Arg32(2).IsOneOf({0, IPPROTO_TCP})},
+                  Allow())
+            .When({Arg32(0).Is(AF_UNIX), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("placeholders, which reach nobody until a connect is answered; no datagram "
+                 "sockets, of which each packet can name somebody else"));
+  p.Add(On("socketpair")
+            .When({Arg32(0).Is(AF_UNIX),
+                   Arg32(1).Ignoring(kMode).IsOneOf({SOCK_STREAM, SOCK_SEQPACKET}), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("curl and Python's asyncio wake themselves by one"));
+  p.Add(On("connect").Always(Ask()).For("hosts that were granted"));
+  p.Add(On("bind", "listen", "accept", "accept4")
+            .Always(Fail(table.refused_errno))
+            .For("a server is handed its socket"));
+}
+
+void AddSockets(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_MORE;
   constexpr uint64_t kReceiveFlags =
       MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE;
@@ -251,14 +280,24 @@ void AddSockets(Policy& p) {
             .When({Arg32(1).Is(IPPROTO_TCP)}, Allow())
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and, of a TCP socket, for its state"));
+  const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(
       On("setsockopt")
           .When(
               {Arg32(1).Is(SOL_SOCKET), Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
               Allow())
           .When({Arg32(1).Is(IPPROTO_TCP), Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})}, Allow())
+          // curl, git.
+          .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+          .When({Arg32(1).Is(IPPROTO_TCP),
+                 Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                with_connections)
           .Otherwise(Fail(ENOPROTOOPT))
-          .For("deadlines; larger buffers would be the service's memory"));
+          .For("deadlines, probes; larger buffers would be the service's memory"));
+  if (table.connects) {
+    AddConnections(p, table);
+    return;
+  }
   p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
             .Always(Fail(EACCES))
             .For("a socket is granted, never made"));
@@ -346,9 +385,10 @@ void AddForked(Policy& p, const WorkerTable& table) {
   if (table.supervised) return;
   p.Add(On("open", "openat").Always(Fail(EACCES)).For("paths, as above"));
   p.Add(On("newfstatat")
-            .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : SignalCaller())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)}, SignalCaller())
             .Otherwise(Fail(EACCES))
-            .For("fstat() of the C library; a path leads to the empty root"));
+            .For("fstat() of the C library; a path beside the descriptor would lead beneath a "
+                 "directory that somebody has sent"));
 }
 
 // The calls by which both kinds of workers open and look, answered by the supervisor.
@@ -358,7 +398,7 @@ void AddSupervised(Policy& p, const WorkerTable& table) {
             // The path may be something else than "", which no filter can see. It then leads
             // to what is granted all the same: the worker's own root, or beneath a directory
             // that is the root of a mount of its own.
-            .When({Arg32(0).Is(static_cast<uint32_t>(AT_FDCWD))}, Ask())
+            .When({Arg32(0).Is(kHere)}, Ask())
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : Ask())
             .Otherwise(Ask())
             .For("stat(); fstat() of the C library"));
@@ -395,17 +435,18 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kReadFlags =
       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | kLargeFile;
   p.Add(On("openat")
-            .When({Arg32(2).HasOnly(kReadFlags)}, Allow())
+            .When({Arg32(0).Is(kHere), Arg32(2).HasOnly(kReadFlags)}, Allow())
             .Otherwise(Fail(EACCES))
-            .For("the loader; what there is to open is the view's and "
-                 "Landlock's to say"));
+            .For("the loader; what there is to open is the view's and Landlock's to say, and never "
+                 "beneath a directory that somebody has sent"));
   p.Add(On("open")
             .When({Arg32(1).HasOnly(kReadFlags)}, Allow())
             .Otherwise(Fail(EACCES))
             .For("the loader of older C libraries"));
   p.Add(On("newfstatat")
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, Allow())
-            .Otherwise(table.has_own_root ? Allow() : Fail(EACCES))
+            .When({Arg32(0).Is(kHere)}, table.has_own_root ? Allow() : Fail(EACCES))
+            .Otherwise(Fail(EACCES))
             .For("the loader asks for the size of what it maps"));
 }
 
@@ -418,7 +459,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   AddComputing(p);
   AddOtherProcesses(p, table);
   AddDescriptors(p, table);
-  AddSockets(p);
+  AddSockets(p, table);
   AddFileNames(p, table);
   AddNamesRefused(p, table);
   if (table.supervised) AddSupervised(p, table);

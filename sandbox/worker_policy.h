@@ -50,10 +50,13 @@ struct WorkerTable {
   bool scopes_signals = false;
   // How names of a kind that nobody can grant fail.
   int refused_errno = kEcapmode;
+  // The supervisor connects, too: the worker makes sockets that reach nobody, and asks for each
+  // connection. With `supervised` only.
+  bool connects = false;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
-  // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
-  // kept from forked workers, and their fstat() is answered as fstat_answer.h
-  // says. Executed ones can see the metadata of any path then.
+  // executed workers can see the metadata of any path: newfstatat can be given one
+  // together with AT_EMPTY_PATH. Forked ones never: their fstat() is answered as
+  // fstat_answer.h says.
   bool has_own_root = true;
 
   friend auto operator<=>(const WorkerTable&, const WorkerTable&) = default;

@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
 namespace {
@@ -67,7 +66,7 @@ bool RunningWorker::IsGone(absl::Duration limit) {
 }
 
 std::string Story::violated_call() const {
-  return violation ? SystemCallName(violation->system_call) : "";
+  return violation ? ViolatedCall(*violation) : "";
 }
 
 WorkerRunner::WorkerRunner(LayerSet off, LayerSet required)

@@ -161,7 +161,7 @@ Answer FileCalls::OpenLocated(const Notification& call, const PathRead& read,
   }
   if (location == nullptr) {
     location = FirstWith(locations, needed);
-    if (location == nullptr) return Failure(kEnotcapable);
+    if (location == nullptr) return Failure(names_.NotGranted(name));
     if (create) {
       // Opening what exists takes no right to create.
       if ((how.flags & O_EXCL) != 0) return Failure(kEnotcapable);

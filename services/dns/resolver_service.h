@@ -17,12 +17,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "capbroker/dns/v1/resolver.grpc.pb.h"
-#include "services/dns/config_file.h"
-#include "services/dns/host_database.h"
 #include "services/dns/services_file.h"
+#include "services/hosts/config_file.h"
+#include "services/hosts/host_database.h"
 #include "serving/service_needs.h"
 
 namespace capbroker::dns {
+
+using hosts::ConfigFile;
+using hosts::HostDatabase;
+using hosts::HostDatabaseOptions;
 
 // Defaults: what the system has.
 struct ResolverOptions {

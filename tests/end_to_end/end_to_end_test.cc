@@ -25,9 +25,9 @@
 #include "services/dns/resolver_client.h"
 #include "services/dns/resolver_limits.h"
 #include "services/dns/resolver_service.h"
-#include "services/dns/testing/dns_server.h"
 #include "services/file/file_client.h"
 #include "services/file/grants.h"
+#include "services/hosts/testing/dns_server.h"
 #include "services/service.h"
 #include "transport/grpc_status.h"
 
