@@ -28,7 +28,7 @@ check client 'client|transport|authority|base' "$none"
 check serving 'serving|transport|authority|base' "$none"
 # The birth message of a worker and the broker's start are formats of both sides.
 check broker 'broker|serving|sandbox|transport|authority|base' '"client/(worker_birth|broker_main)\.h"'
-check services/hosts 'services/hosts|base' "$none"
+check services/hosts 'services/hosts|base' '"serving/(service_needs|succession)\.h"'
 check services/dns 'services/dns|services/hosts|serving|client|transport|authority|base' '"services/service\.h"'
 check services/file 'services/file|serving|client|transport|authority|base' '"services/service\.h"'
 # What a supervisor asks of it is the supervisor's to say.
