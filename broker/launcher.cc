@@ -114,6 +114,7 @@ absl::Status Launcher::Prepare(const v1::LaunchWorkerRequest& request, TakeDescr
   *command.mutable_environment() = request.environment();
   *command.mutable_bounds() = request.bounds();
   command.set_resizes_files(request.resizes_files());
+  command.set_makes_code(request.makes_code());
   return AddGrants(request, take, preparation);
 }
 

@@ -292,6 +292,7 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.bounds.threads = bounds.processes();
   start.bounds.file_size_bytes = bounds.file_size_bytes();
   start.resizes_files = command.resizes_files();
+  start.makes_code = command.makes_code();
   if (command.has_supervision()) {
     start.supervision = FromProto(command.supervision());
     start.supervision->journal = descriptors.Take(command.journal());

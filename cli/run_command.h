@@ -17,6 +17,7 @@ inline constexpr char kRunUsage[] =
     "  --grant connect:NAME:PORT  TCP to a host; NAME may be a pattern as *.debian.org, PORT may "
     "be *\n"
     "  --grant dns:NAME         its addresses\n"
+    "  --grant jit              code that it makes itself in its memory\n"
     "  --env NAME[=VALUE]       one variable of its environment, which is empty otherwise\n"
     "  --bound NAME=NUMBER      wall-seconds, cpu-seconds, memory-mib, descriptors, threads, "
     "file-mib\n"

@@ -180,6 +180,7 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
   worker.bounds = Bounds(options.policy.bounds());
   worker.supervision = std::move(supervision);
   worker.resizes_files = true;
+  worker.makes_code = options.policy.make_code();
   CB_RETURN_IF_ERROR(PassStandardDescriptor(0, worker.standard_input));
   CB_RETURN_IF_ERROR(PassStandardDescriptor(1, worker.standard_output));
   CB_RETURN_IF_ERROR(PassStandardDescriptor(2, worker.standard_error));

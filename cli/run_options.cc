@@ -45,13 +45,15 @@ absl::Status AddGrant(absl::string_view text, run::v1::RunPolicy& policy) {
     policy.add_write(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "exec:") && !rest.empty()) {
     policy.add_run(std::string(rest));
+  } else if (text == "jit") {
+    policy.set_make_code(true);
   } else if (absl::ConsumePrefix(&rest, "dns:") && !rest.empty()) {
     policy.add_connect()->add_name(std::string(rest));
   } else if (!absl::ConsumePrefix(&rest, "connect:") || !AddConnection(rest, policy)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--grant ", text,
                      ": none of file:read:PATH, file:write:PATH, exec:PATH, connect:NAME:PORT, "
-                     "dns:NAME"));
+                     "dns:NAME, jit"));
   }
   return absl::OkStatus();
 }

@@ -187,6 +187,7 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
   ToProto(options.bounds, request.mutable_bounds());
   request.set_input(std::move(options.input));
   request.set_resizes_files(options.resizes_files);
+  request.set_makes_code(options.makes_code);
   if (options.supervision.has_value()) {
     ToProto(*options.supervision, request.mutable_supervision());
   }

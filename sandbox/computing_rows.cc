@@ -48,16 +48,18 @@ void AddThreads(Policy& p) {
             .For("how much of the machine it gets is not for it to say"));
 }
 
-void AddMemory(Policy& p) {
+void AddMemory(Policy& p, bool makes_code) {
   p.Add(On("munmap", "brk", "mremap", "msync", "mlock", "mlock2", "munlock", "munlockall", "mseal")
             .Always(Allow())
             .For("malloc; none of them changes what a page allows"));
   p.Add(On("mprotect")
             .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE)}, Allow())
+            .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE | PROT_EXEC)},
+                  makes_code ? Allow() : Fail(EACCES))
             .Otherwise(Fail(EACCES))
             .Often()
-            .For("thread stacks, the loader's read-only data; memory never "
-                 "becomes code"));
+            .For("thread stacks, the loader's read-only data; memory becomes code only for those "
+                 "to whom that was granted"));
   p.Add(On("madvise")
             // All but sharing by content (KSM) and failing pages on purpose.
             .When({Arg32(2).IsOneOf({MADV_NORMAL,
@@ -127,10 +129,10 @@ void AddOneProcess(Policy& p) {
   p.Add(On("fork", "vfork", "setpgid", "setsid").Always(Fail(EPERM)).For("one process, by itself"));
 }
 
-void AddComputing(Policy& p) {
+void AddComputing(Policy& p, bool makes_code) {
   AddSignals(p);
   AddThreads(p);
-  AddMemory(p);
+  AddMemory(p, makes_code);
   AddTime(p);
   AddWaiting(p);
 }

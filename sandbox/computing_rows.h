@@ -19,7 +19,8 @@ inline constexpr uint64_t kPthreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CL
                                           CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
                                           CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
-void AddComputing(Policy& policy);
+// `makes_code`: memory may become code, for compilers at run time.
+void AddComputing(Policy& policy, bool makes_code = false);
 // Those of a process that is one, and signals nobody but itself (Parameter::kWorkerPid).
 void AddOneProcess(Policy& policy);
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "sandbox/computing_rows.h"
 #include "sandbox/supervisor/capability_errno.h"
@@ -369,13 +370,20 @@ void AddDangers(Policy& p) {
   p.Add(On("seccomp").Always(Die()).For("another listener could answer for the init"));
 }
 
+// Memory for code that the process makes itself. Never of a file, which others may change.
+std::vector<Condition> AnonymousCode() {
+  return {Arg64(2).HasOnly(PROT_READ | PROT_WRITE | PROT_EXEC), Arg64(3).Has(MAP_ANONYMOUS),
+          Arg64(3).Lacks(MAP_SHARED)};
+}
+
 void AddForked(Policy& p, const WorkerTable& table) {
   p.Add(On("mmap")
             .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE)}, Allow())
+            .When(AnonymousCode(), table.makes_code ? Allow() : Fail(EPERM))
             .Otherwise(Fail(EPERM))
             .Often()
-            .For("malloc, thread stacks, granted files; code is what the image "
-                 "has"));
+            .For("malloc, thread stacks, granted files; code is what the image has, or what was "
+                 "granted to make"));
   p.Add(On("clone")
             .When({Arg32(0).Is(kPthreadFlags)}, Allow())
             .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
@@ -410,6 +418,7 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
             .When({Arg64(2).HasOnly(PROT_READ | PROT_EXEC),
                    Arg64(3).Lacks(MAP_ANONYMOUS | MAP_SHARED)},
                   Allow())
+            .When(AnonymousCode(), table.makes_code ? Allow() : Fail(EPERM))
             .Otherwise(Fail(EPERM))
             .Often()
             .For("the loader maps code, read-only and from files"));
@@ -456,7 +465,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   Policy p;
   AddProcessItself(p, table);
-  AddComputing(p);
+  AddComputing(p, table.makes_code);
   AddOtherProcesses(p, table);
   AddDescriptors(p, table);
   AddSockets(p, table);

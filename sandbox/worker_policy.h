@@ -41,6 +41,8 @@ struct WorkerTable {
   Kind kind = Kind::kForked;
   // Start::resizes_files.
   bool resizes_files = false;
+  // Start::makes_code.
+  bool makes_code = false;
   // Has a supervisor, which answers calls that name files.
   bool supervised = false;
   // It may fork, execute what Landlock and its view let it, and signal its own. Supervised and

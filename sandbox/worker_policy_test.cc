@@ -296,6 +296,21 @@ TEST(ExecutedTable, ExecutesItsProgramAndNothingElse) {
   EXPECT_EQ(Executed()("execve", {kPath}), Errno(EACCES));
 }
 
+TEST(CodeTable, MakesCodeInItsOwnMemoryAlone) {
+  constexpr uint64_t kAll = PROT_READ | PROT_WRITE | PROT_EXEC;
+  for (const auto kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    const Table table({.kind = kind, .makes_code = true});
+    EXPECT_EQ(table("mmap", {0, 4096, kAll, MAP_PRIVATE | MAP_ANONYMOUS}), "allow");
+    EXPECT_EQ(table("mmap", {0, 4096, kAll, MAP_SHARED | MAP_ANONYMOUS}), Errno(EPERM));
+    EXPECT_EQ(table("mmap", {0, 4096, kAll, MAP_PRIVATE, 5}), Errno(EPERM));
+    EXPECT_EQ(table("mprotect", {0, 4096, kAll}), "allow");
+    EXPECT_EQ(table("pkey_mprotect", {0, 4096, kAll, 1}), Errno(ENOSYS));
+    const Table without({.kind = kind});
+    EXPECT_EQ(without("mmap", {0, 4096, kAll, MAP_PRIVATE | MAP_ANONYMOUS}), Errno(EPERM));
+    EXPECT_EQ(without("mprotect", {0, 4096, PROT_READ | PROT_EXEC}), Errno(EACCES));
+  }
+}
+
 TEST(ResizingTable, MakesFilesThatCanNeverBeExecuted) {
   const Table table({.resizes_files = true});
   constexpr uint64_t kNoExec = 8;

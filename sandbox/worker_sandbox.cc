@@ -125,6 +125,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
                                                                   const Start& start) {
   WorkerTable wanted = {.kind = kind,
                         .resizes_files = start.resizes_files,
+                        .makes_code = start.makes_code,
                         .has_own_root = in_force.Has(Layer::kMountNamespace)};
   if (start.supervision.has_value()) {
     wanted.supervised = true;

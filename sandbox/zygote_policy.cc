@@ -27,16 +27,17 @@ void AddAllowed(const Policy& policy, std::set<std::string>& calls) {
 std::set<std::string> AllowedToChildren() {
   std::set<std::string> calls;
   for (const auto kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
-    AddAllowed(WorkerPolicy({.kind = kind, .resizes_files = true}), calls);
+    AddAllowed(WorkerPolicy({.kind = kind, .resizes_files = true, .makes_code = true}), calls);
   }
   AddAllowed(WorkerPolicy({.kind = WorkerTable::Kind::kExecuted,
                            .resizes_files = true,
                            .supervised = true,
+                           .connects = true,
                            .processes = true,
                            .scopes_signals = true}),
              calls);
   AddAllowed(InitPolicy(), calls);
-  AddAllowed(SupervisorPolicy(), calls);
+  AddAllowed(SupervisorPolicy(/*connects=*/true), calls);
   AddAllowed(ServicePolicy({.reads_files = true,
                             .serves_files = true,
                             .tcp = true,
