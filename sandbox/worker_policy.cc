@@ -304,7 +304,7 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
 }
 
 // Sockets of the worker's own, and their connections from outside.
-void AddConnections(Policy& p) {
+void AddConnections(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kMode = SOCK_NONBLOCK | SOCK_CLOEXEC;
   p.Add(On("socket")
             .When({Arg32(0).IsOneOf({AF_INET, AF_INET6}), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM),
@@ -323,7 +323,7 @@ void AddConnections(Policy& p) {
             .For("curl and Python's asyncio wake themselves by one"));
   p.Add(On("connect").Always(Ask()).For("hosts that were granted"));
   p.Add(On("bind", "listen", "accept", "accept4")
-            .Always(Fail(kEcapmode))
+            .Always(Fail(table.refused_errno))
             .For("a server is handed its socket"));
 }
 
@@ -389,7 +389,7 @@ void AddSockets(Policy& p, const WorkerTable& table) {
           .Otherwise(Fail(ENOPROTOOPT))
           .For("deadlines, probes; larger buffers would be the service's memory"));
   if (table.connects) {
-    AddConnections(p);
+    AddConnections(p, table);
     return;
   }
   p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")

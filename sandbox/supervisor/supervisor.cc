@@ -191,6 +191,9 @@ class Watch {
       }
       TellOfHosts();
       if (refused) answer->error_number = RefusalOf(call, asked);
+      if (answer->error_number == kEcapmode && refusal_ != Refusal::kNotCapable) {
+        answer->error_number = EPERM;
+      }
       if (answer->later) return;
       call.Send(*std::move(answer));
       return;

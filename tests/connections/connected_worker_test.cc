@@ -155,6 +155,9 @@ TEST_F(ConnectedTest, RefusesWithTheErrnoOfTheStart) {
   EXPECT_EQ(Run([=](Faults& faults) {
               faults.Expect(ConnectTo(NewSocket(), AddressOf("127.0.0.1", port)) == -EACCES,
                             "EACCES");
+              sockaddr nowhere = {};
+              faults.ExpectErrno(connect(NewSocket(), &nowhere, sizeof nowhere), EPERM, "nowhere");
+              faults.ExpectErrno(listen(NewSocket(), 1), EPERM, "listen");
             }),
             "");
 }
