@@ -13,7 +13,6 @@
 #include "base/errno_status.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
-#include "sandbox/table/system_calls.h"
 
 namespace capbroker::broker {
 namespace {
@@ -163,7 +162,7 @@ void LaunchedWorker::OnReport(const sandbox::Report& report) {
       std::exchange(events_.started, nullptr)(LayerNames(report.layer_set()));
       return;
     case sandbox::Report::Kind::kViolation:
-      violation_ = sandbox::SystemCallName(report.system_call);
+      violation_ = sandbox::ViolatedCall(report);
       return;
     case sandbox::Report::Kind::kExited:
       exit_ = report;

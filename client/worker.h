@@ -32,7 +32,8 @@ class WorkerEnd {
   int exit_code() const { return signal_ == 0 ? exit_code_ : 128 + signal_; }
   // The signal that killed it, or 0.
   int signal() const { return signal_; }
-  // The system call for which its table killed it, or empty.
+  // The system call for which its table killed it, or empty: "ptrace". "call 5 of architecture
+  // 0x40000003" by another interface than the native one.
   const std::string& violation() const { return violation_; }
   // Why it was killed, if the broker did that: "wall_time", "killed by the application", ...
   const std::string& reason() const { return reason_; }

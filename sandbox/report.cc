@@ -15,12 +15,7 @@ namespace capbroker::sandbox {
 namespace {
 
 std::string DescribeCall(const Report& report) {
-  // Numbers of another architecture, or of the x32 ABI, mean other calls.
-  const bool native = report.architecture == AuditArchitecture(kNativeArchitecture);
-  std::string call =
-      native && report.system_call < 0x40000000
-          ? SystemCallName(report.system_call)
-          : absl::StrFormat("call %d of architecture %#x", report.system_call, report.architecture);
+  std::string call = ViolatedCall(report);
   const char* separator = "(";
   for (uint64_t argument : report.arguments) {
     absl::StrAppendFormat(&call, "%s%#x", separator, argument);
@@ -30,6 +25,16 @@ std::string DescribeCall(const Report& report) {
 }
 
 }  // namespace
+
+std::string ViolatedCall(const Report& report) {
+  // Numbers of another architecture, or of the x32 ABI, mean other calls.
+  if (report.architecture != AuditArchitecture(kNativeArchitecture) ||
+      report.system_call >= 0x40000000) {
+    return absl::StrFormat("call %d of architecture %#x", report.system_call, report.architecture);
+  }
+  const std::string name = SystemCallName(report.system_call);
+  return IsSystemCallName(name) ? name : absl::StrFormat("call %d", report.system_call);
+}
 
 absl::string_view StepName(Step step) {
   switch (step) {

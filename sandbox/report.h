@@ -94,6 +94,10 @@ static_assert(std::is_trivially_copyable_v<Report>);
 // exactly one well-formed report.
 absl::StatusOr<Report> ParseReport(absl::string_view packet);
 
+// The call of a violation: "ptrace"; "call 5 of architecture 0x40000003", which no table of
+// names means; "call 1000".
+std::string ViolatedCall(const Report& report);
+
 // One line for a log: "violated the table: ptrace(0x10, 0x1, 0x0, 0x0, 0x0,
 // 0x0) at 0x7f...".
 std::string DescribeReport(const Report& report);

@@ -69,6 +69,11 @@ TEST(ReportTest, NamesTheCallOnlyWhereItsNumberMeansIt) {
   EXPECT_THAT(DescribeReport(report), HasSubstr("at 0x7f00"));
   report.architecture = AUDIT_ARCH_I386;
   EXPECT_THAT(DescribeReport(report), HasSubstr("of architecture 0x40000003"));
+  report.system_call = 5;  // open there, fstat here
+  EXPECT_EQ(ViolatedCall(report), "call 5 of architecture 0x40000003");
+  report.architecture = AUDIT_ARCH_X86_64;
+  report.system_call = 1000;
+  EXPECT_EQ(ViolatedCall(report), "call 1000");
 }
 
 TEST(ReportTest, NamesEveryStepAndLayer) {

@@ -80,8 +80,7 @@ StepResult ResetSignals(const WorkerPlan& plan) {
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, nullptr);
   }
-  const bool answers_fstat = plan.entry != nullptr && plan.layers.Has(Layer::kSystemCallTable) &&
-                             !plan.layers.Has(Layer::kMountNamespace);
+  const bool answers_fstat = plan.entry != nullptr && plan.layers.Has(Layer::kSystemCallTable);
   if (answers_fstat && !AnswerFstatBySignal()) return FailedWithErrno(Step::kSignals);
   sigset_t none;
   sigemptyset(&none);

@@ -24,6 +24,7 @@ constexpr uint64_t kMfdCloexec = 0x1, kMfdAllowSealing = 0x2, kMfdNoexecSeal = 0
 constexpr uint64_t kPrSetVma = 0x53564d41;
 constexpr uint64_t kPrGetMdwe = 66;
 constexpr uint64_t kArchSetFs = 0x1002, kArchGetFs = 0x1003;
+constexpr uint64_t kHere = static_cast<uint32_t>(AT_FDCWD);
 constexpr uint64_t kLargeFile = 0100000;  // O_LARGEFILE to the kernel; 0 in the headers
 
 // What glibc's pthread_create asks for, no more and no less.
@@ -491,9 +492,10 @@ void AddForked(Policy& p, const WorkerTable& table) {
   if (table.supervised) return;
   p.Add(On("open", "openat").Always(Fail(EACCES)).For("paths, as above"));
   p.Add(On("newfstatat")
-            .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : SignalCaller())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)}, SignalCaller())
             .Otherwise(Fail(EACCES))
-            .For("fstat() of the C library; a path leads to the empty root"));
+            .For("fstat() of the C library; a path beside the descriptor would lead beneath a "
+                 "directory that somebody has sent"));
 }
 
 // The calls by which both kinds of workers open and look, answered by the supervisor.
@@ -503,7 +505,7 @@ void AddSupervised(Policy& p, const WorkerTable& table) {
             // The path may be something else than "", which no filter can see. It then leads
             // to what is granted all the same: the worker's own root, or beneath a directory
             // that is the root of a mount of its own.
-            .When({Arg32(0).Is(static_cast<uint32_t>(AT_FDCWD))}, Ask())
+            .When({Arg32(0).Is(kHere)}, Ask())
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : Ask())
             .Otherwise(Ask())
             .For("stat(); fstat() of the C library"));
@@ -540,17 +542,18 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kReadFlags =
       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | kLargeFile;
   p.Add(On("openat")
-            .When({Arg32(2).HasOnly(kReadFlags)}, Allow())
+            .When({Arg32(0).Is(kHere), Arg32(2).HasOnly(kReadFlags)}, Allow())
             .Otherwise(Fail(EACCES))
-            .For("the loader; what there is to open is the view's and "
-                 "Landlock's to say"));
+            .For("the loader; what there is to open is the view's and Landlock's to say, and never "
+                 "beneath a directory that somebody has sent"));
   p.Add(On("open")
             .When({Arg32(1).HasOnly(kReadFlags)}, Allow())
             .Otherwise(Fail(EACCES))
             .For("the loader of older C libraries"));
   p.Add(On("newfstatat")
             .When({Arg32(3).Is(AT_EMPTY_PATH)}, Allow())
-            .Otherwise(table.has_own_root ? Allow() : Fail(EACCES))
+            .When({Arg32(0).Is(kHere)}, table.has_own_root ? Allow() : Fail(EACCES))
+            .Otherwise(Fail(EACCES))
             .For("the loader asks for the size of what it maps"));
 }
 

@@ -54,9 +54,9 @@ struct WorkerTable {
   // connection. With `supervised` only.
   bool connects = false;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
-  // newfstatat, to which a path can be given together with AT_EMPTY_PATH, is
-  // kept from forked workers, and their fstat() is answered as fstat_answer.h
-  // says. Executed ones can see the metadata of any path then.
+  // executed workers can see the metadata of any path: newfstatat can be given one
+  // together with AT_EMPTY_PATH. Forked ones never: their fstat() is answered as
+  // fstat_answer.h says.
   bool has_own_root = true;
 
   friend auto operator<=>(const WorkerTable&, const WorkerTable&) = default;

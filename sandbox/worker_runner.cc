@@ -10,7 +10,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
 namespace {
@@ -66,9 +65,7 @@ bool RunningWorker::IsGone(absl::Duration limit) {
   return WaitReadable(tether, limit) && recv(tether.get(), &byte, 1, MSG_DONTWAIT) <= 0;
 }
 
-std::string Story::violated_call() const {
-  return violation ? SystemCallName(violation->system_call) : "";
-}
+std::string Story::violated_call() const { return violation ? ViolatedCall(*violation) : ""; }
 
 WorkerRunner::WorkerRunner(LayerSet off, LayerSet required)
     : sandbox_(ValueOrDie(WorkerSandbox::Prepare(required, off))) {}

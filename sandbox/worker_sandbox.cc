@@ -107,8 +107,8 @@ struct WorkerSandbox::State {
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
   CompiledFilter supervisor_table;
-  CompiledFilter connecting_supervisor_table;
   std::map<WorkerTable, CompiledFilter> worker_tables;  // made at first use
+  CompiledFilter connecting_supervisor_table;
   uint32_t next_id = 0;
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
@@ -128,8 +128,8 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
                         .has_own_root = in_force.Has(Layer::kMountNamespace)};
   if (start.supervision.has_value()) {
     wanted.supervised = true;
-    wanted.processes = start.supervision->processes;
     wanted.connects = !start.supervision->outside.empty();
+    wanted.processes = start.supervision->processes;
     wanted.scopes_signals = host.landlock_abi >= kAbiScopingSignals;
     if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
   }

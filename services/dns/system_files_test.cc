@@ -14,12 +14,12 @@ namespace capbroker::dns {
 namespace {
 
 using ::capbroker::hosts::HostsFile;
+using ::capbroker::hosts::IpAddress;
 using ::capbroker::hosts::kMaxNamesOfAddress;
 using ::capbroker::hosts::ParseHostSources;
-using ::capbroker::hosts::IpAddress;
 using ::capbroker::hosts::ResolvConf;
-using ::capbroker::hosts::SourceRule;
 using ::capbroker::hosts::SourceOutcome;
+using ::capbroker::hosts::SourceRule;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;

@@ -1,0 +1,20 @@
+// Mode of a file by its name.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) { return Result(syscall(SYS_chmod, scene.file, 0777)); }
+
+const Registered attack({
+    .aims_at = "files by name",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ECAPMODE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,20 @@
+// A working directory is a directory descriptor that nobody sees.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) { return Result(syscall(SYS_chdir, scene.directory)); }
+
+const Registered attack({
+    .aims_at = "files by name",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

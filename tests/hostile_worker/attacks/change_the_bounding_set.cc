@@ -1,0 +1,21 @@
+// prctl that changes what an exec may give.
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(prctl(PR_CAPBSET_DROP, CAP_WAKE_ALARM, 0, 0, 0)); }
+
+const Registered attack({
+    .aims_at = "who it is",
+    .run = Run,
+    .refused = "EINVAL",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,19 @@
+// Where memory is.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(syscall(SYS_set_mempolicy, 0, nullptr, 0)); }
+
+const Registered attack({
+    .aims_at = "rarely used parts of the kernel",
+    .run = Run,
+    .refused = "ENOSYS",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

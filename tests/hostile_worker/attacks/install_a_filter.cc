@@ -1,0 +1,26 @@
+// Another filter, which could let calls fail that must not.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) {
+  sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+  const sock_fprog program = {1, &allow};
+  return Result(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
+const Registered attack({
+    .aims_at = "the table itself",
+    .run = Run,
+    .refused = "dies of seccomp",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

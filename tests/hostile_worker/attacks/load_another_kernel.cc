@@ -1,0 +1,20 @@
+// kexec.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(syscall(SYS_kexec_load, 0, 0, nullptr, 0)); }
+
+const Registered attack({
+    .aims_at = "rarely used parts of the kernel",
+    .run = Run,
+    .refused = "dies of kexec_load",
+    .no_control = "this kernel may be built without it",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

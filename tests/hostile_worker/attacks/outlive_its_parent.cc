@@ -1,0 +1,20 @@
+// Takes back the signal that it gets when its parent dies.
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)); }
+
+const Registered attack({
+    .aims_at = "who it is",
+    .run = Run,
+    .refused = "EPERM",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,24 @@
+// The same by the newer call.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) {
+  char target[100];
+  return Result(syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/cwd", target, sizeof target));
+}
+
+const Registered attack({
+    .aims_at = "files by name",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,23 @@
+// The same when somebody has sent a directory of /proc.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) {
+  return Result(syscall(SYS_openat, TakeSmuggled().proc, "environ", O_RDONLY));
+}
+
+const Registered attack({
+    .aims_at = "/proc",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,26 @@
+// What secrets a process was started with.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  const std::string path = "/proc/" + std::to_string(scene.application) + "/environ";
+  return Result(syscall(SYS_open, path.c_str(), O_RDONLY));
+}
+
+const Registered attack({
+    .aims_at = "/proc",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

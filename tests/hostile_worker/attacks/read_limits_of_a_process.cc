@@ -1,0 +1,23 @@
+// The same, to look.
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  rlimit limit;
+  return Result(syscall(SYS_prlimit64, scene.bystander, RLIMIT_NOFILE, nullptr, &limit));
+}
+
+const Registered attack({
+    .aims_at = "other processes",
+    .run = Run,
+    .refused = "EPERM",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,21 @@
+// What the machine has.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(syscall(SYS_open, "/sys/kernel", O_RDONLY)); }
+
+const Registered attack({
+    .aims_at = "devices",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,20 @@
+// Removes a file from a directory in which everybody may.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) { return Result(syscall(SYS_unlink, scene.file)); }
+
+const Registered attack({
+    .aims_at = "files by name",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

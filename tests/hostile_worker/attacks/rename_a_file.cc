@@ -1,0 +1,25 @@
+// Renames a file.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  const std::string path = std::string(scene.directory) + "/renamed";
+  return Result(syscall(SYS_rename, scene.file, path.c_str()));
+}
+
+const Registered attack({
+    .aims_at = "files by name",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,21 @@
+// A descriptor for reading becomes one for writing.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(syscall(SYS_open, "/proc/self/fd/0", O_RDWR)); }
+
+const Registered attack({
+    .aims_at = "/proc",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,20 @@
+// By the older call, which takes the number of any thread.
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) { return Result(syscall(SYS_tkill, scene.bystander, SIGKILL)); }
+
+const Registered attack({
+    .aims_at = "other processes",
+    .run = Run,
+    .refused = "EPERM",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

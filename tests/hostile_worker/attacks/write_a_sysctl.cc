@@ -1,0 +1,23 @@
+// A setting of the kernel, as root of a container may.
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) {
+  return Result(syscall(SYS_open, "/proc/sys/kernel/domainname", O_WRONLY));
+}
+
+const Registered attack({
+    .aims_at = "/proc",
+    .run = Run,
+    .refused = "EACCES",
+    .supervised = "ENOTCAPABLE",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

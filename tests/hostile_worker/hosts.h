@@ -1,0 +1,22 @@
+// Kinds of hosts, for stage.h: each makes the present process live as on such a host, for good, and
+// is false if that cannot be had here.
+//
+// Lives in: a stage's process, before anything else there. Single-threaded.
+#ifndef TESTS_HOSTILE_WORKER_HOSTS_H_
+#define TESTS_HOSTILE_WORKER_HOSTS_H_
+
+namespace capbroker::hostile {
+
+bool AsRoot();
+bool AsOrdinaryUser();
+bool AsRootWithoutUserNamespaces();
+bool AsOrdinaryUserWithoutUserNamespaces();
+bool AsOrdinaryUserWithoutLandlock();
+// Somebody outside answers system calls already: there can be only one listener.
+bool AsRootWithoutReports();
+// A container of Docker's, with its default profile and capabilities.
+bool AsRootInDocker();
+
+}  // namespace capbroker::hostile
+
+#endif  // TESTS_HOSTILE_WORKER_HOSTS_H_
