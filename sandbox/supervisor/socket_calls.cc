@@ -105,7 +105,6 @@ int CheckPlaceholder(FdRef socket, int family) {
 }  // namespace
 
 std::optional<Answer> SocketCalls::AnswerTo(const Notification& call) {
-  held_.HearOf(call.thread());
   switch (call.call().nr) {
     case SYS_connect:
       return OnConnect(call);
