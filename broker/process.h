@@ -38,7 +38,9 @@ void ForbidInspection();
 // hostile service can leave on the way never stops the broker.
 rlimit ServiceDescriptorLimit(rlim_t broker_limit);
 
-// Descriptors that are open here; 0 if that cannot be seen.
+// Descriptors that are open here; 0 if that cannot be seen. It is looked at through one that is
+// opened beforehand.
+void PrepareToCountDescriptors();
 uint32_t CountDescriptors();
 
 // One line on standard error, at once and as a whole.

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "cli/program_file.h"
 #include "cli/run_policy.pb.h"
+#include "services/net/grants.h"
 
 namespace capbroker::cli {
 namespace {
@@ -26,7 +29,7 @@ constexpr const char* kReadDevices[] = {"/dev/zero", "/dev/full", "/dev/random",
 
 enum class Use { kRead, kWrite, kRun };
 
-FileGrant Grant(const std::string& path, bool tree, Use use) {
+FileGrant FileGrantFor(const std::string& path, bool tree, Use use) {
   switch (use) {
     case Use::kWrite:
       return tree ? FileGrant::WriteTree(path) : FileGrant::WriteFile(path);
@@ -49,7 +52,7 @@ absl::Status AddFile(const std::string& path, const std::string& directory, Use 
     return absl::InvalidArgumentError(absl::StrCat(
         absolute, ": cannot be granted for writing: it does not exist; grant its directory"));
   }
-  files.push_back(Grant(absolute, S_ISDIR(status.st_mode), use));
+  files.push_back(FileGrantFor(absolute, S_ISDIR(status.st_mode), use));
   return absl::OkStatus();
 }
 
@@ -85,6 +88,30 @@ Refusal RefusalOf(const run::v1::RunPolicy& policy) {
     default:
       return Refusal::kAbsent;
   }
+}
+
+// "localhost" is a name, and leads home wherever it is asked for.
+constexpr char kLocalhost[] = "localhost";
+constexpr const char* kHome[] = {"127.0.0.0/8", "::1/128"};
+
+Grant ToGrant(const run::v1::RunPolicy::Connections& connections, int number) {
+  net::HostLimits options;
+  options.local_addresses = {connections.local_address().begin(),
+                             connections.local_address().end()};
+  const std::vector<std::string> names(connections.name().begin(), connections.name().end());
+  if (std::find(names.begin(), names.end(), kLocalhost) != names.end()) {
+    options.local_addresses.insert(options.local_addresses.end(), std::begin(kHome),
+                                   std::end(kHome));
+  }
+  return {.name = absl::StrCat("connections ", number),
+          .source = ConnectToHosts(names, {connections.port().begin(), connections.port().end()},
+                                   options)};
+}
+
+// In learn mode: whatever this host may reach.
+Grant Everywhere() {
+  return {.name = "connections",
+          .source = ConnectToHosts({"*"}, {"*"}, {.local_addresses = {"0.0.0.0/0", "::/0"}})};
 }
 
 absl::StatusOr<std::vector<std::string>> Environment(const run::v1::RunPolicy& policy) {
@@ -131,6 +158,14 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
   Supervision supervision;
   CB_RETURN_IF_ERROR(AddFiles(options, directory, supervision.files));
   if (!program.script.empty()) supervision.files.push_back(FileGrant::ReadFile(program.script));
+  if (options.learn.empty()) {
+    for (const run::v1::RunPolicy::Connections& connections : options.policy.connect()) {
+      supervision.connections.push_back(
+          ToGrant(connections, static_cast<int>(supervision.connections.size()) + 1));
+    }
+  } else {
+    supervision.connections.push_back(Everywhere());
+  }
   supervision.processes = options.policy.run_size() > 0;
   supervision.refusal = RefusalOf(options.policy);
   supervision.working_directory = directory;

@@ -37,7 +37,8 @@ std::string Explain(const v1::AuditEvent& event) {
   if (event.kind() == v1::AuditEvent::LEFT_OUT && event.left_out() == v1::AuditEvent::DENIED) {
     return absl::StrCat(event.count(), " more refusals");
   }
-  if (event.kind() != v1::AuditEvent::DENIED) return "";
+  // What a service denies the supervisor tells with the name.
+  if (event.kind() != v1::AuditEvent::DENIED || event.family() != 0) return "";
   const std::string name = event.values().empty() ? "" : event.values(0).value();
   if (name.empty()) {
     return absl::StrCat("refused: ", event.method(), event.text().empty() ? "" : ": ",
@@ -45,13 +46,15 @@ std::string Explain(const v1::AuditEvent& event) {
   }
   const Access wanted = Wanted(event);
   struct stat status;
-  if (wanted.verb != "create" && lstat(name.c_str(), &status) != 0 &&
+  const bool host = wanted.verb == "connect to";
+  if (!host && wanted.verb != "create" && lstat(name.c_str(), &status) != 0 &&
       (errno == ENOENT || errno == ENOTDIR)) {
     return "";
   }
   return absl::StrCat("refused: ", event.method(), ": to ", wanted.verb, " ", name,
                       " is not granted (--grant ", wanted.grant,
-                      wanted.verb == "create" ? DirectoryOf(name) : name, ")");
+                      wanted.verb == "create" ? DirectoryOf(name) : name,
+                      host && name.find(':') == std::string::npos ? ":PORT" : "", ")");
 }
 
 std::string ExplainEnd(const WorkerEnd& end) {

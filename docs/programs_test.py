@@ -3,8 +3,9 @@
 
 A section starts in an empty directory. "```textproto NAME" is written to a file; in "```console" each line
 that begins with "$ " is given to sh, and the lines up to the next one are its output. $PWD stands for
-the directory.
+the directory, and $PORT for that of a web server.
 """
+import http.server
 import os
 import pwd
 import re
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 PAGE, CAPBROKER = (os.path.abspath(path) for path in sys.argv[1:3])
 
@@ -32,7 +34,18 @@ def commands(body):
         yield command, expected
 
 
-def run_section(title, blocks, directory, user):
+class Letter(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/letter" else 404)
+        self.end_headers()
+        if self.path == "/letter":
+            self.wfile.write(b"hello\n")
+
+    def log_message(self, *arguments):
+        pass
+
+
+def run_section(title, blocks, directory, user, port):
     """The differences, as text."""
     faults = []
     for kind, body in blocks:
@@ -42,11 +55,11 @@ def run_section(title, blocks, directory, user):
             continue
         for command, expected in commands(body):
             done = subprocess.run(
-                ["/bin/sh", "-c", command], cwd=directory, user=user, group=user and user,
+                ["/bin/sh", "-c", command.replace("$PORT", port)], cwd=directory, user=user, group=user and user,
                 extra_groups=[] if user else None, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=50, text=True,
                 env={"PATH": os.path.join(directory, ".bin") + ":/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
-            got = done.stdout.replace(directory, "$PWD")
+            got = done.stdout.replace(directory, "$PWD").replace(port, "$PORT")
             if got != expected:
                 faults.append(f"{title}: $ {command}\n  expected: {expected!r}\n  got:      {got!r}")
     return faults
@@ -65,6 +78,9 @@ def users():
 def main():
     with open(PAGE) as page:
         everything = list(sections(page.read()))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Letter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = str(server.server_port)
     faults, ran = [], 0
     for user in users():
         for title, blocks in everything:
@@ -75,7 +91,7 @@ def main():
                 if user:
                     os.chown(directory, user, user)
                 faults += [("as nobody: " if user else "") + fault
-                           for fault in run_section(title, blocks, directory, user)]
+                           for fault in run_section(title, blocks, directory, user, port)]
                 ran += 1
             finally:
                 shutil.rmtree(directory)

@@ -1,7 +1,6 @@
 #include "sandbox/worker_policy.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +13,7 @@
 
 #include <cerrno>
 
+#include "sandbox/computing_rows.h"
 #include "sandbox/supervisor/capability_errno.h"
 
 namespace capbroker::sandbox {
@@ -27,10 +27,6 @@ constexpr uint64_t kArchSetFs = 0x1002, kArchGetFs = 0x1003;
 constexpr uint64_t kHere = static_cast<uint32_t>(AT_FDCWD);
 constexpr uint64_t kLargeFile = 0100000;  // O_LARGEFILE to the kernel; 0 in the headers
 
-// What glibc's pthread_create asks for, no more and no less.
-constexpr uint64_t kPthreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
-                                   CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
-                                   CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 constexpr uint64_t kThreadOnlyFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
 // What C libraries' fork() and posix_spawn() ask for.
@@ -88,11 +84,8 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
             .For("a C library's start; probes for shadow stacks fail softly"));
 }
 
-void AddSignals(Policy& p, const WorkerTable& table) {
-  p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
-           "rt_sigsuspend", "sigaltstack", "pause", "signalfd", "signalfd4")
-            .Always(Allow())
-            .For("handlers and masks of the process itself"));
+// Signals and processes beside the worker's own.
+void AddOtherProcesses(Policy& p, const WorkerTable& table) {
   // INVARIANT(default-deny): with processes it is Landlock that names the others.
   p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
             .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
@@ -101,100 +94,12 @@ void AddSignals(Policy& p, const WorkerTable& table) {
   p.Add(On("tkill", "pidfd_send_signal")
             .Always(Fail(EPERM))
             .For("a bare thread id can be anybody's"));
-}
-
-void AddThreads(Policy& p, const WorkerTable& table) {
-  p.Add(On("futex")
-            .When({Arg32(1)
-                       .Ignoring(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
-                       .IsOneOf({FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
-                                 FUTEX_WAKE_OP, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET})},
-                  Allow())
-            .Otherwise(Fail(ENOSYS))
-            .Often()
-            .For("mutexes and condition variables; priority inheritance is "
-                 "where its bugs were"));
-  p.Add(On("set_robust_list", "set_tid_address", "rseq")
-            .Always(Allow())
-            .For("glibc, for every thread"));
-  p.Add(On("membarrier")
-            // QUERY, and PRIVATE_EXPEDITED with its registration, plain, for
-            // rseq and for code.
-            .When({Arg32(0).IsOneOf({0, 8, 16, 32, 64, 128, 256})}, Allow())
-            .Otherwise(Fail(EINVAL))
-            .For("lock-free libraries; the global kinds disturb every CPU"));
-  p.Add(On("clone3").Always(Fail(ENOSYS)).For("its flags are in memory: libc falls back to clone"));
   p.Add(On("fork", "vfork")
             .Always(table.processes ? Allow() : Fail(EPERM))
             .For("a worker is one process, unless it was granted more"));
   p.Add(On("setpgid", "setsid")
             .Always(table.processes ? Allow() : Fail(EPERM))
             .For("shells group what they start"));
-  p.Add(On("futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "get_robust_list",
-           "set_mempolicy", "get_mempolicy", "mbind", "migrate_pages", "move_pages",
-           "set_mempolicy_home_node")
-            .Always(Fail(ENOSYS))
-            .For("libraries do without"));
-  p.Add(On("sched_setaffinity", "sched_setparam", "sched_setscheduler", "sched_setattr",
-           "setpriority", "ioprio_set", "ioprio_get", "setrlimit")
-            .Always(Fail(EPERM))
-            .For("how much of the machine it gets is not the worker's to say"));
-}
-
-void AddMemory(Policy& p) {
-  p.Add(On("munmap", "brk", "mremap", "msync", "mlock", "mlock2", "munlock", "munlockall", "mseal")
-            .Always(Allow())
-            .For("malloc; none of them changes what a page allows"));
-  p.Add(On("mprotect")
-            .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE)}, Allow())
-            .Otherwise(Fail(EACCES))
-            .Often()
-            .For("thread stacks, the loader's read-only data; memory never "
-                 "becomes code"));
-  p.Add(On("madvise")
-            // All but sharing by content (KSM) and failing pages on purpose.
-            .When({Arg32(2).IsOneOf({MADV_NORMAL,
-                                     MADV_RANDOM,
-                                     MADV_SEQUENTIAL,
-                                     MADV_WILLNEED,
-                                     MADV_DONTNEED,
-                                     MADV_FREE,
-                                     MADV_DONTFORK,
-                                     MADV_DOFORK,
-                                     MADV_HUGEPAGE,
-                                     MADV_NOHUGEPAGE,
-                                     MADV_DONTDUMP,
-                                     MADV_DODUMP,
-                                     MADV_WIPEONFORK,
-                                     MADV_KEEPONFORK,
-                                     MADV_COLD,
-                                     MADV_PAGEOUT,
-                                     22 /* POPULATE_READ */,
-                                     23 /* POPULATE_WRITE */,
-                                     102 /* GUARD_INSTALL */,
-                                     103 /* GUARD_REMOVE */})},
-                  Allow())
-            .Otherwise(Fail(EINVAL))
-            .Often()
-            .For("malloc and thread stacks give pages back"));
-  p.Add(On("mlockall", "remap_file_pages", "pkey_mprotect", "pkey_alloc", "pkey_free", "mincore",
-           "cachestat", "map_shadow_stack", "memfd_secret", "shmget", "shmat", "shmdt", "shmctl",
-           "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl")
-            .Always(Fail(ENOSYS))
-            .For("System V objects are named by keys; the others tell about or "
-                 "rearrange memory"));
-}
-
-void AddTime(Policy& p) {
-  p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
-           "alarm", "setitimer", "getitimer", "timer_create", "timer_settime", "timer_gettime",
-           "timer_getoverrun", "timer_delete", "timerfd_create", "timerfd_settime",
-           "timerfd_gettime")
-            .Always(Allow())
-            .For("clocks and timers of the process itself"));
-  p.Add(On("clock_settime", "settimeofday", "adjtimex", "clock_adjtime")
-            .Always(Fail(EPERM))
-            .For("the machine's clock"));
 }
 
 // A supervised worker keeps the descriptor that says where its relative names start.
@@ -398,18 +303,6 @@ void AddSockets(Policy& p, const WorkerTable& table) {
             .For("a socket is granted, never made"));
 }
 
-void AddWaiting(Policy& p) {
-  p.Add(On("poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl",
-           "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "pipe")
-            .Always(Allow())
-            .For("lanes, gRPC's core; none of them has a name"));
-  p.Add(On("pipe2")
-            // Not O_NOTIFICATION_PIPE.
-            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK | O_DIRECT)}, Allow())
-            .Otherwise(Fail(EINVAL))
-            .For("event loops that wake themselves"));
-}
-
 // What a supervisor answers. Without one: refused.
 void AddFileNames(Policy& p, const WorkerTable& table) {
   p.Add(On("creat", "access", "faccessat", "faccessat2", "stat", "lstat", "readlink", "readlinkat",
@@ -563,13 +456,10 @@ Policy WorkerPolicy(const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   Policy p;
   AddProcessItself(p, table);
-  AddSignals(p, table);
-  AddThreads(p, table);
-  AddMemory(p);
-  AddTime(p);
+  AddComputing(p);
+  AddOtherProcesses(p, table);
   AddDescriptors(p, table);
   AddSockets(p, table);
-  AddWaiting(p);
   AddFileNames(p, table);
   AddNamesRefused(p, table);
   if (table.supervised) AddSupervised(p, table);

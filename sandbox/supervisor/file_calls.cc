@@ -150,6 +150,7 @@ Answer FileCalls::OpenLocated(const Notification& call, const PathRead& read,
   const bool create = (how.flags & O_CREAT) != 0;
   const std::vector<Location> locations =
       names_.Locate(name, needed | (create ? kCreateFiles : 0u));
+  if (request.only_path) names_.OnlyLooked();
   // INVARIANT(name-checked-before-look)
   const Location* location = nullptr;
   if (create) {

@@ -94,7 +94,7 @@ int GrantedNames::NotGranted(const std::string& name) const {
 std::vector<Location> GrantedNames::Locate(const std::string& name, unsigned access) {
   std::vector<Location> locations = places_.Find(name);
   const Location* const found = FirstWith(locations, access);
-  if (found == nullptr || !found->place->implied) asked_.push_back({name, access});
+  asked_.push_back({name, access, found != nullptr && found->place->implied});
   return locations;
 }
 

@@ -76,6 +76,8 @@ class GrantedNames {
   // The errno of a name that no grant covers.
   int NotGranted(const std::string& name) const;
 
+  // The name that was located last is only passed through.
+  void OnlyLooked() { asked_.back().access = 0; }
   // What was asked for since the last time, for the journal.
   std::vector<NamedAccess> TakeAsked() { return std::exchange(asked_, {}); }
 

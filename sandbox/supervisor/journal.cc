@@ -39,6 +39,7 @@ void Journal::Tell(int system_call, int error_number, bool refused,
     return;
   }
   for (const NamedAccess& needed : asked) {
+    if (needed.implied) continue;
     header.access = needed.access;
     Write(header, needed.name);
   }

@@ -43,7 +43,8 @@ std::optional<JournalEntry> ParseJournalPacket(absl::string_view packet);
 // A name that a call needs, and what for.
 struct NamedAccess {
   std::string name;
-  unsigned access = 0;  // FileAccess, or kConnectHost
+  unsigned access = 0;   // FileAccess, or kConnectHost
+  bool implied = false;  // every program may: told only if it was refused
 };
 // The name is that of a host that was asked for ("example.org"), or of one that was to be connected
 // to ("192.0.2.1:443"), and not a path.

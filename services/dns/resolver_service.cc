@@ -170,6 +170,16 @@ ResolverService::ResolverService(ResolverOptions options)
     : services_(std::move(options.services_path), &ServicesFile::Parse),
       hosts_(std::move(options.hosts)) {}
 
+serving::ServiceNeeds ResolverService::Needs() { return Needs(ResolverOptions()); }
+
+serving::ServiceNeeds ResolverService::Needs(const ResolverOptions& options) {
+  serving::ServiceNeeds needs = hosts::HostNeeds(options.hosts);
+  needs.reads.push_back(options.services_path);
+  return needs;
+}
+
+void ResolverService::Prepare() { hosts::LoadHostModules(hosts::HostDatabaseOptions()); }
+
 absl::StatusOr<uint16_t> ResolverService::PortOf(absl::string_view service) {
   if (service.empty()) return uint16_t{0};
   if (std::all_of(service.begin(), service.end(), absl::ascii_isdigit)) {

@@ -6,9 +6,8 @@
 // and a name that is made with a search domain is checked like one that was asked
 // for.
 //
-// Lives in: a service process, which may be confined once this is constructed
-// (README.md lists what it needs). Called by workers, not trusted. Thread-safe; no
-// call blocks another, or the thread that it came on.
+// Lives in: a service process, confined to what Needs() says. Called by workers, not trusted.
+// Thread-safe; no call blocks another, or the thread that it came on.
 #ifndef SERVICES_DNS_RESOLVER_SERVICE_H_
 #define SERVICES_DNS_RESOLVER_SERVICE_H_
 
@@ -21,6 +20,7 @@
 #include "services/dns/services_file.h"
 #include "services/hosts/config_file.h"
 #include "services/hosts/host_database.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::dns {
 
@@ -37,6 +37,11 @@ struct ResolverOptions {
 class ResolverService final : public v1::Resolver::CallbackService {
  public:
   explicit ResolverService(ResolverOptions options = {});
+
+  static serving::ServiceNeeds Needs();
+  static serving::ServiceNeeds Needs(const ResolverOptions& options);
+  // Loads the modules that nsswitch.conf names: a confined process maps no code.
+  static void Prepare();
 
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context,
                                     const v1::ResolveRequest* request,

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/unique_fd.h"
+#include "serving/succession.h"
 
 namespace capbroker::hosts {
 namespace {
@@ -44,7 +45,11 @@ std::optional<FileContent> ReadConfigFile(const std::string& path) {
   // O_NONBLOCK: whatever is there, opening it doesn't wait.
   UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!file.valid()) {
-    if (!IsAbsent(errno)) return std::nullopt;
+    if (!IsAbsent(errno)) {
+      // Another file than the one that the process may read: its successor reads it.
+      if (errno == EACCES) (void)serving::FilesWereReplaced();
+      return std::nullopt;
+    }
     content.settled = true;
     return content;
   }

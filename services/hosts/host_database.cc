@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "services/hosts/host_name.h"
 #include "services/hosts/nss_module.h"
+#include "services/hosts/resolv_conf.h"
 
 namespace capbroker::hosts {
 namespace {
@@ -113,6 +114,52 @@ class HostDatabase::Lookup : public std::enable_shared_from_this<Lookup> {
   bool module_missing_ = false;
   bool said_no_ = false;
 };
+
+namespace {
+
+// Those that nsswitch.conf names now.
+std::vector<std::string> ModulesOf(const HostDatabaseOptions& options) {
+  std::vector<std::string> modules;
+  const std::optional<FileContent> content = ReadConfigFile(options.nsswitch_path);
+  for (SourceRule& rule : ParseHostSources(content ? content->text : "")) {
+    if (rule.source != "files" && rule.source != "dns") modules.push_back(std::move(rule.source));
+  }
+  return modules;
+}
+
+}  // namespace
+
+serving::ServiceNeeds HostNeeds(const HostDatabaseOptions& options) {
+  serving::ServiceNeeds needs = {
+      .reads = {options.hosts_path, options.nsswitch_path, options.resolv_conf_path},
+      .tcp = true,  // after truncation
+      .tcp_ports = {53},
+      .udp = true,  // name servers; and the order of answers, which sends nothing
+      // Name servers with ports of their own.
+      .as_opened =
+          [path = options.resolv_conf_path](const auto& /*limits*/, const auto& /*settings*/) {
+            serving::ServiceReach reach;
+            const std::optional<FileContent> content = ReadConfigFile(path);
+            const ResolvConf conf = ResolvConf::Parse(content ? content->text : "", "");
+            for (const NameServer& server : conf.servers) reach.tcp_ports.push_back(server.port);
+            return reach;
+          },
+  };
+  if (!ModulesOf(options).empty()) {
+    // libnss_resolve, libnss_mymachines, libnss_mdns4; libnss_myhostname.
+    needs.local_sockets = {"/run/systemd/resolve/io.systemd.Resolve",
+                           "/run/systemd/machine/io.systemd.Machine", "/run/avahi-daemon/socket",
+                           "/var/run/avahi-daemon/socket"};
+    needs.routes = true;
+  }
+  return needs;
+}
+
+void LoadHostModules(const HostDatabaseOptions& options) {
+  for (const std::string& module : ModulesOf(options)) {
+    (void)NssModule::Load(module, options.module_folder);
+  }
+}
 
 HostDatabase::HostDatabase(HostDatabaseOptions options)
     : options_(std::move(options)),

@@ -25,6 +25,7 @@
 #include "services/hosts/hosts_file.h"
 #include "services/hosts/module_source.h"
 #include "services/hosts/nsswitch.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::hosts {
 
@@ -38,6 +39,13 @@ struct HostDatabaseOptions {
   // A lookup ends after this long, whatever servers and modules do.
   absl::Duration timeout = absl::Seconds(30);
 };
+
+// What asking takes.
+serving::ServiceNeeds HostNeeds(const HostDatabaseOptions& options);
+
+// Loads the modules that nsswitch.conf names now, for ever: a process that maps no code any more
+// finds them.
+void LoadHostModules(const HostDatabaseOptions& options);
 
 class HostDatabase {
  public:

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -124,6 +125,30 @@ struct Pending {
 };
 
 }  // namespace
+
+serving::ServiceNeeds ConnectorService::Needs() { return Needs(hosts::HostDatabaseOptions()); }
+
+serving::ServiceNeeds ConnectorService::Needs(const hosts::HostDatabaseOptions& options) {
+  serving::ServiceNeeds needs = hosts::HostNeeds(options);
+  needs.as_opened = [of_hosts = std::move(needs.as_opened)](const google::protobuf::Any& any,
+                                                            const google::protobuf::Any& settings) {
+    serving::ServiceReach reach = of_hosts(any, settings);
+    v1::ConnectorLimits limits;
+    if (!any.UnpackTo(&limits)) return reach;
+    for (const std::string& port : limits.ports()) {
+      uint32_t number = 0;
+      if (port == "*") {
+        reach.all_tcp_ports = true;
+      } else if (absl::SimpleAtoi(port, &number) && number <= 65535) {
+        reach.tcp_ports.push_back(static_cast<uint16_t>(number));
+      }
+    }
+    return reach;
+  };
+  return needs;
+}
+
+void ConnectorService::Prepare() { hosts::LoadHostModules(hosts::HostDatabaseOptions()); }
 
 ConnectorService::ConnectorService(hosts::HostDatabaseOptions options)
     : hosts_(std::move(options)) {}

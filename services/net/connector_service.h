@@ -4,9 +4,8 @@
 // What is left to do here is what only the answer tells: a name that is allowed leads only to
 // addresses that are allowed, and an address is connected to only if it was given for such a name.
 //
-// Lives in: a service process, one per family, which may be confined once this is constructed
-// (README.md lists what it needs). Called by workers and their supervisors, not trusted.
-// Thread-safe. Handlers wait, on the threads of their call.
+// Lives in: a service process, one per family, confined to what Needs() says. Called by workers and
+// their supervisors, not trusted. Thread-safe. Handlers wait, on the threads of their call.
 #ifndef SERVICES_NET_CONNECTOR_SERVICE_H_
 #define SERVICES_NET_CONNECTOR_SERVICE_H_
 
@@ -18,6 +17,7 @@
 #include "services/hosts/host_source.h"
 #include "services/net/known_addresses.h"
 #include "serving/call.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::net {
 
@@ -25,6 +25,12 @@ class ConnectorService final : public v1::Connector::Service {
  public:
   // By default, what the system has.
   explicit ConnectorService(hosts::HostDatabaseOptions options = {});
+
+  // What finding hosts takes, and the TCP ports of the limits.
+  static serving::ServiceNeeds Needs();
+  static serving::ServiceNeeds Needs(const hosts::HostDatabaseOptions& options);
+  // Loads the modules that nsswitch.conf names: a confined process maps no code.
+  static void Prepare();
 
   grpc::Status Connect(grpc::ServerContext* context, const v1::ConnectRequest* request,
                        v1::ConnectResponse* response) override;

@@ -45,6 +45,11 @@ std::string* const resolv_conf = new std::string;
 class TestResolver : public dns::v1::Resolver::CallbackService {
  public:
   TestResolver() : resolver_(Options()) {}
+  static serving::ServiceNeeds Needs() {
+    serving::ServiceNeeds needs = dns::ResolverService::Needs(Options());
+    needs.as_user = true;  // the test's files are
+    return needs;
+  }
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context,
                                     const dns::v1::ResolveRequest* request,
                                     dns::v1::ResolveResponse* response) override {
