@@ -107,8 +107,8 @@ struct WorkerSandbox::State {
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
   CompiledFilter supervisor_table;
-  CompiledFilter connecting_supervisor_table;
   std::map<WorkerTable, CompiledFilter> worker_tables;  // made at first use
+  CompiledFilter connecting_supervisor_table;
   uint32_t next_id = 0;
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);

@@ -17,12 +17,21 @@ constexpr int64_t kFirstLook = 50;
 constexpr int64_t kLastInterval = 1600;
 // From here on every new one makes it look.
 constexpr size_t kScarce = 32;
+// Of a process that is not found, milliseconds.
+constexpr int64_t kPatience = 1000;
+// Numbers of processes that are tried, and how far above those that have called: of children that
+// call nothing.
+constexpr pid_t kMostNumbers = 16384, kAbove = 256;
+constexpr pid_t kFirstOfWorker = 3;  // after the init and the supervisor
+constexpr size_t kManyCallers = 1024;
 
 int64_t Now() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
+
+bool HasEnded(pid_t thread) { return !HaveTheSameDescriptors(thread, thread); }
 
 uint64_t InodeOf(FdRef socket) {
   struct stat status = {};
@@ -57,14 +66,29 @@ void HeldConnections::LookIfDue() {
   next_look_ = Now() + interval_;
 }
 
+void HeldConnections::NoteCaller(pid_t thread) {
+  callers_.insert(thread);
+  highest_caller_ = std::max(highest_caller_, thread);
+  if (callers_.size() > kManyCallers) std::erase_if(callers_, &HasEnded);
+}
+
+bool HeldConnections::FindsAll() const { return !processes_ || highest_caller_ < kMostNumbers; }
+
 std::vector<pid_t> HeldConnections::Processes() {
   std::vector<pid_t> processes;
-  std::erase_if(callers_, [&processes](pid_t caller) {
-    if (!HaveTheSameDescriptors(caller, caller)) return true;  // it has ended
-    const auto same = [caller](pid_t other) { return HaveTheSameDescriptors(caller, other); };
-    if (std::none_of(processes.begin(), processes.end(), same)) processes.push_back(caller);
-    return false;
-  });
+  const auto add = [&processes](pid_t thread) {
+    const auto same = [thread](pid_t other) { return HaveTheSameDescriptors(thread, other); };
+    if (std::none_of(processes.begin(), processes.end(), same)) processes.push_back(thread);
+  };
+  if (processes_ && FindsAll()) {
+    // From below: who has a connection from its parent has the higher number.
+    for (pid_t thread = kFirstOfWorker; thread < highest_caller_ + kAbove; ++thread) {
+      if (!HasEnded(thread)) add(thread);
+    }
+    return processes;
+  }
+  std::erase_if(callers_, &HasEnded);
+  for (const pid_t thread : callers_) add(thread);
   return processes;
 }
 
@@ -79,12 +103,12 @@ std::set<uint64_t> HeldConnections::Present() {
 
 void HeldConnections::Look() {
   const std::set<uint64_t> present = Present();
-  const int64_t now = Now();
+  const int64_t now = Now(), patience = FindsAll() ? 0 : kPatience;
   for (auto entry = held_.begin(); entry != held_.end();) {
     Held& held = entry->second;
     const bool missing = present.count(entry->first) == 0;
     if (!missing || held.missing_since == 0) held.missing_since = missing ? now : 0;
-    if (!missing || now - held.missing_since < patience_) {
+    if (!missing || now - held.missing_since < patience) {
       ++entry;
       continue;
     }

@@ -6,10 +6,11 @@
 // worker's processes, and shuts down what is in none of them any more. The end of the worker ends
 // all at once.
 //
-// The processes are those that have made a call which was asked for. Where a worker may have
-// several, one that has inherited a connection and not yet made such a call is not known, so
-// that a connection is missing for a while before it is shut down. What a worker has sent to itself
-// over a socket pair and not yet received is missing, too.
+// A worker that may have several processes has a PID namespace, whose numbers are tried one by one:
+// a process that has inherited a connection is found, whether it has made a call or not. When the
+// numbers have become too many for that, only processes that have called are known, and a
+// connection is missing for a while before it is shut down. What a worker has sent to itself over
+// a socket pair and not yet received is missing, too.
 //
 // Lives in: the supervisor. One thread.
 #ifndef SANDBOX_SUPERVISOR_HELD_CONNECTIONS_H_
@@ -34,10 +35,10 @@ class HeldConnections {
   // `highest_descriptor` bounds the numbers in the worker's tables. `processes`: it may have
   // several.
   HeldConnections(int highest_descriptor, bool processes)
-      : highest_descriptor_(highest_descriptor), patience_(processes ? kPatience : 0) {}
+      : highest_descriptor_(highest_descriptor), processes_(processes) {}
 
   // A thread of the worker that has called.
-  void NoteCaller(pid_t thread) { callers_.insert(thread); }
+  void NoteCaller(pid_t thread);
   bool IsCaller(pid_t thread) const { return callers_.count(thread) != 0; }
 
   // Whether there is room for one more. Looks, if it is scarce.
@@ -51,8 +52,6 @@ class HeldConnections {
   void LookIfDue();
 
  private:
-  static constexpr int64_t kPatience = 1000;  // milliseconds
-
   struct Held {
     UniqueFd connection;
     int64_t missing_since = 0;  // 0: it is not
@@ -60,13 +59,15 @@ class HeldConnections {
 
   // Shuts down what the worker does not have any more.
   void Look();
-  // One caller of each table; forgets those that have ended.
+  bool FindsAll() const;
+  // One thread of each process that is known.
   std::vector<pid_t> Processes();
   std::set<uint64_t> Present();
 
   const int highest_descriptor_;
-  const int64_t patience_;
+  const bool processes_;
   std::set<pid_t> callers_;
+  pid_t highest_caller_ = 0;
   std::map<uint64_t, Held> held_;  // by inode, of the one file system of all sockets
   int64_t next_look_ = 0;          // milliseconds
   int64_t interval_ = 0;

@@ -186,12 +186,12 @@ class Watch {
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
       const std::vector<NamedAccess> asked = names_.TakeAsked();
-      if (call.call().nr != SYS_connect) {
-        journal_.Tell(call.call().nr, answer->error_number, refused, asked);
-      }
-      TellOfHosts();
-      if (refused) answer->error_number = RefusalOf(call, asked);
+      if (!TellOfHosts()) journal_.Tell(call.call().nr, answer->error_number, refused, asked);
       if (answer->later) return;
+      if (refused) answer->error_number = RefusalOf(call, asked);
+      if (answer->error_number == kEcapmode && refusal_ != Refusal::kNotCapable) {
+        answer->error_number = EPERM;
+      }
       call.Send(*std::move(answer));
       return;
     }
@@ -201,20 +201,24 @@ class Watch {
     Tell(word);
   }
 
-  void TellOfHosts() {
-    if (!sockets_.has_value()) return;
-    for (const NamedHost& host : sockets_->TakeHosts()) {
-      journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
-                    {{host.name, kConnectHost}});
-    }
-  }
-
   // The errno for what is not granted.
   int RefusalOf(const Notification& call, const std::vector<NamedAccess>& asked) const {
     if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
-    if (call.call().nr == SYS_connect) return EACCES;  // a host is never absent
+    if (refusal_ == Refusal::kAccess) return EACCES;
+    if (call.call().nr == SYS_connect) return ENETUNREACH;
     const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
-    return refusal_ == Refusal::kAbsent && !writes ? ENOENT : EACCES;
+    return writes ? EACCES : ENOENT;
+  }
+
+  // False if no hosts were named.
+  bool TellOfHosts() {
+    if (!sockets_.has_value()) return false;
+    const std::vector<NamedHost> hosts = sockets_->TakeHosts();
+    for (const NamedHost& host : hosts) {
+      journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
+                    {{host.name, kConnectHost}});
+    }
+    return !hosts.empty();
   }
 
   const std::vector<sock_filter> workers_table_;
@@ -304,8 +308,8 @@ Policy SupervisorPolicy(bool connects) {
             .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
                   connects ? Allow() : Die())
             .Otherwise(Die())
-            .For("working places; what came on a channel is looked at, and worker's sockets get "
-                 "their O_NONBLOCK"));
+            .For("working places; with connections what came in a message is looked at, and "
+                 "O_NONBLOCK of the worker's sockets is set"));
   p.Add(On("fchmod").Always(Allow()).For("permissions of what a walk has found"));
   p.Add(On("utimensat").When({Arg64(1).Is(0)}, Allow()).Otherwise(Die()).For("its times"));
   // From a descriptor, never from the working directory.

@@ -26,6 +26,7 @@ UniqueFd OpenPidFd(pid_t pid, unsigned flags) {
 // was there before it.
 UniqueFd OpenProcessOf(pid_t thread) {
   UniqueFd process = OpenPidFd(thread, 0);
+  if (!process.valid() && errno == ESRCH) return process;
   const pid_t last = std::max<pid_t>(2, thread - kFarthest);
   for (pid_t pid = thread - 1; !process.valid() && pid >= last; --pid) {
     if (HaveTheSameDescriptors(thread, pid)) process = OpenPidFd(pid, 0);

@@ -103,6 +103,7 @@ ProgramOutcome ConnectedTest::RunProgram(const std::string& program,
   auto [errors, its_errors] = sandbox::SocketPair(SOCK_STREAM);
   sandbox::Start start = NewStart();
   start.supervision->files = std::move(grants);
+  start.supervision->processes = processes_;
   start.descriptors.push_back({std::move(its_output), 1});
   start.descriptors.push_back({std::move(its_errors), 2});
   RunningWorker worker = runner_.StartProgram(

@@ -67,6 +67,7 @@ class ConnectedTest : public ::testing::Test {
   net::LocalServer server_;
   std::unique_ptr<net::ConnectorProcess> connector_;
   Refusal refusal_ = Refusal::kNotCapable;
+  bool processes_ = false;  // of programs
   sandbox::WorkerRunner runner_{{}, {}};
 };
 

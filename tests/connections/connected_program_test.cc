@@ -64,6 +64,9 @@ class TlsServer {
   pid_t process_;
 };
 
+// What a git repository answers that is nothing but files.
+constexpr char kRefs[] = "0123456789012345678901234567890123456789\trefs/heads/main\n";
+
 // Answers every request with "hello", in a process of its own.
 class WebServer {
  public:
@@ -74,14 +77,16 @@ class WebServer {
     for (;;) {
       const UniqueFd connection = server.Accept();
       if (!connection.valid()) continue;
+      // The end is the client's to make, as it is with connections that are kept alive.
       std::string request;
       char byte;
-      while (!absl::EndsWith(request, "\r\n\r\n") && recv(connection.get(), &byte, 1, 0) == 1) {
-        request.push_back(byte);
-      }
-      net::Send(connection, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
-      // The end is the client's to make, as it is with connections that are kept alive.
       while (recv(connection.get(), &byte, 1, 0) == 1) {
+        request.push_back(byte);
+        if (!absl::EndsWith(request, "\r\n\r\n")) continue;
+        const std::string body = absl::StrContains(request, "info/refs") ? kRefs : "hello\n";
+        net::Send(connection, absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", body.size(),
+                                           "\r\n\r\n", body));
+        request.clear();
       }
     }
   }
@@ -201,6 +206,59 @@ TEST_F(ConnectedProgramTest, PythonHearsOfARefusal) {
                           "  except OSError as error:\n"
                           "    print(error.errno)\n"));
   EXPECT_EQ(refused.output, "-2\n13\n") << refused.errors;  // EAI_NONAME, EACCES
+}
+
+// With processes, which the connections outlive or not.
+class ConnectedProcessesTest : public ConnectedProgramTest {
+ protected:
+  void SetUp() override {
+    ConnectedProgramTest::SetUp();
+    if (!runner_.sandbox().in_force().Has(sandbox::Layer::kPidNamespace)) {
+      GTEST_SKIP() << "processes need a pid namespace";
+    }
+    processes_ = true;
+  }
+};
+
+TEST_F(ConnectedProcessesTest, ShellRunsMoreProgramsThanThereAreLeases) {
+  const ProgramOutcome pages = RunProgram(
+      "/usr/bin/sh",
+      {"-c", absl::StrCat("for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4 5 6 7 8 9; do curl -sS ",
+                          Url("web.test"), " || exit 1; done; done | uniq -c")},
+      {FileGrant::RunTree("/usr/bin")});
+  EXPECT_EQ(pages.output, "     72 hello\n") << pages.errors;
+  EXPECT_EQ(pages.exit_code, 0) << pages.errors;
+}
+
+// A child that has called nothing yet holds its parent's connection.
+TEST_F(ConnectedProcessesTest, ChildGoesOnWithTheConnectionOfItsParent) {
+  refusal_ = Refusal::kAccess;
+  const ProgramOutcome page =
+      RunProgram("/usr/bin/python3",
+                 {"-I", "-S", "-c",
+                  absl::StrCat("import os, socket, time\n"
+                               "s = socket.create_connection(",
+                               Peer("web.test"),
+                               ")\n"
+                               "if os.fork() == 0:\n"
+                               "  time.sleep(0.3)\n"
+                               "  s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')\n"
+                               "  print(s.recv(15).decode(), flush=True)\n"
+                               "  os._exit(0)\n"
+                               "s.close()\n"
+                               "os.wait()\n")},
+                 {FileGrant::ReadTree("/usr/lib/python3.11"), FileGrant::RunTree("/usr/bin")});
+  EXPECT_EQ(page.output, "HTTP/1.1 200 OK\n") << page.errors;
+}
+
+TEST_F(ConnectedProcessesTest, GitListsARepository) {
+  refusal_ = Refusal::kAbsent;
+  const ProgramOutcome refs =
+      RunProgram("/usr/bin/git", {"ls-remote", absl::StrCat(Url("web.test"), "repository")},
+                 {FileGrant::RunTree("/usr/bin"), FileGrant::RunTree("/usr/lib/git-core"),
+                  FileGrant::WriteFile("/dev/null")});
+  EXPECT_EQ(refs.output, kRefs) << refs.errors;
+  EXPECT_EQ(refs.exit_code, 0) << refs.errors;
 }
 
 }  // namespace

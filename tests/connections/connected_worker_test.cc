@@ -80,6 +80,9 @@ TEST_F(ConnectedTest, ConnectsWithoutWaiting) {
                 char byte;
                 faults.ExpectErrno(recv(socket, &byte, 1, 0), EAGAIN, "receive");
                 faults.Expect(ConnectTo(socket, address) == -EISCONN, "once more");
+                int off = 0;
+                faults.ExpectErrno(ioctl(socket, FIONBIO, &off), 0, "FIONBIO");
+                faults.Expect((fcntl(socket, F_GETFL) & O_NONBLOCK) == 0, "blocks");
               }
             }),
             "");
@@ -155,6 +158,9 @@ TEST_F(ConnectedTest, RefusesWithTheErrnoOfTheStart) {
   EXPECT_EQ(Run([=](Faults& faults) {
               faults.Expect(ConnectTo(NewSocket(), AddressOf("127.0.0.1", port)) == -EACCES,
                             "EACCES");
+              sockaddr nowhere = {};
+              faults.ExpectErrno(connect(NewSocket(), &nowhere, sizeof nowhere), EPERM, "nowhere");
+              faults.ExpectErrno(listen(NewSocket(), 1), EPERM, "listen");
             }),
             "");
 }
