@@ -56,7 +56,7 @@ absl::StatusOr<ServiceConfinement> ServiceConfinement::Prepare(
 absl::Status ServiceConfinement::Enter(const serving::ServiceReach& reach,
                                        UniqueFd hand_over) const {
   if (!sandbox_.has_value()) return absl::OkStatus();
-  return sandbox_->Enter(ToReach(reach), hand_over).status();
+  return sandbox_->Enter(ToReach(reach), hand_over);
 }
 
 bool ViolationWatch::Hear(short events) {

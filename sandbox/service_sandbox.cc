@@ -87,7 +87,7 @@ struct ServiceSandbox::State {
   CompiledFilter filter;  // of the policy; violations go to the listener
 
   absl::Status LeaveRights() const;
-  absl::Status EnterTable(LayerSet& in_force, FdRef hand_over) const;
+  absl::Status EnterTable(FdRef hand_over) const;
 };
 
 absl::Status ServiceSandbox::State::LeaveRights() const {
@@ -110,17 +110,13 @@ absl::Status ServiceSandbox::State::LeaveRights() const {
 }
 
 // INVARIANT(default-deny): from here on the table holds, whatever happens next.
-absl::Status ServiceSandbox::State::EnterTable(LayerSet& in_force, FdRef hand_over) const {
+absl::Status ServiceSandbox::State::EnterTable(FdRef hand_over) const {
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(getpid());
   UniqueFd listener;
-  StepResult result = FailedWith(Step::kTable, EBUSY);
-  if (layers.Has(Layer::kViolationReports)) {
-    result = InstallFilterWithListener(filter.Bind(values), listener);
-  }
+  StepResult result = InstallFilterWithListener(filter.Bind(values), listener);
   // An outer sandbox has a listener: then the kernel kills, and tells nobody of what.
   if (result.error_number == EBUSY) {
-    in_force = in_force.Without(Layer::kViolationReports);
     CB_ASSIGN_OR_RETURN(const CompiledFilter killing,
                         CompileFilter(policy, DieAction::kKillProcess));
     result = InstallFilter(killing.Bind(values));
@@ -136,7 +132,7 @@ absl::Status ServiceSandbox::State::EnterTable(LayerSet& in_force, FdRef hand_ov
 }
 
 absl::StatusOr<ServiceSandbox> ServiceSandbox::Prepare(const ServiceTable& table,
-                                                       ServiceIdentity identity, LayerSet off) {
+                                                       ServiceIdentity identity) {
   auto state = std::make_unique<State>();
   LayerSet layers = {Layer::kNoNewPrivileges, Layer::kResourceBounds, Layer::kSystemCallTable,
                      Layer::kViolationReports};
@@ -149,7 +145,7 @@ absl::StatusOr<ServiceSandbox> ServiceSandbox::Prepare(const ServiceTable& table
   } else if (!HasCapability(CAP_DAC_OVERRIDE) && !HasCapability(CAP_DAC_READ_SEARCH)) {
     layers = layers.With(Layer::kNoCapabilities);
   }
-  state->layers = layers.Without(off);
+  state->layers = layers;
   state->identity = identity;
   state->policy = ServicePolicy(table);
   CB_ASSIGN_OR_RETURN(state->filter, CompileFilter(state->policy, DieAction::kNotifyListener));
@@ -167,23 +163,19 @@ ServiceSandbox::~ServiceSandbox() = default;
 LayerSet ServiceSandbox::layers() const { return state_->layers; }
 
 // INVARIANT(service-confined)
-absl::StatusOr<LayerSet> ServiceSandbox::Enter(const Reach& reach, FdRef hand_over) const {
-  LayerSet in_force = state_->layers;
+absl::Status ServiceSandbox::Enter(const Reach& reach, FdRef hand_over) const {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     return ErrnoToStatus(errno, "confine service: no_new_privs");
   }
   UniqueFd ruleset;
-  if (in_force.Has(Layer::kLandlock)) {
+  if (state_->layers.Has(Layer::kLandlock)) {
     // With the rights of the application's user, who named the paths.
     CB_ASSIGN_OR_RETURN(ruleset, MakeRuleset(reach));
   }
   CB_RETURN_IF_ERROR(state_->LeaveRights());
   if (ruleset.valid()) CB_RETURN_IF_ERROR(ToStatus(EnterLandlockDomain(ruleset)));
   ruleset.Reset();
-  if (in_force.Has(Layer::kSystemCallTable)) {
-    CB_RETURN_IF_ERROR(state_->EnterTable(in_force, hand_over));
-  }
-  return in_force;
+  return state_->EnterTable(hand_over);
 }
 
 UniqueFd ReceiveListener(FdRef hand_over) {

@@ -51,20 +51,20 @@ class ServiceSandbox {
     bool all_tcp_ports = false;
   };
 
-  // INVALID_ARGUMENT: the table names a call that does not exist. Services get every layer that
-  // the host offers but those in `off` (for tests).
-  static absl::StatusOr<ServiceSandbox> Prepare(const ServiceTable& table, ServiceIdentity identity,
-                                                LayerSet off = {});
+  // INVALID_ARGUMENT: the table names a call that does not exist.
+  static absl::StatusOr<ServiceSandbox> Prepare(const ServiceTable& table,
+                                                ServiceIdentity identity);
   ServiceSandbox(ServiceSandbox&&) noexcept;
   ServiceSandbox& operator=(ServiceSandbox&&) noexcept;
   ~ServiceSandbox();
 
-  // What Enter() puts in force.
+  // What Enter() puts in force: every layer that the host offers. Violations are not reported
+  // where an outer sandbox has the one listener that there can be.
   LayerSet layers() const;
 
-  // Confines the calling process; the layers that are in force then. The listener goes into
-  // `hand_over`, a socket. After an error the process must end.
-  absl::StatusOr<LayerSet> Enter(const Reach& reach, FdRef hand_over) const;
+  // Confines the calling process. The listener goes into `hand_over`, a socket. After an error the
+  // process must end.
+  absl::Status Enter(const Reach& reach, FdRef hand_over) const;
 
  private:
   struct State;

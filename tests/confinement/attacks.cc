@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/memfd.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -136,7 +137,14 @@ const std::map<std::string, std::function<int(Argument)>>& Attacks() {
       {"map memfd", &MapMemfdAsCode},
       {"make code", &MakeStackCode},
       {"x32", [](Argument) { return ErrnoOf(syscall(SYS_getpid | 0x40000000)); }},
-      // Who it is.
+      // Who it is, and what it may.
+      {"capabilities",
+       [](Argument) {
+         __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+         __user_cap_data_struct words[2] = {};
+         if (syscall(SYS_capget, &header, words) != 0) return -1;
+         return static_cast<int>(words[0].effective | words[0].permitted | words[1].permitted);
+       }},
       {"uid", [](Argument) { return static_cast<int>(getuid()); }},
   };
   return *attacks;

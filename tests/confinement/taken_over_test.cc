@@ -2,6 +2,7 @@
 // service has declared, as root and as an ordinary user, with Landlock and without.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -89,6 +90,16 @@ class Networked : public TakenOver {
   static constexpr char kInstance[] = "networked";
   static serving::ServiceNeeds Needs() {
     return {.tcp = true, .tcp_ports = {static_cast<uint16_t>(g_port)}, .udp = true};
+  }
+};
+
+class FullyNetworked : public TakenOver {
+ public:
+  static constexpr char kInstance[] = "fully networked";
+  static serving::ServiceNeeds Needs() {
+    return {.tcp = true, .as_opened = [](const auto&, const auto&) {
+              return serving::ServiceReach{.all_tcp_ports = true};
+            }};
   }
 };
 
@@ -180,6 +191,12 @@ class TakenOverTest : public ::testing::TestWithParam<Host> {
 
   // Runs `body` with a broker on such a host, in a process of its own.
   void Run(const std::function<void(Broker&)>& body) {
+    Run([&body] {
+      ASSERT_OK_AND_ASSIGN(Broker broker, Broker::Start());
+      body(broker);
+    });
+  }
+  void Run(const std::function<void()>& body) {
     fflush(nullptr);
     const pid_t child = fork();
     ASSERT_GE(child, 0);
@@ -192,11 +209,7 @@ class TakenOverTest : public ::testing::TestWithParam<Host> {
            setresuid(kOrdinaryUser, kOrdinaryUser, kOrdinaryUser) != 0)) {
         _exit(3);
       }
-      {
-        absl::StatusOr<Broker> broker = Broker::Start();
-        EXPECT_OK(broker);
-        if (broker.ok()) body(*broker);
-      }
+      body();
       fflush(nullptr);
       _exit(HasFailure() ? 1 : 0);
     }
@@ -279,6 +292,7 @@ TEST_P(TakenOverTest, OneThatDeclaresNothingReachesNothing) {
     if (sandbox::MayAssignIds()) {
       EXPECT_GE(service.Say("uid").value_or(-1), 0x70000000);
     }
+    EXPECT_EQ(service.Say("capabilities").value_or(-1), 0);
     EXPECT_EQ(broker.Inspect()->zygote_process(), zygote);
   });
 }
@@ -331,6 +345,8 @@ TEST_P(TakenOverTest, OneThatServesFilesReachesThoseOfItsLimits) {
     EXPECT_EQ(service.Say(absl::StrCat("tcp ", other_port_)).value_or(-1), EACCES);
     EXPECT_EQ(service.Say(absl::StrCat("local ", socket_path_)).value_or(-1), EACCES);
     EXPECT_EQ(service.Say(absl::StrCat("chmod ", outside)).value_or(-1), EACCES);
+    EXPECT_EQ(service.Say("capabilities").value_or(-1),
+              GetParam().root ? 1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH : 0);
     if (!GetParam().landlock) return;  // which paths is Landlock's to say
     for (const std::string& attack :
          {absl::StrCat("read ", outside), absl::StrCat("read ", root_, "/granted/link"),
@@ -356,8 +372,29 @@ TEST_P(TakenOverTest, OneThatConnectsReachesThePortsThatItDeclares) {
     EXPECT_EQ(service.Say(absl::StrCat("local ", socket_path_)).value_or(-1), EACCES);
     EXPECT_EQ(service.Say("read /etc/hosts").value_or(-1), EACCES);
     EXPECT_EQ(service.Say(absl::StrCat("mptcp ", other_port_)).value_or(-1), EACCES);
+    ProbeClient full = Open<FullyNetworked>(broker);
+    EXPECT_EQ(full.Say(absl::StrCat("tcp ", other_port_)).value_or(-1), 0);
+    EXPECT_EQ(full.Say(absl::StrCat("udp ", other_port_)).value_or(-1), EACCES);
+    EXPECT_EQ(full.Say(absl::StrCat("read ", Outside())).value_or(-1), EACCES);
     if (!GetParam().landlock) return;  // which port is Landlock's to say
     EXPECT_EQ(service.Say(absl::StrCat("tcp ", other_port_)).value_or(-1), EACCES);
+  });
+}
+
+// As in a container whose manager answers some calls. The kernel takes no second listener.
+TEST_P(TakenOverTest, BelowAnotherListenerTheTableStillEndsIt) {
+  Run([] {
+    sock_filter program[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog filter = {.len = 1, .filter = program};
+    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_GE(
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter),
+        0);
+    ASSERT_OK_AND_ASSIGN(Broker broker, Broker::Start());
+    ProbeClient service = Open<TakenOver>(broker);
+    EXPECT_EQ(service.Say("read /etc/hosts").value_or(-1), EACCES);
+    EXPECT_THAT(service.Say("unshare"), StatusIs(absl::StatusCode::kUnavailable));
+    EXPECT_OK(service.Say("uid"));
   });
 }
 
