@@ -3,6 +3,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,6 +80,16 @@ void ForbidInspection() { prctl(PR_SET_DUMPABLE, 0); }
 rlimit ServiceDescriptorLimit(rlim_t broker_limit) {
   const rlim_t limit = std::min(broker_limit / 2, kMostServiceDescriptors);
   return {limit, limit};
+}
+
+void ForgetEnvironment() {
+  // Only what the kernel has put above the stack: others may be constants.
+  const char* const stack = static_cast<const char*>(__builtin_frame_address(0));
+  const char* const end = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    if (*variable > stack && *variable < end) explicit_bzero(*variable, strlen(*variable));
+  }
+  clearenv();
 }
 
 uint32_t CountDescriptors() {
