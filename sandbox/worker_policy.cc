@@ -43,14 +43,22 @@ constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUT
 void AddProcessItself(Policy& p, const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   p.Add(On("exit", "exit_group", "restart_syscall").Always(Allow()).For("every program ends"));
-  p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid",
-           "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget")
+  p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getuid", "geteuid", "getgid", "getegid",
+           "getresuid", "getresgid", "getgroups", "capget")
             .Always(Allow())
             .For("what a process may know about itself"));
-  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "getpriority",
-           "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
-           "sched_getattr", "sched_get_priority_max", "sched_get_priority_min",
-           "sched_rr_get_interval")
+  p.Add(On("getpgid", "getsid")
+            .When({Arg32(0).Is(0)}, Allow())
+            .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
+            .Otherwise(table.processes ? Allow() : Fail(EPERM))
+            .For("the same; without a PID namespace they would tell of anybody"));
+  p.Add(On("getpriority")
+            .When({Arg32(1).Is(0)}, Allow())
+            .Otherwise(table.processes ? Allow() : Fail(EPERM))
+            .For("the same"));
+  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "sched_yield",
+           "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_getattr",
+           "sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval")
             .Always(Allow())
             .For("Abseil and gRPC ask for the number of CPUs and the size of "
                  "memory"));
@@ -90,9 +98,12 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
 
 void AddSignals(Policy& p, const WorkerTable& table) {
   p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
-           "rt_sigsuspend", "sigaltstack", "pause", "signalfd", "signalfd4")
+           "rt_sigsuspend", "sigaltstack", "pause")
             .Always(Allow())
             .For("handlers and masks of the process itself"));
+  p.Add(On("signalfd", "signalfd4")
+            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EPERM))
+            .For("event loops of programs; nobody but itself signals forked code"));
   // INVARIANT(default-deny): with processes it is Landlock that names the others.
   p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
             .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
@@ -152,27 +163,14 @@ void AddMemory(Policy& p) {
             .For("thread stacks, the loader's read-only data; memory never "
                  "becomes code"));
   p.Add(On("madvise")
-            // All but sharing by content (KSM) and failing pages on purpose.
-            .When({Arg32(2).IsOneOf({MADV_NORMAL,
-                                     MADV_RANDOM,
-                                     MADV_SEQUENTIAL,
-                                     MADV_WILLNEED,
-                                     MADV_DONTNEED,
-                                     MADV_FREE,
-                                     MADV_DONTFORK,
-                                     MADV_DOFORK,
-                                     MADV_HUGEPAGE,
-                                     MADV_NOHUGEPAGE,
-                                     MADV_DONTDUMP,
-                                     MADV_DODUMP,
-                                     MADV_WIPEONFORK,
-                                     MADV_KEEPONFORK,
-                                     MADV_COLD,
-                                     MADV_PAGEOUT,
-                                     22 /* POPULATE_READ */,
-                                     23 /* POPULATE_WRITE */,
-                                     102 /* GUARD_INSTALL */,
-                                     103 /* GUARD_REMOVE */})},
+            // All but sharing by content (KSM), huge pages, which a kernel may lack, and failing
+            // pages on purpose.
+            .When({Arg32(2).IsOneOf({MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
+                                     MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK,
+                                     MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK,
+                                     MADV_KEEPONFORK, MADV_COLD, MADV_PAGEOUT,
+                                     22 /* POPULATE_READ */, 23 /* POPULATE_WRITE */,
+                                     102 /* GUARD_INSTALL */, 103 /* GUARD_REMOVE */})},
                   Allow())
             .Otherwise(Fail(EINVAL))
             .Often()
@@ -185,13 +183,15 @@ void AddMemory(Policy& p) {
                  "rearrange memory"));
 }
 
-void AddTime(Policy& p) {
+void AddTime(Policy& p, const WorkerTable& table) {
   p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
-           "alarm", "setitimer", "getitimer", "timer_create", "timer_settime", "timer_gettime",
-           "timer_getoverrun", "timer_delete", "timerfd_create", "timerfd_settime",
+           "alarm", "setitimer", "getitimer", "timerfd_create", "timerfd_settime",
            "timerfd_gettime")
             .Always(Allow())
             .For("clocks and timers of the process itself"));
+  p.Add(On("timer_create", "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete")
+            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EPERM))
+            .For("programs, timeout(1) for one; forked code has timerfd and clock_nanosleep"));
   p.Add(On("clock_settime", "settimeofday", "adjtimex", "clock_adjtime")
             .Always(Fail(EPERM))
             .For("the machine's clock"));
@@ -221,9 +221,12 @@ void AddClosing(Policy& p, const WorkerTable& table) {
 
 void AddDescriptors(Policy& p, const WorkerTable& table) {
   p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
-           "fstat", "fsync", "fdatasync", "sync_file_range", "fadvise64", "readahead", "dup")
+           "fstat", "fsync", "fdatasync", "fadvise64", "dup")
             .Always(Allow())
             .For("what a granted descriptor's access mode allows"));
+  p.Add(On("readahead", "sync_file_range")
+            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EINVAL))
+            .For("hints of programs that care for disks"));
   AddClosing(p, table);
   // RWF_NOAPPEND writes into the middle of an append-only file.
   p.Add(On("preadv2", "pwritev2").Always(Fail(ENOSYS)).For("libc falls back to preadv, pwritev"));
@@ -341,9 +344,11 @@ void AddSockets(Policy& p) {
                                      SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
                                      SO_PEERCRED})},
                   Allow())
-            .When({Arg32(1).Is(IPPROTO_TCP)}, Allow())
+            .When({Arg32(1).Is(IPPROTO_TCP),
+                   Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT})},
+                  Allow())
             .Otherwise(Fail(ENOPROTOOPT))
-            .For("gRPC asks for errors and, of a TCP socket, for its state"));
+            .For("gRPC asks for errors and for what it has set"));
   p.Add(
       On("setsockopt")
           .When(
@@ -363,8 +368,8 @@ void AddWaiting(Policy& p) {
             .Always(Allow())
             .For("lanes, gRPC's core; none of them has a name"));
   p.Add(On("pipe2")
-            // Not O_NOTIFICATION_PIPE.
-            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK | O_DIRECT)}, Allow())
+            // Not O_NOTIFICATION_PIPE, nor O_DIRECT: pipes of packets.
+            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK)}, Allow())
             .Otherwise(Fail(EINVAL))
             .For("event loops that wake themselves"));
 }
@@ -525,7 +530,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   AddSignals(p, table);
   AddThreads(p, table);
   AddMemory(p);
-  AddTime(p);
+  AddTime(p, table);
   AddDescriptors(p, table);
   AddSockets(p);
   AddWaiting(p);
