@@ -3,6 +3,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -82,6 +85,16 @@ rlimit ServiceDescriptorLimit(rlim_t broker_limit) {
 }
 
 void PrepareToCountDescriptors() { open_descriptors = opendir("/proc/self/fd"); }
+
+void ForgetEnvironment() {
+  // Only what the kernel has put above the stack: others may be constants.
+  const char* const stack = static_cast<const char*>(__builtin_frame_address(0));
+  const char* const end = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    if (*variable > stack && *variable < end) explicit_bzero(*variable, strlen(*variable));
+  }
+  clearenv();
+}
 
 uint32_t CountDescriptors() {
   if (open_descriptors == nullptr) return 0;

@@ -38,6 +38,10 @@ void ForbidInspection();
 // hostile service can leave on the way never stops the broker.
 rlimit ServiceDescriptorLimit(rlim_t broker_limit);
 
+// No variable is set any more, and what the program was started with is erased. What it has
+// copied it knows all the same.
+void ForgetEnvironment();
+
 // Descriptors that are open here; 0 if that cannot be seen. It is looked at through one that is
 // opened beforehand.
 void PrepareToCountDescriptors();

@@ -1,6 +1,9 @@
 // Workers: what they are given, how they end, and what is left.
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +50,14 @@ int CountDescriptors(Grants grants) {
   struct stat status;
   for (int fd = 0; fd < 64; ++fd) open += fstat(fd, &status) == 0;
   return open * 10 + static_cast<int>(grants.names().size());
+}
+// That are set, or were when the program was started.
+int CountVariables(Grants) {
+  int count = environ != nullptr && *environ != nullptr;
+  const char* const end = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  const char path[] = "PATH=";
+  count += memmem(end - 512, 512, path, sizeof path - 1) != nullptr;
+  return count;
 }
 // Names that were not granted give a stub that fails, not one that crashes.
 int UseMissingGrant(Grants grants) {
@@ -129,6 +140,11 @@ TEST_F(WorkerTest, HasItsGrantsAndStandardStreamsOpenAndNothingElse) {
       Run({.entry = CountDescriptors, .grants = {{"one", Probe({"a"})}, {"two", Probe({"a"})}}})
           .exit_code(),
       52);
+}
+
+TEST_F(WorkerTest, HasNoVariableOfTheApplications) {
+  ASSERT_NE(getenv("PATH"), nullptr);
+  EXPECT_EQ(Run({.entry = CountVariables}).exit_code(), 0);
 }
 
 TEST_F(WorkerTest, WritesToTheStandardOutputThatItWasGiven) {

@@ -308,7 +308,10 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   if (command.entry() != 0) {
     const auto enter = start_.enter_worker;
     const uint64_t entry = command.entry();
-    started = (*sandbox_)->Fork(std::move(start), [=] { return enter(entry); });
+    started = (*sandbox_)->Fork(std::move(start), [=] {
+      ForgetEnvironment();
+      return enter(entry);
+    });
   } else {
     started = (*sandbox_)->Execute(std::move(start), descriptors.Take(command.program()),
                                    {command.arguments().begin(), command.arguments().end()},

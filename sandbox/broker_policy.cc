@@ -14,7 +14,7 @@ namespace capbroker::sandbox {
 
 Policy BrokerPolicy() {
   Policy p;
-  AddComputing(p);
+  AddComputing(p, {});
   AddOneProcess(p);
   p.Add(On("exit", "exit_group", "restart_syscall").Always(Allow()).For("every program ends"));
   p.Add(On("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getrusage",

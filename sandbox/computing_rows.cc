@@ -9,11 +9,14 @@
 namespace capbroker::sandbox {
 namespace {
 
-void AddSignals(Policy& p) {
+void AddSignals(Policy& p, bool runs_programs) {
   p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
-           "rt_sigsuspend", "sigaltstack", "pause", "signalfd", "signalfd4")
+           "rt_sigsuspend", "sigaltstack", "pause")
             .Always(Allow())
             .For("handlers and masks of the process itself"));
+  p.Add(On("signalfd", "signalfd4")
+            .Always(runs_programs ? Allow() : Fail(EPERM))
+            .For("event loops of programs; nobody but itself signals our code"));
 }
 
 void AddThreads(Policy& p) {
@@ -61,27 +64,14 @@ void AddMemory(Policy& p, bool makes_code) {
             .For("thread stacks, the loader's read-only data; memory becomes code only for those "
                  "to whom that was granted"));
   p.Add(On("madvise")
-            // All but sharing by content (KSM) and failing pages on purpose.
-            .When({Arg32(2).IsOneOf({MADV_NORMAL,
-                                     MADV_RANDOM,
-                                     MADV_SEQUENTIAL,
-                                     MADV_WILLNEED,
-                                     MADV_DONTNEED,
-                                     MADV_FREE,
-                                     MADV_DONTFORK,
-                                     MADV_DOFORK,
-                                     MADV_HUGEPAGE,
-                                     MADV_NOHUGEPAGE,
-                                     MADV_DONTDUMP,
-                                     MADV_DODUMP,
-                                     MADV_WIPEONFORK,
-                                     MADV_KEEPONFORK,
-                                     MADV_COLD,
-                                     MADV_PAGEOUT,
-                                     22 /* POPULATE_READ */,
-                                     23 /* POPULATE_WRITE */,
-                                     102 /* GUARD_INSTALL */,
-                                     103 /* GUARD_REMOVE */})},
+            // All but sharing by content (KSM), huge pages, which a kernel may lack, and failing
+            // pages on purpose.
+            .When({Arg32(2).IsOneOf({MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
+                                     MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK,
+                                     MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK,
+                                     MADV_KEEPONFORK, MADV_COLD, MADV_PAGEOUT,
+                                     22 /* POPULATE_READ */, 23 /* POPULATE_WRITE */,
+                                     102 /* GUARD_INSTALL */, 103 /* GUARD_REMOVE */})},
                   Allow())
             .Otherwise(Fail(EINVAL))
             .Often()
@@ -94,13 +84,15 @@ void AddMemory(Policy& p, bool makes_code) {
                  "rearrange memory"));
 }
 
-void AddTime(Policy& p) {
+void AddTime(Policy& p, bool runs_programs) {
   p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
-           "alarm", "setitimer", "getitimer", "timer_create", "timer_settime", "timer_gettime",
-           "timer_getoverrun", "timer_delete", "timerfd_create", "timerfd_settime",
+           "alarm", "setitimer", "getitimer", "timerfd_create", "timerfd_settime",
            "timerfd_gettime")
             .Always(Allow())
             .For("clocks and timers of the process itself"));
+  p.Add(On("timer_create", "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete")
+            .Always(runs_programs ? Allow() : Fail(EPERM))
+            .For("programs, timeout(1) for one; our code has timerfd and clock_nanosleep"));
   p.Add(On("clock_settime", "settimeofday", "adjtimex", "clock_adjtime")
             .Always(Fail(EPERM))
             .For("the machine's clock"));
@@ -112,8 +104,8 @@ void AddWaiting(Policy& p) {
             .Always(Allow())
             .For("lanes, gRPC's core; none of them has a name"));
   p.Add(On("pipe2")
-            // Not O_NOTIFICATION_PIPE.
-            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK | O_DIRECT)}, Allow())
+            // Not O_NOTIFICATION_PIPE, nor O_DIRECT: pipes of packets.
+            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK)}, Allow())
             .Otherwise(Fail(EINVAL))
             .For("event loops that wake themselves"));
 }
@@ -129,11 +121,11 @@ void AddOneProcess(Policy& p) {
   p.Add(On("fork", "vfork", "setpgid", "setsid").Always(Fail(EPERM)).For("one process, by itself"));
 }
 
-void AddComputing(Policy& p, bool makes_code) {
-  AddSignals(p);
+void AddComputing(Policy& p, const Computing& computing) {
+  AddSignals(p, computing.runs_programs);
   AddThreads(p);
-  AddMemory(p, makes_code);
-  AddTime(p);
+  AddMemory(p, computing.makes_code);
+  AddTime(p, computing.runs_programs);
   AddWaiting(p);
 }
 

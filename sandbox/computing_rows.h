@@ -19,8 +19,14 @@ inline constexpr uint64_t kPthreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CL
                                           CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
                                           CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 
-// `makes_code`: memory may become code, for compilers at run time.
-void AddComputing(Policy& policy, bool makes_code = false);
+struct Computing {
+  // Memory may become code, for compilers at run time.
+  bool makes_code = false;
+  // For code that was not written for this: more of what a process may do with itself.
+  bool runs_programs = false;
+};
+
+void AddComputing(Policy& policy, const Computing& computing);
 // Those of a process that is one, and signals nobody but itself (Parameter::kWorkerPid).
 void AddOneProcess(Policy& policy);
 

@@ -205,7 +205,7 @@ Policy Allowing(const Policy& policy, const std::vector<std::string>& calls) {
 Policy ServicePolicy(const ServiceTable& table) {
   Policy p;
   AddProcessItself(p);
-  AddComputing(p);
+  AddComputing(p, {});
   AddOneProcess(p);
   AddDescriptors(p);
   AddFiles(p, table);

@@ -40,14 +40,22 @@ constexpr uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUT
 void AddProcessItself(Policy& p, const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   p.Add(On("exit", "exit_group", "restart_syscall").Always(Allow()).For("every program ends"));
-  p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid",
-           "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget")
+  p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getuid", "geteuid", "getgid", "getegid",
+           "getresuid", "getresgid", "getgroups", "capget")
             .Always(Allow())
             .For("what a process may know about itself"));
-  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "getpriority",
-           "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
-           "sched_getattr", "sched_get_priority_max", "sched_get_priority_min",
-           "sched_rr_get_interval")
+  p.Add(On("getpgid", "getsid")
+            .When({Arg32(0).Is(0)}, Allow())
+            .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
+            .Otherwise(table.processes ? Allow() : Fail(EPERM))
+            .For("the same; without a PID namespace they would tell of anybody"));
+  p.Add(On("getpriority")
+            .When({Arg32(1).Is(0)}, Allow())
+            .Otherwise(table.processes ? Allow() : Fail(EPERM))
+            .For("the same"));
+  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "sched_yield",
+           "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_getattr",
+           "sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval")
             .Always(Allow())
             .For("Abseil and gRPC ask for the number of CPUs and the size of "
                  "memory"));
@@ -127,9 +135,12 @@ void AddClosing(Policy& p, const WorkerTable& table) {
 
 void AddDescriptors(Policy& p, const WorkerTable& table) {
   p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
-           "fstat", "fsync", "fdatasync", "sync_file_range", "fadvise64", "readahead", "dup")
+           "fstat", "fsync", "fdatasync", "fadvise64", "dup")
             .Always(Allow())
             .For("what a granted descriptor's access mode allows"));
+  p.Add(On("readahead", "sync_file_range")
+            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EINVAL))
+            .For("hints of programs that care for disks"));
   AddClosing(p, table);
   // RWF_NOAPPEND writes into the middle of an append-only file.
   p.Add(On("preadv2", "pwritev2").Always(Fail(ENOSYS)).For("libc falls back to preadv, pwritev"));
@@ -278,9 +289,11 @@ void AddSockets(Policy& p, const WorkerTable& table) {
                                      SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
                                      SO_PEERCRED})},
                   Allow())
-            .When({Arg32(1).Is(IPPROTO_TCP)}, Allow())
+            .When({Arg32(1).Is(IPPROTO_TCP),
+                   Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT})},
+                  Allow())
             .Otherwise(Fail(ENOPROTOOPT))
-            .For("gRPC asks for errors and, of a TCP socket, for its state"));
+            .For("gRPC asks for errors and for what it has set"));
   const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(
       On("setsockopt")
@@ -465,7 +478,7 @@ Policy WorkerPolicy(const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   Policy p;
   AddProcessItself(p, table);
-  AddComputing(p, table.makes_code);
+  AddComputing(p, {.makes_code = table.makes_code, .runs_programs = executed});
   AddOtherProcesses(p, table);
   AddDescriptors(p, table);
   AddSockets(p, table);

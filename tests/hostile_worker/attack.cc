@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/hostile_worker/interfaces.h"
 
 namespace capbroker::hostile {
 namespace {
@@ -91,6 +91,9 @@ const std::vector<Attack>& AllAttacks() { return Attacks(); }
 const Attack* FindAttack(const std::string& name) {
   for (const Attack& attack : Attacks()) {
     if (attack.name == name) return &attack;
+  }
+  for (const Attack& interface : AllInterfaces()) {
+    if (interface.name == name) return &interface;
   }
   return nullptr;
 }

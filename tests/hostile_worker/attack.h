@@ -80,9 +80,12 @@ struct Attack {
   // How a forked worker is refused: the name of an errno or of a status code, "dies of ptrace",
   // "ended by wall_time". Alternatives, for different layers, have " or " between them.
   const char* refused = nullptr;
-  // The same for an executed program, and for a worker with a supervisor, where that differs.
+  // The same for an executed program, and for a worker with a supervisor, where that differs. The
+  // last two: for a program with a supervisor, as `capbroker run` has it, and one that may fork.
   const char* executed = nullptr;
   const char* supervised = nullptr;
+  const char* run_alone = nullptr;
+  const char* run_with_processes = nullptr;
   // Why it cannot be seen to succeed without confinement.
   const char* no_control = nullptr;
   // Needs a lane to a service.

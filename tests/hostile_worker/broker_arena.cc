@@ -16,11 +16,13 @@
 #include "broker/testing/probe_client.h"
 #include "broker/testing/probe_service.h"
 #include "client/broker.h"
+#include "tests/hostile_worker/attacker.h"
 #include "tests/hostile_worker/scene.h"
 
 namespace capbroker::hostile {
 namespace {
 
+constexpr char kGranted[] = "/usr/share";
 constexpr int kNeighboursPatience = 10000;  // milliseconds
 
 std::string& Program() {
@@ -48,9 +50,16 @@ int RunNeighbour(Grants grants) {
   return 0;
 }
 
+struct Style {
+  bool executed = false;
+  bool supervised = false;
+  bool resizes_files = false;
+  bool processes = false;
+};
+
 class BrokerArena : public Arena {
  public:
-  explicit BrokerArena(bool executed) : executed_(executed) {
+  explicit BrokerArena(Style style) : style_(style) {
     absl::StatusOr<Broker> broker = Broker::Start();
     if (!broker.ok()) Fail(broker.status());
     broker_.emplace(*std::move(broker));
@@ -75,7 +84,6 @@ class BrokerArena : public Arena {
     Pipe said;
     UniqueFd connection;
     WorkerOptions options = {
-        .grants = {{"probe", testing::Probe({"a"})}},
         .bounds = {.cpu_time = absl::Seconds(attack.cpu_seconds),
                    .wall_time = absl::Milliseconds(attack.wall_milliseconds),
                    .memory = Mebibytes(64),
@@ -86,11 +94,21 @@ class BrokerArena : public Arena {
         .standard_input = owner_.OpenFile(),
         .standard_output = std::move(said.writer),
         .standard_error = owner_.Connection(connection)};
-    if (executed_) {
+    if (attack.on_lane) {
+      Authority probe = testing::Probe({"a"});
+      probe.wire = true;
+      options.grants.push_back({"probe", std::move(probe)});
+    }
+    if (style_.executed) {
       options.program = Program();
     } else {
       options.entry = RunAttacker;
     }
+    if (style_.supervised) {
+      options.supervision =
+          Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
+    }
+    options.resizes_files = style_.resizes_files;
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
     if (!worker.ok()) return {worker.status().ToString(), ""};
     const std::string text = ReadSome(said.reader, 2 * attack.wall_milliseconds);
@@ -122,7 +140,7 @@ class BrokerArena : public Arena {
     return "";
   }
 
-  const bool executed_;
+  const Style style_;
   SceneOwner owner_;
   std::optional<Broker> broker_;
   std::optional<Worker> neighbour_;
@@ -132,20 +150,21 @@ class BrokerArena : public Arena {
 
 }  // namespace
 
-int RunAttacker(Grants grants) {
-  Scene scene;
-  if (grants.input().size() != sizeof scene) return 90;
-  std::memcpy(&scene, grants.input().data(), sizeof scene);
-  const auto channel = grants.Channel("probe");
-  if (!channel.ok()) return 91;
-  absl::StatusOr<UniqueFd> lane = (*channel)->Release();
-  if (!lane.ok()) return 92;
-  scene.lane = lane->get();
-  return MakeAttack(scene);
-}
-
 void SetProgram(const std::string& path) { Program() = path; }
-std::unique_ptr<Arena> ForkedWorkers() { return std::make_unique<BrokerArena>(false); }
-std::unique_ptr<Arena> ExecutedWorkers() { return std::make_unique<BrokerArena>(true); }
+std::unique_ptr<Arena> ForkedWorkers() { return std::make_unique<BrokerArena>(Style()); }
+std::unique_ptr<Arena> ExecutedWorkers() {
+  return std::make_unique<BrokerArena>(Style{.executed = true});
+}
+std::unique_ptr<Arena> SupervisedWorkers() {
+  return std::make_unique<BrokerArena>(Style{.supervised = true});
+}
+std::unique_ptr<Arena> RunWorkers() {
+  return std::make_unique<BrokerArena>(
+      Style{.executed = true, .supervised = true, .resizes_files = true});
+}
+std::unique_ptr<Arena> RunWorkersWithProcesses() {
+  return std::make_unique<BrokerArena>(
+      Style{.executed = true, .supervised = true, .resizes_files = true, .processes = true});
+}
 
 }  // namespace capbroker::hostile

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -35,8 +36,12 @@ void Send(int fd, const std::string& text) {
   (void)!send(fd, text.data(), text.size(), MSG_NOSIGNAL);
 }
 
-[[noreturn]] void Live(int lane, bool (*enter)(), std::unique_ptr<Arena> (*make)()) {
+[[noreturn]] void Live(int lane, bool (*enter)(),
+                       absl::FunctionRef<std::unique_ptr<Arena>()> make) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // So that objects of System V and message queues go with it, whatever its end. Without the right
+  // to it they stay if it is killed.
+  (void)unshare(CLONE_NEWIPC);
   if (!enter()) {
     Send(lane, kCannot);
     _exit(0);
@@ -56,7 +61,7 @@ void Send(int fd, const std::string& text) {
 
 }  // namespace
 
-Stage::Stage(bool (*enter)(), std::unique_ptr<Arena> (*make)()) {
+Stage::Stage(bool (*enter)(), absl::FunctionRef<std::unique_ptr<Arena>()> make) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) abort();
   process_ = fork();
@@ -71,7 +76,8 @@ Stage::Stage(bool (*enter)(), std::unique_ptr<Arena> (*make)()) {
 }
 
 Stage::~Stage() {
-  lane_.Reset();
+  // Not by closing: later stages have duplicates.
+  shutdown(lane_.get(), SHUT_RDWR);
   // It removes its surroundings.
   const absl::Time deadline = absl::Now() + absl::Seconds(5);
   while (waitpid(process_, nullptr, WNOHANG) == 0) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "base/unique_fd.h"
 #include "tests/hostile_worker/attack.h"
 
@@ -39,7 +40,7 @@ class Stage {
  public:
   // Forks: the process must have one thread. `enter` makes the host what it is to be, and is false
   // if it cannot; then `make` makes what starts workers.
-  Stage(bool (*enter)(), std::unique_ptr<Arena> (*make)());
+  Stage(bool (*enter)(), absl::FunctionRef<std::unique_ptr<Arena>()> make);
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
   // Kills everything on it.

@@ -13,7 +13,7 @@ const Registered attack({
     .aims_at = "files by name",
     .run = Run,
     .refused = "EACCES",
-    .supervised = "ECAPMODE",
+    .supervised = "ENOTCAPABLE",
 });
 
 }  // namespace

@@ -15,7 +15,7 @@ const Registered attack({
     .aims_at = "files by name",
     .run = Run,
     .refused = "EACCES",
-    .supervised = "ECAPMODE",
+    .supervised = "ENOTCAPABLE",
 });
 
 }  // namespace

@@ -16,6 +16,7 @@ const Registered attack({
     .aims_at = "files by name",
     .run = Run,
     .refused = "EPERM",
+    .supervised = "ENOTCAPABLE",
 });
 
 }  // namespace

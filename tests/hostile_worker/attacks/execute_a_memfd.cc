@@ -32,6 +32,7 @@ const Registered attack({
     .aims_at = "processes and code",
     .run = Run,
     .refused = "EPERM",
+    .run_alone = "EACCES",
 });
 
 }  // namespace

@@ -25,6 +25,7 @@ const Registered attack({
     .run = Run,
     .refused = "EACCES",
     .supervised = "ECAPMODE",
+    .run_with_processes = "did not run",
 });
 
 }  // namespace

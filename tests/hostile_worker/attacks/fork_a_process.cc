@@ -19,6 +19,7 @@ const Registered attack({
     .aims_at = "processes and code",
     .run = Run,
     .refused = "EPERM",
+    .run_with_processes = "succeeded",
 });
 
 }  // namespace

@@ -14,6 +14,7 @@ const Registered attack({
     .aims_at = "other processes",
     .run = Run,
     .refused = "EPERM",
+    .run_with_processes = "succeeded",
 });
 
 }  // namespace

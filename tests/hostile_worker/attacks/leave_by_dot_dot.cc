@@ -17,6 +17,7 @@ const Registered attack({
     .aims_at = "directories",
     .run = Run,
     .refused = "EACCES",
+    .executed = "EACCES or ENOENT",
     .supervised = "ENOTCAPABLE",
 });
 

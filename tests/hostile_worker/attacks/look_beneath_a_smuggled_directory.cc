@@ -20,7 +20,8 @@ const Registered attack({
     .aims_at = "directories",
     .run = Run,
     .refused = "EACCES",
-    .supervised = "ENOTCAPABLE",
+    .executed = "succeeded",
+    .supervised = "succeeded or ENOTCAPABLE",
 });
 
 }  // namespace

@@ -18,6 +18,7 @@ const Registered attack({
     .aims_at = "files by name",
     .run = Run,
     .refused = "ENOENT or EACCES",
+    .executed = "ENOENT or EACCES or succeeded",
     .supervised = "ENOENT or ENOTCAPABLE",
 });
 

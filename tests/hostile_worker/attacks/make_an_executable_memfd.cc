@@ -14,6 +14,7 @@ const Registered attack({
     .aims_at = "processes and code",
     .run = Run,
     .refused = "EPERM",
+    .run_alone = "EACCES",
 });
 
 }  // namespace

@@ -16,7 +16,8 @@ const Registered attack({
     .aims_at = "devices",
     .run = Run,
     .refused = "EACCES",
-    .supervised = "ENOTCAPABLE",
+    .executed = "EACCES or ENOENT",
+    .supervised = "ENOTCAPABLE or EOPNOTSUPP",
 });
 
 }  // namespace

@@ -18,6 +18,7 @@ const Registered attack({
     .run = Run,
     .refused = "EPERM",
     .executed = "succeeded or EACCES or EPERM",
+    .run_alone = "succeeded or EACCES",
 });
 
 }  // namespace

@@ -21,6 +21,7 @@ const Registered attack({
     .aims_at = "other processes",
     .run = Run,
     .refused = "EPERM",
+    .run_with_processes = "ESRCH or EPERM",
 });
 
 }  // namespace

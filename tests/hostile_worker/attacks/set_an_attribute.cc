@@ -16,7 +16,7 @@ const Registered attack({
     .aims_at = "files by name",
     .run = Run,
     .refused = "EACCES",
-    .supervised = "ENOTSUP",
+    .supervised = "EOPNOTSUPP",
 });
 
 }  // namespace

@@ -16,6 +16,7 @@ const Registered attack({
     .aims_at = "/proc",
     .run = Run,
     .refused = "EACCES",
+    .executed = "EACCES or ENOENT",
     .supervised = "ENOTCAPABLE",
 });
 

@@ -14,6 +14,7 @@ const Registered attack({
     .aims_at = "/proc",
     .run = Run,
     .refused = "EACCES",
+    .executed = "EACCES or ENOENT",
     .supervised = "ENOTCAPABLE",
 });
 

@@ -1,0 +1,23 @@
+// A method that the service does not have.
+#include <string>
+
+#include "tests/hostile_worker/attack.h"
+#include "tests/hostile_worker/lane.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  return Exchange(scene.lane, Packet(Request("/no.such.Service/Method", 1, 0)));
+}
+
+const Registered attack({
+    .aims_at = "a service, by its lane",
+    .run = Run,
+    .refused = "UNIMPLEMENTED",
+    .no_control = "the service is its own defence",
+    .on_lane = true,
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,19 @@
+// The same for its owner.
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(fchown(0, getuid(), getgid())); }
+
+const Registered attack({
+    .aims_at = "rights of descriptors",
+    .run = Run,
+    .refused = "EPERM",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

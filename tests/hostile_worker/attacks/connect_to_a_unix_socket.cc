@@ -1,0 +1,29 @@
+// The whole of it, by a path.
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0) return Result(fd);
+  sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
+  std::strcpy(name.sun_path, scene.socket);
+  return Result(connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name));
+}
+
+const Registered attack({
+    .aims_at = "sockets and addresses",
+    .run = Run,
+    .refused = "EACCES",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,20 @@
+// Settings of the network and much else of the kernel.
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(socket(AF_NETLINK, SOCK_RAW, 0)); }
+
+const Registered attack({
+    .aims_at = "sockets and addresses",
+    .run = Run,
+    .refused = "EACCES",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,21 @@
+// Packets of any content.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene&) { return Result(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)); }
+
+const Registered attack({
+    .aims_at = "sockets and addresses",
+    .run = Run,
+    .refused = "EACCES",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

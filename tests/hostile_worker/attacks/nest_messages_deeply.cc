@@ -1,0 +1,24 @@
+// Groups within groups, on which a parser recurses.
+#include <string>
+
+#include "tests/hostile_worker/attack.h"
+#include "tests/hostile_worker/lane.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  const std::string nested(60000, '\x0b');
+  return Exchange(scene.lane, Packet(Request(kSay, 1, nested.size()), nested));
+}
+
+const Registered attack({
+    .aims_at = "a service, by its lane",
+    .run = Run,
+    .refused = "INVALID_ARGUMENT",
+    .no_control = "the service is its own defence",
+    .on_lane = true,
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,23 @@
+// The same for its priority.
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  return Result(syscall(SYS_getpriority, PRIO_PROCESS, scene.bystander));
+}
+
+const Registered attack({
+    .aims_at = "other processes",
+    .run = Run,
+    .refused = "EPERM",
+    .run_with_processes = "ESRCH",
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

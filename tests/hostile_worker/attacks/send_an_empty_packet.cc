@@ -1,0 +1,21 @@
+// An empty packet reads like the end of a socket, and is none.
+#include <string>
+
+#include "tests/hostile_worker/attack.h"
+#include "tests/hostile_worker/lane.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) { return Exchange(scene.lane, ""); }
+
+const Registered attack({
+    .aims_at = "a service, by its lane",
+    .run = Run,
+    .refused = "the channel ends",
+    .no_control = "the service is its own defence",
+    .on_lane = true,
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,25 @@
+// Data of a call that was never begun.
+#include <string>
+
+#include "tests/hostile_worker/attack.h"
+#include "tests/hostile_worker/lane.h"
+
+namespace capbroker::hostile {
+namespace {
+
+std::string Run(const Scene& scene) {
+  return Flood(OpenWire(scene.lane), 2000, [](int i) {
+    return (i == 0 ? Preface() : "") + Frame(0, 0, 5, std::string(16000, 'x'));
+  });
+}
+
+const Registered attack({
+    .aims_at = "a service, by its wire",
+    .run = Run,
+    .refused = "the wire ends or goes on or is held",
+    .no_control = "the service is its own defence",
+    .on_lane = true,
+});
+
+}  // namespace
+}  // namespace capbroker::hostile

@@ -1,0 +1,24 @@
+// Interfaces of the kernel that a worker could reach, beside those that the attacks are about: not
+// dangerous by themselves, but each is code of the kernel in which the next bug may be, or tells
+// something of the machine.
+//
+// Left out is what no code does without: memory of its own, threads and locks, signals to itself,
+// clocks, reading and writing what it was granted, waiting for that, random numbers, who it is
+// itself.
+//
+// Lives in: tests and their workers.
+#ifndef TESTS_HOSTILE_WORKER_INTERFACES_H_
+#define TESTS_HOSTILE_WORKER_INTERFACES_H_
+
+#include <vector>
+
+#include "tests/hostile_worker/attack.h"
+
+namespace capbroker::hostile {
+
+// As attacks, which FindAttack finds, too: "succeeded" means within reach.
+const std::vector<Attack>& AllInterfaces();
+
+}  // namespace capbroker::hostile
+
+#endif  // TESTS_HOSTILE_WORKER_INTERFACES_H_
