@@ -73,7 +73,7 @@ class TestResolver : public dns::v1::Resolver::CallbackService {
 class EndToEndTest : public ::testing::Test {
  protected:
   EndToEndTest() {
-    absl::StatusOr<std::unique_ptr<dns::DnsServer>> server = dns::DnsServer::Start(
+    absl::StatusOr<std::unique_ptr<hosts::DnsServer>> server = hosts::DnsServer::Start(
         {"host-record=a.test,192.0.2.1,300", "host-record=b.test,192.0.2.2,300",
          "cname=alias.test,a.test", "host-record=rebound.test,10.1.2.3,300"});
     EXPECT_OK(server);
@@ -104,7 +104,7 @@ class EndToEndTest : public ::testing::Test {
     return said;
   }
 
-  std::unique_ptr<dns::DnsServer> server_;
+  std::unique_ptr<hosts::DnsServer> server_;
   std::optional<Broker> broker_;
 };
 
