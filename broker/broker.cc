@@ -15,6 +15,7 @@
 #include "broker/broker_service.h"
 #include "broker/families.h"
 #include "broker/launcher.h"
+#include "broker/own_tables.h"
 #include "broker/process.h"
 #include "broker/zygote.h"
 #include "broker/zygote_keeper.h"
@@ -77,6 +78,8 @@ absl::Status Serve(BrokerStart start) {
     return RunZygote({std::move(control), std::move(lifeline), enter_worker, service_descriptors});
   });
   CB_RETURN_IF_ERROR(zygote.Start());
+  PrepareToCountDescriptors();
+  CB_RETURN_IF_ERROR(EnterBrokerTable());
   AuditTrail audit(loop.get());
   const BrokerParts parts = {loop.get(), &services, &zygote, &audit};
   Families families(parts);

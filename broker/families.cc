@@ -83,6 +83,7 @@ void Families::Describe(v1::InspectResponse* response) const {
     family->set_channels(static_cast<uint32_t>(served->family().open()));
     family->set_restarts(static_cast<uint32_t>(served->restarts()));
     family->set_process(served->pid());
+    family->set_layers(served->layers());
   }
 }
 

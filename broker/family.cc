@@ -17,7 +17,7 @@ using google::protobuf::Any;
 
 // Bytes of channel records in one installing packet, beside what else it says.
 constexpr size_t kBatchSize = transport::kMaxInlineMessage - 8 * 1024;
-constexpr size_t kBatchChannels = transport::kMaxDescriptors - 3;  // upstream, settings, usage
+constexpr size_t kBatchChannels = transport::kMaxDescriptors - 4;  // upstream, settings, ...
 
 absl::Status CheckSize(const Limits& limits) {
   if (limits.message() == nullptr || limits.message()->ByteSizeLong() <= kMaxLimitsSize) {
@@ -82,6 +82,7 @@ absl::StatusOr<std::unique_ptr<Family>> Family::Create(uint64_t id,
   CB_ASSIGN_OR_RETURN(CheckedBudget checked, CheckBudget(schema, budget));
   family->clones_ = std::move(checked.account);
   family->budget_ = std::move(checked.message);
+  family->opened_with_ = first.limits;
   family->channels_.emplace(first.id, std::move(first));
   return family;
 }
@@ -239,6 +240,13 @@ size_t Family::open() const {
                                            [](const auto& entry) { return !entry.second.closed; }));
 }
 
+std::optional<google::protobuf::Any> Family::opened_with() const {
+  const auto first = std::find_if(channels_.begin(), channels_.end(),
+                                  [](const auto& entry) { return !entry.second.closed; });
+  if (first != channels_.end() && first->second.limits == opened_with_) return std::nullopt;
+  return ToAny(*opened_with_);
+}
+
 Family::Installation Family::Install(uint64_t after, uint64_t last, bool successor,
                                      const Memories& memories) const {
   Installation batch;
@@ -272,6 +280,9 @@ Family::Installation Family::Install(uint64_t after, uint64_t last, bool success
   };
   if (memories.usage.valid()) attach(memories.usage, batch.request.mutable_usage());
   if (memories.settings.valid()) attach(memories.settings, batch.request.mutable_settings());
+  if (memories.opened_with.valid()) {
+    attach(memories.opened_with, batch.request.mutable_opened_with());
+  }
   if (after == 0 && inputs_.upstream.valid()) {
     attach(inputs_.upstream, batch.request.mutable_upstream());
   }

@@ -148,6 +148,7 @@ class Family {
   struct Memories {
     FdRef usage;
     FdRef settings;
+    FdRef opened_with = FdRef();
   };
   // The channels after `after` (0: the first batch), up to `last`: what was registered since is
   // known to the process that did.
@@ -155,6 +156,9 @@ class Family {
                        const Memories& memories) const;
   uint64_t last_channel() const { return next_channel_ - 1; }
   const std::optional<v1::BudgetUsage>& usage() const { return usage_; }
+  // The limits that the family was opened with, to which its processes are confined, each alike;
+  // nothing if those of the first channel to be installed say the same.
+  std::optional<google::protobuf::Any> opened_with() const;
   void SetInputs(Inputs inputs) { inputs_ = std::move(inputs); }
   const Inputs& inputs() const { return inputs_; }
 
@@ -173,6 +177,7 @@ class Family {
   const serving::ServiceDefinition& service_;
   const authority::ServiceSchema& schema_;
   bool wire_ = false;
+  std::shared_ptr<const authority::Limits> opened_with_;
   google::protobuf::Any budget_;               // as installed; empty: the service has none
   std::shared_ptr<authority::Budget> clones_;  // charged for clones alone
   // Twice the rate, so that only a process that was taken over comes to feel it: one

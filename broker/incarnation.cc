@@ -78,7 +78,7 @@ absl::StatusOr<std::shared_ptr<Incarnation>> Incarnation::Start(const BrokerPart
         }
         if (self->events_.forked) self->events_.forked(forked.status());
       },
-      [self](const ProcessEnd& end) {
+      [self](const ChildEnd& end) {
         // What it had answered counts; a dead process adds nothing to it.
         while (self->Pump() == serving::Left::kMaybeMore) {
         }
@@ -121,7 +121,8 @@ absl::Status Incarnation::Command(UniqueFd lane) {
 absl::Status Incarnation::Install(const Family& family, bool successor) {
   CB_ASSIGN_OR_RETURN(const UniqueFd usage, Seal(family.usage()));
   CB_ASSIGN_OR_RETURN(const UniqueFd settings, Seal(family.inputs().settings));
-  InstallAfter(family, 0, family.last_channel(), successor, {usage, settings});
+  CB_ASSIGN_OR_RETURN(const UniqueFd opened_with, Seal(family.opened_with()));
+  InstallAfter(family, 0, family.last_channel(), successor, {usage, settings, opened_with});
   return absl::OkStatus();
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,7 +43,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
     // The process exists, or could not be forked. Then nothing else follows.
     std::function<void(const absl::Status&)> forked;
     // It has ended; the last event.
-    std::function<void(const ProcessEnd&)> ended;
+    std::function<void(const ChildEnd&)> ended;
   };
 
   // Forks a process and installs `family` in it, which outlives the incarnation.
@@ -53,6 +54,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   ~Incarnation();
 
   pid_t pid() const { return process_.pid; }
+  const std::string& layers() const { return process_.layers; }
 
   // Whether the process was given the whole family: only then its end by itself is
   // the family's.

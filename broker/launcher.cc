@@ -45,6 +45,9 @@ absl::Status Launcher::Check(const v1::LaunchWorkerRequest& request) const {
       return absl::InvalidArgumentError(
           "launch worker: a grant's name is empty, too long or used twice");
     }
+    if (grant.connects() && !request.has_supervision()) {
+      return absl::InvalidArgumentError("launch worker: connections need a supervisor");
+    }
     if (grant.has_open() == grant.has_channel()) {
       return absl::InvalidArgumentError("launch worker: a grant is a service or a channel");
     }
@@ -111,6 +114,7 @@ absl::Status Launcher::Prepare(const v1::LaunchWorkerRequest& request, TakeDescr
   *command.mutable_environment() = request.environment();
   *command.mutable_bounds() = request.bounds();
   command.set_resizes_files(request.resizes_files());
+  command.set_makes_code(request.makes_code());
   return AddGrants(request, take, preparation);
 }
 
@@ -134,7 +138,6 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
   birth.set_magic(kBirthMagic);
   birth.set_input(request.input());
   for (const v1::WorkerGrant& grant : request.grants()) {
-    birth.add_names(grant.name());
     UniqueFd channel;
     if (grant.has_channel()) {
       CB_ASSIGN_OR_RETURN(channel, take(grant.channel()));
@@ -151,7 +154,11 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
           {grant.name(), opened.family, opened.number, true, grant.open().service()});
       channel = std::move(opened.channel);
     }
-    Attach(std::move(channel), preparation.descriptors, preparation.command.add_channels());
+    // INVARIANT(one-holder-per-end): the worker's or its supervisor's.
+    v1::ForkWorker& command = preparation.command;
+    if (!grant.connects()) birth.add_names(grant.name());
+    Attach(std::move(channel), preparation.descriptors,
+           grant.connects() ? command.add_outside() : command.add_channels());
   }
   const size_t size = birth.ByteSizeLong();
   CB_ASSIGN_OR_RETURN(UniqueFd memory, transport::MakeSealedMessage(size, [&](char* bytes) {

@@ -23,6 +23,8 @@ namespace {
 
 constexpr rlim_t kMostServiceDescriptors = 8192;
 
+DIR* open_descriptors = nullptr;  // never closed
+
 absl::Status CloseRange(unsigned first, unsigned last) {
   if (first > last || syscall(SYS_close_range, first, last, 0u) == 0) return absl::OkStatus();
   return ErrnoToStatus(errno, "close descriptors");
@@ -82,6 +84,8 @@ rlimit ServiceDescriptorLimit(rlim_t broker_limit) {
   return {limit, limit};
 }
 
+void PrepareToCountDescriptors() { open_descriptors = opendir("/proc/self/fd"); }
+
 void ForgetEnvironment() {
   // Only what the kernel has put above the stack: others may be constants.
   const char* const stack = static_cast<const char*>(__builtin_frame_address(0));
@@ -93,12 +97,11 @@ void ForgetEnvironment() {
 }
 
 uint32_t CountDescriptors() {
-  DIR* const open = opendir("/proc/self/fd");
-  if (open == nullptr) return 0;
+  if (open_descriptors == nullptr) return 0;
+  rewinddir(open_descriptors);
   uint32_t count = 0;
-  while (const dirent* entry = readdir(open)) count += entry->d_name[0] != '.';
-  closedir(open);
-  return count - 1;  // without the one that was used to look
+  while (const dirent* entry = readdir(open_descriptors)) count += entry->d_name[0] != '.';
+  return count - 1;  // without the one that is used to look
 }
 
 void Log(absl::string_view line) {

@@ -42,7 +42,9 @@ rlimit ServiceDescriptorLimit(rlim_t broker_limit);
 // copied it knows all the same.
 void ForgetEnvironment();
 
-// Descriptors that are open here; 0 if that cannot be seen.
+// Descriptors that are open here; 0 if that cannot be seen. It is looked at through one that is
+// opened beforehand.
+void PrepareToCountDescriptors();
 uint32_t CountDescriptors();
 
 // One line on standard error, at once and as a whole.

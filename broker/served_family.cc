@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "broker/process.h"
+#include "serving/succession.h"
 
 namespace capbroker::broker {
 namespace {
@@ -40,7 +41,7 @@ absl::Status ServedFamily::StartProcess(bool successor) {
   absl::StatusOr<std::shared_ptr<Incarnation>> started =
       Incarnation::Start(parts_, family_.get(), successor,
                          {.forked = [this](const absl::Status& status) { OnForked(status); },
-                          .ended = [this](const ProcessEnd& end) { OnEnded(end); }});
+                          .ended = [this](const ChildEnd& end) { OnEnded(end); }});
   if (started.ok()) incarnation_ = *std::move(started);
   return started.status();
 }
@@ -53,26 +54,37 @@ void ServedFamily::OnForked(const absl::Status& status) {
     return;
   }
   if (status.ok()) return;
-  ProcessEnd none;
+  ChildEnd none;
   none.signal = SIGKILL;
   OnEnded(none);
 }
 
-void ServedFamily::OnEnded(const ProcessEnd& end) {
+void ServedFamily::OnEnded(const ChildEnd& end) {
   const bool finished =
       end.signal == 0 && end.exit_code == 0 && incarnation_ != nullptr && incarnation_->installed();
   incarnation_.reset();
   family_->EndWithProcess();
+  if (!end.violation.empty()) {
+    v1::AuditEvent violation;
+    violation.set_kind(v1::AuditEvent::VIOLATION);
+    violation.set_text(end.violation);
+    parts_.audit->Record(*family_, 0, std::move(violation));
+  }
   if (ending_ || finished || family_->open() == 0) return End();
-  const std::string how = end.signal != 0 ? absl::StrCat("was killed by signal ", end.signal)
-                                          : absl::StrCat("exited with ", end.exit_code);
+  const bool gave_way = end.signal == 0 && end.exit_code == serving::kGaveWay;
+  const std::string how = !end.violation.empty() ? end.violation
+                          : gave_way             ? "gave way: a file of its own was replaced"
+                          : end.signal != 0      ? absl::StrCat("was killed by signal ", end.signal)
+                                                 : absl::StrCat("exited with ", end.exit_code);
   Log(absl::StrCat("service ", family_->service().name, " ", how));
   process_lost_ = true;
   v1::AuditEvent crashed;
   crashed.set_kind(v1::AuditEvent::CRASHED);
   crashed.set_text(how);
   parts_.audit->Record(*family_, 0, std::move(crashed));
-  if (!crashes_.Count(absl::Now())) {
+  // TRUST(worker): who says so too often has crashed.
+  const bool goes_on = (gave_way && gave_way_.Count(absl::Now())) || crashes_.Count(absl::Now());
+  if (!goes_on) {
     Log(absl::StrCat("service ", family_->service().name, " crashes too often: given up"));
     return End();
   }

@@ -52,11 +52,13 @@ class ServedFamily {
   const Family& family() const { return *family_; }
   int restarts() const { return restarts_; }
   pid_t pid() const { return incarnation_ == nullptr ? 0 : incarnation_->pid(); }
+  // What confines the process; empty: nothing, or there is none.
+  std::string layers() const { return incarnation_ == nullptr ? "" : incarnation_->layers(); }
 
  private:
   absl::Status StartProcess(bool successor);
   void OnForked(const absl::Status& status);
-  void OnEnded(const ProcessEnd& end);
+  void OnEnded(const ChildEnd& end);
   // What came of revoking a channel.
   v1::BrokerRevokeResponse Tell(uint64_t channel, const std::vector<uint64_t>& revoked,
                                 const absl::StatusOr<v1::RevokeResponse>& confirmed);
@@ -71,6 +73,7 @@ class ServedFamily {
   std::function<void(absl::Status)> first_forked_;
   std::shared_ptr<Incarnation> incarnation_;
   CrashRate crashes_;
+  CrashRate gave_way_;  // processes that gave way to one that may open files of the present
   int restarts_ = 0;
   bool process_lost_ = false;  // one crashed, with what it knew of deliveries
   bool ending_ = false;

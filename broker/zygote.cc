@@ -1,8 +1,11 @@
 #include "broker/zygote.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,17 +15,21 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
 #include "base/file_grant.h"
 #include "base/lifeline.h"
 #include "base/pid_fd.h"
 #include "base/status_macros.h"
 #include "broker/process.h"
+#include "broker/service_confinement.h"
 #include "capbroker/v1/zygote.pb.h"
 #include "client/worker_birth.h"
 #include "sandbox/layers.h"
+#include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/service.h"
+#include "serving/service_needs.h"
 #include "serving/service_process.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
@@ -36,6 +43,9 @@ constexpr int kStartFailed = 125;
 struct ForkedProcess {
   pid_t pid = 0;
   PidFd process;
+  // Of a service process:
+  ViolationWatch watch = {};
+  std::string layers = {};
 };
 
 // The descriptors of one command, taken by the fields that name them.
@@ -74,11 +84,16 @@ class Zygote {
   absl::StatusOr<ForkedProcess> ForkSpare(const v1::ForkSpare& command,
                                           CommandDescriptors descriptors);
   [[noreturn]] void BeService(const serving::ServiceDefinition& service,
-                              serving::ServiceProcessStart start, UniqueFd lifeline);
+                              const ServiceConfinement& confinement,
+                              serving::ServiceProcessStart start, UniqueFd lifeline,
+                              UniqueFd hand_over);
+  absl::StatusOr<const ServiceConfinement*> PrepareService(
+      const serving::ServiceDefinition& service);
+  void PrepareAhead();
   absl::StatusOr<ForkedProcess> ForkWorker(const v1::ForkWorker& command,
                                            CommandDescriptors descriptors);
   absl::Status PrepareSandbox();
-  void Reap(uint64_t call, const PidFd& process);
+  void Reap(uint64_t call, const ForkedProcess& child);
   void Report(uint64_t call, const v1::ZygoteReport& report, FdRef descriptor = FdRef());
 
   ZygoteStart start_;
@@ -87,25 +102,29 @@ class Zygote {
   // start without it, and a spare sleeps without it.
   bool commanded_ = false;
   std::optional<absl::StatusOr<sandbox::WorkerSandbox>> sandbox_;
-  std::map<uint64_t, PidFd> children_;  // by the call that asked for them
+  std::map<std::string, ServiceConfinement> services_;  // by name; those that were prepared
+  std::map<uint64_t, ForkedProcess> children_;          // by the call that asked for them
 };
 
 int Zygote::Run() {
   std::vector<pollfd> polled;
   while (true) {
     polled.assign(1, {start_.control.get(), POLLIN, 0});
-    for (const auto& [call, process] : children_) {
-      polled.push_back({process.fd().get(), POLLIN, 0});
+    for (const auto& [call, child] : children_) {
+      polled.push_back({child.process.fd().get(), POLLIN, 0});
+      polled.push_back({child.watch.fd().get(), POLLIN, 0});
     }
     const bool has_to_prepare = commanded_ && !sandbox_.has_value();
     const int ready = poll(polled.data(), polled.size(), has_to_prepare ? 0 : -1);
-    if (ready == 0) (void)PrepareSandbox();
+    if (ready == 0) PrepareAhead();
     if (ready <= 0) continue;
     // Ends first: the order of `children_` is that of `polled` until then.
     std::vector<uint64_t> ended;
     size_t i = 1;
-    for (const auto& [call, process] : children_) {
+    for (auto& [call, child] : children_) {
       if (polled[i++].revents != 0) ended.push_back(call);
+      const short heard = polled[i++].revents;
+      if (heard != 0 && child.watch.Hear(heard)) (void)child.process.Signal(SIGKILL);
     }
     for (const uint64_t call : ended) Reap(call, children_.at(call));
     if (polled[0].revents != 0 && !ReceiveCommands()) return 0;
@@ -136,8 +155,9 @@ bool Zygote::ReceiveCommands() {
     }
     report.mutable_forked()->set_process(forked->pid);
     report.mutable_forked()->mutable_pidfd()->set_slot(1);
+    report.mutable_forked()->set_layers(forked->layers);
     Report(call, report, forked->process.fd());
-    children_.emplace(call, std::move(forked->process));
+    children_.emplace(call, *std::move(forked));
   }
 }
 
@@ -174,21 +194,51 @@ absl::StatusOr<ForkedProcess> Zygote::ForkService(const v1::ForkService& command
   start.supervisor = descriptors.Take(command.supervisor());
   start.commands = descriptors.Take(command.commands());
   UniqueFd lifeline = descriptors.Take(command.lifeline());
+  CB_ASSIGN_OR_RETURN(const ServiceConfinement* confinement, PrepareService(*service));
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return ErrnoToStatus(errno, "fork service: socket for the listener");
+  }
+  UniqueFd hand_over(ends[0]), watch(ends[1]);
   CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
-  if (cloned.pid == 0) BeService(*service, std::move(start), std::move(lifeline));
-  return ForkedProcess{cloned.pid, std::move(cloned.process)};
+  if (cloned.pid == 0) {
+    BeService(*service, *confinement, std::move(start), std::move(lifeline), std::move(hand_over));
+  }
+  return ForkedProcess{cloned.pid, std::move(cloned.process), ViolationWatch(std::move(watch)),
+                       confinement->layers()};
+}
+
+absl::StatusOr<const ServiceConfinement*> Zygote::PrepareService(
+    const serving::ServiceDefinition& service) {
+  const auto found = services_.find(service.name);
+  if (found != services_.end()) return &found->second;
+  CB_ASSIGN_OR_RETURN(ServiceConfinement confinement, ServiceConfinement::Prepare(service));
+  return &services_.emplace(service.name, std::move(confinement)).first->second;
+}
+
+// In an idle moment: what starts are spared.
+void Zygote::PrepareAhead() {
+  (void)PrepareSandbox();
+  for (const std::string& name : serving::RegisteredServices()) {
+    (void)PrepareService(*serving::FindService(name));
+  }
 }
 
 void Zygote::BeService(const serving::ServiceDefinition& service,
-                       serving::ServiceProcessStart start, UniqueFd lifeline) {
+                       const ServiceConfinement& confinement, serving::ServiceProcessStart start,
+                       UniqueFd lifeline, UniqueFd hand_over) {
   // Above all: nothing may outlive the broker. INVARIANT(no-orphans)
   const int held = lifeline.get();
   if (!DieWithLifeline(std::move(lifeline)).ok()) _exit(kStartFailed);
   // INVARIANT(one-descriptor-one-capability): nothing else is open here, in
   // particular not the lane on which the zygote obeys.
-  if (!CloseAllBut({start.supervisor, start.commands, FdRef::FromRaw(held)}).ok()) {
+  if (!CloseAllBut({start.supervisor, start.commands, hand_over, FdRef::FromRaw(held)}).ok()) {
     _exit(kStartFailed);
   }
+  start.confine = [&confinement,
+                   number = std::move(hand_over).Release()](const serving::ServiceReach& reach) {
+    return confinement.Enter(reach, UniqueFd(number));
+  };
   setsid();
   NameProcess(service.descriptor != nullptr ? service.descriptor->full_name() : service.name);
   (void)setrlimit(RLIMIT_NOFILE, &start_.service_descriptors);
@@ -242,10 +292,15 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.bounds.threads = bounds.processes();
   start.bounds.file_size_bytes = bounds.file_size_bytes();
   start.resizes_files = command.resizes_files();
+  start.makes_code = command.makes_code();
   if (command.has_supervision()) {
     start.supervision = FromProto(command.supervision());
     start.supervision->journal = descriptors.Take(command.journal());
     start.supervision->journal_tells_allowed = command.journal_tells_allowed();
+    for (const v1::Descriptor& channel : command.outside()) {
+      start.supervision->outside.push_back(descriptors.Take(channel));
+    }
+    start.supervision->make_outside = sandbox::RegisteredOutside();
   }
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());
@@ -266,8 +321,8 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   return ForkedProcess{started->init_pid, std::move(started->init)};
 }
 
-void Zygote::Reap(uint64_t call, const PidFd& process) {
-  const absl::StatusOr<std::optional<ProcessEnd>> end = process.TryWait();
+void Zygote::Reap(uint64_t call, const ForkedProcess& child) {
+  const absl::StatusOr<std::optional<ProcessEnd>> end = child.process.TryWait();
   if (end.ok() && !end->has_value()) return;
   v1::ZygoteReport report;
   v1::ZygoteReport::Ended* ended = report.mutable_ended();
@@ -277,6 +332,7 @@ void Zygote::Reap(uint64_t call, const PidFd& process) {
     ended->set_user_microseconds(Microseconds((*end)->usage.ru_utime));
     ended->set_system_microseconds(Microseconds((*end)->usage.ru_stime));
     ended->set_max_resident_bytes(static_cast<uint64_t>((*end)->usage.ru_maxrss) * 1024);
+    ended->set_violation(child.watch.violation());
   } else {
     ended->set_exit_code(kStartFailed);
   }

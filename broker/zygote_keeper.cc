@@ -31,13 +31,14 @@ timeval FromMicroseconds(uint64_t microseconds) {
           static_cast<suseconds_t>(microseconds % 1'000'000)};
 }
 
-ProcessEnd ToProcessEnd(const v1::ZygoteReport::Ended& ended) {
-  ProcessEnd end;
+ChildEnd ToChildEnd(const v1::ZygoteReport::Ended& ended) {
+  ChildEnd end;
   end.exit_code = ended.exit_code();
   end.signal = ended.signal();
   end.usage.ru_utime = FromMicroseconds(ended.user_microseconds());
   end.usage.ru_stime = FromMicroseconds(ended.system_microseconds());
   end.usage.ru_maxrss = static_cast<long>(ended.max_resident_bytes() / 1024);
+  end.violation = ended.violation();
   return end;
 }
 
@@ -48,8 +49,8 @@ int Events(const PidFd& process) {
 }
 
 // Of a process whose end nobody can tell any more.
-ProcessEnd UnknownEnd() {
-  ProcessEnd end;
+ChildEnd UnknownEnd() {
+  ChildEnd end;
   end.signal = SIGKILL;
   return end;
 }
@@ -81,6 +82,7 @@ absl::Status ZygoteKeeper::Start() {
     ReapOrphans();
     return serving::Left::kNothing;
   }));
+  CB_ASSIGN_OR_RETURN(reserve_, ZygoteReserve::Start(run_));
   return StartZygote();
 }
 
@@ -98,16 +100,14 @@ absl::Status ZygoteKeeper::TakeOver() {
   if (spare.child.pid != 0 && (Events(spare.child.process) & POLLIN) == 0) {
     return Activate(std::move(spare.child), std::move(spare.control), std::move(spare.lifeline));
   }
-  Log("zygote and spare are gone: workers now share the broker's own memory");
   return StartZygote();
 }
 
 absl::Status ZygoteKeeper::StartZygote() {
   CB_ASSIGN_OR_RETURN(Lines lines, MakeLines());
-  CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
-  if (cloned.pid == 0) _exit(run_(std::move(lines.control_end), std::move(lines.lifeline_end)));
-  return Activate({cloned.pid, std::move(cloned.process)}, std::move(lines.control),
-                  std::move(lines.lifeline));
+  CB_ASSIGN_OR_RETURN(ChildProcess zygote, reserve_.ForkZygote(std::move(lines.control_end),
+                                                               std::move(lines.lifeline_end)));
+  return Activate(std::move(zygote), std::move(lines.control), std::move(lines.lifeline));
 }
 
 absl::Status ZygoteKeeper::Activate(ChildProcess zygote, UniqueFd control, UniqueFd lifeline) {
@@ -255,6 +255,7 @@ void ZygoteKeeper::Deliver(uint64_t call, const v1::ZygoteReport& report,
       request.process = PidFd(std::move(descriptors.front()));
       ChildProcess child;
       child.pid = request.pid;
+      child.layers = report.forked().layers();
       if (absl::StatusOr<UniqueFd> copy = Duplicate(request.process.fd()); copy.ok()) {
         child.process = PidFd(*std::move(copy));
       }
@@ -270,7 +271,7 @@ void ZygoteKeeper::Deliver(uint64_t call, const v1::ZygoteReport& report,
       return;
     }
     case v1::ZygoteReport::kEnded:
-      End(call, ToProcessEnd(report.ended()));
+      End(call, ToChildEnd(report.ended()));
       return;
     default:
       return;
@@ -344,11 +345,11 @@ void ZygoteKeeper::ReapOrphans() {
       continue;
     }
     const absl::StatusOr<ProcessEnd> end = known->second.process.Wait();
-    End(known->first, end.ok() ? *end : UnknownEnd());
+    End(known->first, end.ok() ? ChildEnd{*end} : UnknownEnd());
   }
 }
 
-void ZygoteKeeper::End(uint64_t call, const ProcessEnd& end) {
+void ZygoteKeeper::End(uint64_t call, const ChildEnd& end) {
   const auto found = requests_.find(call);
   if (found == requests_.end() || found->second.forked != nullptr) return;
   const Ended ended = std::move(found->second.ended);

@@ -6,8 +6,8 @@
 // - what it was asked for and had not reported fails with UNAVAILABLE, and is not
 //   tried again: it may have been done;
 // - its children become the broker's, which is their subreaper, and go on;
-// - its spare takes over. The broker forks a zygote itself only at the start, and when
-//   both are gone.
+// - its spare takes over. At the start, and when both are gone, the reserve forks one
+//   (zygote_reserve.h): the broker itself forks nothing.
 // A zygote that does not answer for ten seconds is killed.
 //
 // Lives in: the broker, on its one thread.
@@ -30,33 +30,34 @@
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
 #include "broker/crash_rate.h"
+#include "broker/zygote_reserve.h"
 #include "capbroker/v1/zygote.pb.h"
 #include "serving/event_loop.h"
 #include "transport/lane_socket.h"
 
 namespace capbroker::broker {
 
-// A process that the zygote has forked.
-struct ChildProcess {
-  pid_t pid = 0;
-  PidFd process;
+// How it ended.
+struct ChildEnd : ProcessEnd {
+  // Of a service process: the system call for which it was killed, as the zygote heard of it.
+  std::string violation = {};
 };
 
 class ZygoteKeeper {
  public:
   // `run` is what the zygote's process does, with the lane on which it obeys and its
   // lifeline; its result is the exit code.
-  using RunFunction = std::function<int(UniqueFd control, UniqueFd lifeline)>;
+  using RunFunction = ZygoteReserve::RunFunction;
   // Neither may destroy the keeper.
   using Forked = std::function<void(absl::StatusOr<ChildProcess>)>;
-  using Ended = std::function<void(const ProcessEnd&)>;
+  using Ended = std::function<void(const ChildEnd&)>;
 
   ZygoteKeeper(serving::EventLoop* loop, RunFunction run);
   ~ZygoteKeeper();
   ZygoteKeeper(const ZygoteKeeper&) = delete;
   ZygoteKeeper& operator=(const ZygoteKeeper&) = delete;
 
-  // Forks the first zygote and begins to reap.
+  // Forks the reserve and the first zygote, and begins to reap. Nothing is forked here later.
   absl::Status Start();
 
   // Sends `command` with the descriptors that it names. Later, never within this call,
@@ -112,10 +113,11 @@ class ZygoteKeeper {
   void AdoptChildren();
   void ForgetChild(pid_t pid);
   void ReapOrphans();
-  void End(uint64_t call, const ProcessEnd& end);
+  void End(uint64_t call, const ChildEnd& end);
 
   serving::EventLoop* const loop_;
   const RunFunction run_;
+  ZygoteReserve reserve_;
   ChildProcess zygote_;
   UniqueFd lifeline_;
   UniqueFd control_;

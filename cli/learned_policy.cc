@@ -1,9 +1,13 @@
 #include "cli/learned_policy.h"
 
+#include <arpa/inet.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/text_format.h"
 
 namespace capbroker::cli {
@@ -22,6 +26,23 @@ bool IsCovered(const std::string& path, const std::set<std::string>& grants) {
     if (above != path && grants.contains(above)) return true;
   }
   return false;
+}
+
+// Whether an address is none of the public Internet, as far as is worth a line in a policy.
+bool IsLocal(const std::string& address) {
+  in_addr v4;
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+    const uint32_t bits = ntohl(v4.s_addr);
+    return bits >> 24 == 127 || bits >> 24 == 10 || bits >> 20 == 0xac1 || bits >> 16 == 0xc0a8 ||
+           bits >> 16 == 0xa9fe;
+  }
+  return address == "::1" || absl::StartsWith(address, "fc") || absl::StartsWith(address, "fd") ||
+         absl::StartsWith(address, "fe80");
+}
+
+bool IsDirectory(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 // Whether one of `grants` is beneath `path`: then its name can be seen anyway.
@@ -50,19 +71,33 @@ bool Widen(std::set<std::string>& paths) {
 
 }  // namespace
 
+void LearnedPolicy::AddHost(const std::string& name) {
+  const size_t colon = name.rfind(':');
+  absl::string_view host = absl::string_view(name).substr(0, colon);
+  if (colon == std::string::npos || (absl::StrContains(host, ':') && host[0] != '[')) {
+    hosts_.insert(name);
+    return;
+  }
+  if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
+  addresses_.insert(std::string(host));
+  ports_.insert(name.substr(colon + 1));
+}
+
 void LearnedPolicy::Add(const v1::AuditEvent& event) {
   if (event.kind() == v1::AuditEvent::LEFT_OUT && event.left_out() == v1::AuditEvent::LEARNED) {
     missing_ += event.count();
   }
   if (event.kind() != v1::AuditEvent::LEARNED) return;
   for (const v1::AuditEvent::Value& value : event.values()) {
-    if (value.value() == "/dev/null") continue;
+    if (absl::StartsWith(value.value(), "/dev/")) continue;  // those that every program has
     if (value.field() == "files.create") {
       write_.insert(Parent(value.value()));
     } else if (value.field() == "files.write") {
       write_.insert(value.value());
     } else if (value.field() == "files.read") {
       read_.insert(value.value());
+    } else if (value.field() == "connections") {
+      AddHost(value.value());
     } else if (value.field() == "files.look") {
       look_.insert(value.value());
     }
@@ -74,7 +109,8 @@ run::v1::RunPolicy LearnedPolicy::Policy(run::v1::RunPolicy policy) const {
   DropCovered(write_, write);
   std::set<std::string> read = read_;
   for (const std::string& path : look_) {
-    if (path != "/" && !IsAbove(path, read_) && !IsAbove(path, write)) read.insert(path);
+    // A directory that was only looked at is not worth everything beneath it.
+    if (!IsDirectory(path) && !IsAbove(path, read_) && !IsAbove(path, write)) read.insert(path);
   }
   DropCovered(read_, read);
   DropCovered(write, read);
@@ -83,6 +119,15 @@ run::v1::RunPolicy LearnedPolicy::Policy(run::v1::RunPolicy policy) const {
   }
   policy.clear_read();
   policy.clear_write();
+  policy.clear_connect();
+  if (!hosts_.empty() || !addresses_.empty()) {
+    run::v1::RunPolicy::Connections& connect = *policy.add_connect();
+    for (const std::string& host : hosts_.empty() ? addresses_ : hosts_) connect.add_name(host);
+    for (const std::string& port : ports_) connect.add_port(port);
+    for (const std::string& address : addresses_) {
+      if (!hosts_.empty() && IsLocal(address)) connect.add_local_address(address);
+    }
+  }
   for (const std::string& path : read) policy.add_read(path);
   for (const std::string& path : write) policy.add_write(path);
   return policy;

@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,19 +18,18 @@
 #include "base/unique_fd.h"
 #include "cli/program_file.h"
 #include "cli/run_policy.pb.h"
+#include "services/net/grants.h"
 
 namespace capbroker::cli {
 namespace {
 
-// Hardly a program does without, and it holds nothing.
+// Devices that hold nothing: every program has them.
 constexpr char kNull[] = "/dev/null";
-
-// What no tree gives: devices have to be granted one by one.
-constexpr const char* kLearnedDevices[] = {"/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+constexpr const char* kReadDevices[] = {"/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 
 enum class Use { kRead, kWrite, kRun };
 
-FileGrant Grant(const std::string& path, bool tree, Use use) {
+FileGrant FileGrantFor(const std::string& path, bool tree, Use use) {
   switch (use) {
     case Use::kWrite:
       return tree ? FileGrant::WriteTree(path) : FileGrant::WriteFile(path);
@@ -51,19 +52,17 @@ absl::Status AddFile(const std::string& path, const std::string& directory, Use 
     return absl::InvalidArgumentError(absl::StrCat(
         absolute, ": cannot be granted for writing: it does not exist; grant its directory"));
   }
-  files.push_back(Grant(absolute, S_ISDIR(status.st_mode), use));
+  files.push_back(FileGrantFor(absolute, S_ISDIR(status.st_mode), use));
   return absl::OkStatus();
 }
 
 absl::Status AddFiles(const RunOptions& options, const std::string& directory,
                       std::vector<FileGrant>& files) {
-  files.push_back(FileGrant::WriteFile(kNull));
-  if (!options.learn.empty()) {
-    files.push_back(FileGrant::WriteTree("/"));
-    for (const char* device : kLearnedDevices) {
-      CB_RETURN_IF_ERROR(AddFile(device, directory, Use::kRead, files));
-    }
+  CB_RETURN_IF_ERROR(AddFile(kNull, directory, Use::kWrite, files));
+  for (const char* device : kReadDevices) {
+    CB_RETURN_IF_ERROR(AddFile(device, directory, Use::kRead, files));
   }
+  if (!options.learn.empty()) files.push_back(FileGrant::WriteTree("/"));
   for (const std::string& path : options.policy.read()) {
     CB_RETURN_IF_ERROR(AddFile(path, directory, Use::kRead, files));
   }
@@ -89,6 +88,30 @@ Refusal RefusalOf(const run::v1::RunPolicy& policy) {
     default:
       return Refusal::kAbsent;
   }
+}
+
+// "localhost" is a name, and leads home wherever it is asked for.
+constexpr char kLocalhost[] = "localhost";
+constexpr const char* kHome[] = {"127.0.0.0/8", "::1/128"};
+
+Grant ToGrant(const run::v1::RunPolicy::Connections& connections, int number) {
+  net::HostLimits options;
+  options.local_addresses = {connections.local_address().begin(),
+                             connections.local_address().end()};
+  const std::vector<std::string> names(connections.name().begin(), connections.name().end());
+  if (std::find(names.begin(), names.end(), kLocalhost) != names.end()) {
+    options.local_addresses.insert(options.local_addresses.end(), std::begin(kHome),
+                                   std::end(kHome));
+  }
+  return {.name = absl::StrCat("connections ", number),
+          .source = ConnectToHosts(names, {connections.port().begin(), connections.port().end()},
+                                   options)};
+}
+
+// In learn mode: whatever this host may reach.
+Grant Everywhere() {
+  return {.name = "connections",
+          .source = ConnectToHosts({"*"}, {"*"}, {.local_addresses = {"0.0.0.0/0", "::/0"}})};
 }
 
 absl::StatusOr<std::vector<std::string>> Environment(const run::v1::RunPolicy& policy) {
@@ -135,6 +158,14 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
   Supervision supervision;
   CB_RETURN_IF_ERROR(AddFiles(options, directory, supervision.files));
   if (!program.script.empty()) supervision.files.push_back(FileGrant::ReadFile(program.script));
+  if (options.learn.empty()) {
+    for (const run::v1::RunPolicy::Connections& connections : options.policy.connect()) {
+      supervision.connections.push_back(
+          ToGrant(connections, static_cast<int>(supervision.connections.size()) + 1));
+    }
+  } else {
+    supervision.connections.push_back(Everywhere());
+  }
   supervision.processes = options.policy.run_size() > 0;
   supervision.refusal = RefusalOf(options.policy);
   supervision.working_directory = directory;
@@ -149,6 +180,7 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
   worker.bounds = Bounds(options.policy.bounds());
   worker.supervision = std::move(supervision);
   worker.resizes_files = true;
+  worker.makes_code = options.policy.make_code();
   CB_RETURN_IF_ERROR(PassStandardDescriptor(0, worker.standard_input));
   CB_RETURN_IF_ERROR(PassStandardDescriptor(1, worker.standard_output));
   CB_RETURN_IF_ERROR(PassStandardDescriptor(2, worker.standard_error));

@@ -17,6 +17,25 @@
 namespace capbroker::cli {
 namespace {
 
+// "www.example.org:443", "[2001:db8::1]:80"
+bool AddConnection(absl::string_view text, run::v1::RunPolicy& policy) {
+  const size_t colon = text.rfind(':');
+  if (colon == absl::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
+  absl::string_view name = text.substr(0, colon);
+  if (absl::ConsumePrefix(&name, "[") && !absl::ConsumeSuffix(&name, "]")) return false;
+  const std::string port(text.substr(colon + 1));
+  for (run::v1::RunPolicy::Connections& connections : *policy.mutable_connect()) {
+    if (connections.port_size() == 1 && connections.port(0) == port) {
+      connections.add_name(std::string(name));
+      return true;
+    }
+  }
+  run::v1::RunPolicy::Connections* const connections = policy.add_connect();
+  connections->add_name(std::string(name));
+  connections->add_port(port);
+  return true;
+}
+
 // "file:read:/etc/hosts"
 absl::Status AddGrant(absl::string_view text, run::v1::RunPolicy& policy) {
   absl::string_view rest = text;
@@ -26,9 +45,15 @@ absl::Status AddGrant(absl::string_view text, run::v1::RunPolicy& policy) {
     policy.add_write(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "exec:") && !rest.empty()) {
     policy.add_run(std::string(rest));
-  } else {
+  } else if (text == "jit") {
+    policy.set_make_code(true);
+  } else if (absl::ConsumePrefix(&rest, "dns:") && !rest.empty()) {
+    policy.add_connect()->add_name(std::string(rest));
+  } else if (!absl::ConsumePrefix(&rest, "connect:") || !AddConnection(rest, policy)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--grant ", text, ": none of file:read:PATH, file:write:PATH, exec:PATH"));
+        absl::StrCat("--grant ", text,
+                     ": none of file:read:PATH, file:write:PATH, exec:PATH, connect:NAME:PORT, "
+                     "dns:NAME, jit"));
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,9 @@
 #include "cli/run_report.h"
 
 #include <string.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 
 #include "absl/strings/str_cat.h"
 
@@ -15,6 +18,7 @@ struct Access {
 Access Wanted(const v1::AuditEvent& event) {
   Access access = {"look at", "file:read:"};
   for (const v1::AuditEvent::Value& value : event.values()) {
+    if (value.field() == "connections") return {"connect to", "connect:"};
     if (value.field() == "files.create") return {"create", "file:write:"};
     if (value.field() == "files.write") access = {"write", "file:write:"};
     if (value.field() == "files.read" && access.verb != "write") access.verb = "read";
@@ -33,16 +37,24 @@ std::string Explain(const v1::AuditEvent& event) {
   if (event.kind() == v1::AuditEvent::LEFT_OUT && event.left_out() == v1::AuditEvent::DENIED) {
     return absl::StrCat(event.count(), " more refusals");
   }
-  if (event.kind() != v1::AuditEvent::DENIED) return "";
+  // What a service denies the supervisor tells with the name.
+  if (event.kind() != v1::AuditEvent::DENIED || event.family() != 0) return "";
   const std::string name = event.values().empty() ? "" : event.values(0).value();
   if (name.empty()) {
     return absl::StrCat("refused: ", event.method(), event.text().empty() ? "" : ": ",
                         event.text());
   }
   const Access wanted = Wanted(event);
+  struct stat status;
+  const bool host = wanted.verb == "connect to";
+  if (!host && wanted.verb != "create" && lstat(name.c_str(), &status) != 0 &&
+      (errno == ENOENT || errno == ENOTDIR)) {
+    return "";
+  }
   return absl::StrCat("refused: ", event.method(), ": to ", wanted.verb, " ", name,
                       " is not granted (--grant ", wanted.grant,
-                      wanted.verb == "create" ? DirectoryOf(name) : name, ")");
+                      wanted.verb == "create" ? DirectoryOf(name) : name,
+                      host && name.find(':') == std::string::npos ? ":PORT" : "", ")");
 }
 
 std::string ExplainEnd(const WorkerEnd& end) {

@@ -11,7 +11,7 @@
 
 namespace capbroker::cli {
 
-// One line; empty: the event is no refusal.
+// One line; empty: the event is no refusal, or of something that is not there anyway.
 std::string Explain(const v1::AuditEvent& event);
 
 // One line; empty: there is nothing to say that the exit status does not.

@@ -77,20 +77,8 @@ void ToProto(const Supervision& supervision, v1::Supervision* proto) {
   proto->set_file_mode_mask(supervision.file_mode_mask);
 }
 
-absl::Status CheckOptions(const WorkerOptions& options) {
-  if ((options.entry == nullptr) == options.program.empty()) {
-    return absl::InvalidArgumentError("launch worker: either an entry or a program");
-  }
-  if (options.grants.size() > kMaxGrants) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("launch worker: more than ", kMaxGrants, " grants"));
-  }
-  if (options.input.size() > kMaxInput) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("launch worker: input larger than ", kMaxInput, " bytes"));
-  }
-  std::set<absl::string_view> names;
-  for (const Grant& grant : options.grants) {
+absl::Status CheckGrants(const std::vector<Grant>& grants, std::set<absl::string_view>& names) {
+  for (const Grant& grant : grants) {
     if (grant.name.empty() || grant.name.size() > kMaxGrantName ||
         !names.insert(grant.name).second) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -105,6 +93,25 @@ absl::Status CheckOptions(const WorkerOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status CheckOptions(const WorkerOptions& options) {
+  if ((options.entry == nullptr) == options.program.empty()) {
+    return absl::InvalidArgumentError("launch worker: either an entry or a program");
+  }
+  const std::vector<Grant>* const connections =
+      options.supervision.has_value() ? &options.supervision->connections : nullptr;
+  if (options.grants.size() + (connections == nullptr ? 0 : connections->size()) > kMaxGrants) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("launch worker: more than ", kMaxGrants, " grants"));
+  }
+  if (options.input.size() > kMaxInput) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("launch worker: input larger than ", kMaxInput, " bytes"));
+  }
+  std::set<absl::string_view> names;
+  CB_RETURN_IF_ERROR(CheckGrants(options.grants, names));
+  return connections == nullptr ? absl::OkStatus() : CheckGrants(*connections, names);
+}
+
 absl::Status AttachProgram(const std::string& path, CallDescriptors& descriptors,
                            v1::LaunchWorkerRequest& request) {
   // INVARIANT(object-checked-after-look): what is executed is what was opened here.
@@ -114,11 +121,13 @@ absl::Status AttachProgram(const std::string& path, CallDescriptors& descriptors
   return absl::OkStatus();
 }
 
-absl::Status AttachGrants(const std::vector<Grant>& grants, uint64_t broker,
+// `connects`: for the worker's supervisor.
+absl::Status AttachGrants(const std::vector<Grant>& grants, bool connects, uint64_t broker,
                           CallDescriptors& descriptors, v1::LaunchWorkerRequest& request) {
   for (const Grant& grant : grants) {
     v1::WorkerGrant* proto = request.add_grants();
     proto->set_name(grant.name);
+    proto->set_connects(connects);
     if (const auto* authority = std::get_if<Authority>(&grant.source)) {
       CB_RETURN_IF_ERROR(ToOpenRequest(*authority, descriptors, proto->mutable_open()));
       continue;
@@ -178,6 +187,7 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
   ToProto(options.bounds, request.mutable_bounds());
   request.set_input(std::move(options.input));
   request.set_resizes_files(options.resizes_files);
+  request.set_makes_code(options.makes_code);
   if (options.supervision.has_value()) {
     ToProto(*options.supervision, request.mutable_supervision());
   }
@@ -190,7 +200,12 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
   if (options.standard_error.valid()) {
     descriptors.Attach(std::move(options.standard_error), request.mutable_standard_error());
   }
-  CB_RETURN_IF_ERROR(AttachGrants(options.grants, link_->number(), descriptors, request));
+  CB_RETURN_IF_ERROR(
+      AttachGrants(options.grants, /*connects=*/false, link_->number(), descriptors, request));
+  if (options.supervision.has_value()) {
+    CB_RETURN_IF_ERROR(AttachGrants(options.supervision->connections, /*connects=*/true,
+                                    link_->number(), descriptors, request));
+  }
   v1::LaunchWorkerResponse response;
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kLaunchWorker, &context, request, &response));
   return Worker(link_, response.worker(),

@@ -5,6 +5,11 @@
 //                  .arguments = {"/srv/names"},
 //                  .supervision = Supervision{.files = {FileGrant::ReadFile("/srv/names")}}});
 //
+//   broker.Launch({.program = "/usr/bin/curl",
+//                  .arguments = {"https://www.example.org/"},
+//                  .supervision = Supervision{
+//                      .connections = {{"web", ConnectToHosts({"www.example.org"}, {"443"})}}}});
+//
 // A supervisor, a process of its own beside the worker, answers the system calls that name
 // things (docs/design/supervisor.md). What is not granted fails with ENOTCAPABLE.
 //
@@ -16,6 +21,7 @@
 #include <vector>
 
 #include "base/file_grant.h"
+#include "client/grant.h"
 
 namespace capbroker {
 
@@ -31,6 +37,10 @@ struct Supervision {
   std::string working_directory = "/";
   // What files that the worker creates do not allow (umask).
   unsigned file_mode_mask = 077;
+  // Hosts to which the worker's code connects, by ConnectToHosts() of services/net/grants.h: names
+  // with ports, one grant for each such pair of sets. Their names are among those of the worker's
+  // grants, and they are revoked as these are. At most 8, and 16 with the worker's.
+  std::vector<Grant> connections = {};
 };
 
 }  // namespace capbroker

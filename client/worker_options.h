@@ -71,6 +71,8 @@ struct WorkerOptions {
   // Whether it may make files in memory that no name leads to, and resize them: memory
   // beyond `bounds.memory`.
   bool resizes_files = false;
+  // Whether it may make code in its memory, as compilers at run time (JIT) do.
+  bool makes_code = false;
 };
 
 }  // namespace capbroker

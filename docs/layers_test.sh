@@ -28,11 +28,14 @@ check client 'client|transport|authority|base' "$none"
 check serving 'serving|transport|authority|base' "$none"
 # The birth message of a worker and the broker's start are formats of both sides.
 check broker 'broker|serving|sandbox|transport|authority|base' '"client/(worker_birth|broker_main)\.h"'
-check services/dns 'services/dns|serving|client|transport|authority|base' '"services/service\.h"'
+check services/hosts 'services/hosts|base' '"serving/(service_needs|succession)\.h"'
+check services/dns 'services/dns|services/hosts|serving|client|transport|authority|base' '"services/service\.h"'
 check services/file 'services/file|serving|client|transport|authority|base' '"services/service\.h"'
+# What a supervisor asks of it is the supervisor's to say.
+check services/net 'services/net|services/hosts|serving|client|transport|authority|base' '"(services/service|sandbox/supervisor/(outside|capability_errno))\.h"'
 check services/group 'services/group|serving|client|transport|authority|base' '"services/service\.h"'
 # A host is asked what it offers by trying.
-check cli 'cli|client|transport|authority|base' '"sandbox/host_facts\.h"'
+check cli 'cli|services|client|transport|authority|base' '"sandbox/host_facts\.h"'
 check examples 'examples|client|services|transport|base' "$none"
 
 # Neither gRPC nor protobuf below transport/.

@@ -147,17 +147,25 @@ StepResult LockCapabilities() {
   return Done();
 }
 
-StepResult DropCapabilities() {
+StepResult DropCapabilities(uint64_t kept) {
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
     return FailedWithErrno(Step::kCapabilities);
   }
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  Capabilities none;
-  if (syscall(SYS_capset, &header, none.words) != 0) return FailedWithErrno(Step::kCapabilities);
+  Capabilities wanted;
+  if (kept != 0) {
+    Capabilities present;
+    if (!GetCapabilities(present)) return FailedWithErrno(Step::kCapabilities);
+    for (int word = 0; word < 2; ++word) {
+      wanted.words[word].effective = wanted.words[word].permitted =
+          present.words[word].effective & static_cast<uint32_t>(kept >> (32 * word));
+    }
+  }
+  if (syscall(SYS_capset, &header, wanted.words) != 0) return FailedWithErrno(Step::kCapabilities);
   Capabilities left;
   if (!GetCapabilities(left)) return FailedWithErrno(Step::kCapabilities);
-  return std::memcmp(&left, &none, sizeof none) == 0 ? Done()
-                                                     : FailedWith(Step::kCapabilities, EPERM);
+  return std::memcmp(&left, &wanted, sizeof wanted) == 0 ? Done()
+                                                         : FailedWith(Step::kCapabilities, EPERM);
 }
 
 }  // namespace capbroker::sandbox

@@ -66,8 +66,8 @@ StepResult DropGroups();
 // Locks the rules that give root capabilities, and empties the bounding set.
 // Needs CAP_SETPCAP; without it there is nothing to lose.
 StepResult LockCapabilities();
-// Empties every set.
-StepResult DropCapabilities();
+// Empties every set, but keeps those of `kept` (bits by number) in effect that are.
+StepResult DropCapabilities(uint64_t kept = 0);
 
 }  // namespace capbroker::sandbox
 

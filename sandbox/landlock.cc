@@ -18,6 +18,8 @@ struct RulesetAttributes {
   uint64_t scoped = 0;
 };
 
+constexpr uint64_t kConnectTcp = uint64_t{1} << 1;
+
 long CreateRuleset(const RulesetAttributes& attributes) {
   // A kernel that does not know the later fields takes them if they are zero.
   return syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
@@ -34,6 +36,19 @@ uint64_t AllKnownBits(uint64_t RulesetAttributes::*field, uint64_t first_abi_fs)
     if (ruleset.valid()) return attributes.*field;
   }
   return 0;
+}
+
+// Everything that the kernel can deny. Found out once: it takes a hundred calls.
+const RulesetAttributes& Everything() {
+  static const RulesetAttributes everything = [] {
+    constexpr uint64_t kOne = LANDLOCK_ACCESS_FS_EXECUTE;
+    RulesetAttributes known;
+    known.handled_access_fs = AllKnownBits(&RulesetAttributes::handled_access_fs, kOne);
+    known.handled_access_net = AllKnownBits(&RulesetAttributes::handled_access_net, kOne);
+    known.scoped = AllKnownBits(&RulesetAttributes::scoped, kOne);
+    return known;
+  }();
+  return everything;
 }
 
 StepResult AddRule(FdRef ruleset, FdRef place, uint64_t access) {
@@ -53,12 +68,9 @@ int LandlockAbi() {
   return abi < 0 ? 0 : static_cast<int>(abi);
 }
 
-StepResult MakeDenyAllRuleset(UniqueFd& ruleset) {
-  RulesetAttributes attributes;
-  constexpr uint64_t kOne = LANDLOCK_ACCESS_FS_EXECUTE;
-  attributes.handled_access_fs = AllKnownBits(&RulesetAttributes::handled_access_fs, kOne);
-  attributes.handled_access_net = AllKnownBits(&RulesetAttributes::handled_access_net, kOne);
-  attributes.scoped = AllKnownBits(&RulesetAttributes::scoped, kOne);
+StepResult MakeDenyAllRuleset(UniqueFd& ruleset, TcpConnect tcp_connect) {
+  RulesetAttributes attributes = Everything();
+  if (tcp_connect == TcpConnect::kOpen) attributes.handled_access_net &= ~kConnectTcp;
   ruleset.Reset(static_cast<int>(CreateRuleset(attributes)));
   return ruleset.valid() ? Done() : FailedWithErrno(Step::kLandlock);
 }
@@ -84,6 +96,25 @@ StepResult AllowFiles(FdRef ruleset, FdRef place, unsigned access) {
               (LandlockAbi() >= 2 ? kRefer : 0);
   }
   return rights == 0 ? Done() : AddRule(ruleset, place, rights);
+}
+
+StepResult AllowDeviceControl(FdRef ruleset, FdRef place) {
+  constexpr uint64_t kControlDevices = uint64_t{1} << 15;
+  return LandlockAbi() >= 5 ? AddRule(ruleset, place, kControlDevices) : Done();
+}
+
+StepResult AllowTcpConnect(FdRef ruleset, uint16_t port) {
+  // linux/landlock.h since ABI 4.
+  struct {
+    uint64_t allowed_access = kConnectTcp;
+    uint64_t port = 0;
+  } rule;
+  constexpr int kRuleNetPort = 2;
+  rule.port = port;
+  if (LandlockAbi() < 4) return Done();
+  return syscall(SYS_landlock_add_rule, ruleset.get(), kRuleNetPort, &rule, 0) == 0
+             ? Done()
+             : FailedWithErrno(Step::kLandlock);
 }
 
 StepResult AllowExecute(FdRef ruleset, FdRef program) {

@@ -4,9 +4,12 @@
 // Rules hold for inodes, so a ruleset made in the zygote still means the same
 // files in a worker's mount namespace.
 //
-// Lives in: the zygote (making rulesets), init and worker (entering them).
+// Lives in: the zygote (making rulesets), init and worker (entering them), service processes
+// (both).
 #ifndef SANDBOX_LANDLOCK_H_
 #define SANDBOX_LANDLOCK_H_
+
+#include <cstdint>
 
 #include "base/file_grant.h"
 #include "base/unique_fd.h"
@@ -20,11 +23,20 @@ int LandlockAbi();
 // A ruleset that denies everything which the kernel can deny: files, TCP ports,
 // and signals and abstract sockets to outside of the domain. Newer kernels'
 // rights are denied, too, without being known here.
-StepResult MakeDenyAllRuleset(UniqueFd& ruleset);
+// `tcp_connect`: but connections to TCP ports, for who may have all of them.
+enum class TcpConnect { kDenied, kOpen };
+StepResult MakeDenyAllRuleset(UniqueFd& ruleset, TcpConnect tcp_connect = TcpConnect::kDenied);
 
 // Lets the domain do with the files at and beneath `place` what `access` (of FileAccess) says. To
 // map a file as code it must be read, not executed.
 StepResult AllowFiles(FdRef ruleset, FdRef place, unsigned access);
+
+// Lets the domain open devices at and beneath `place` such that their holders may control them. The
+// right stays with what was opened: without it, a terminal that is handed on is none.
+StepResult AllowDeviceControl(FdRef ruleset, FdRef place);
+
+// Lets the domain connect to that TCP port of any host.
+StepResult AllowTcpConnect(FdRef ruleset, uint16_t port);
 
 // Lets the domain execute and read the file `program`. A file without a place
 // in a file system (a memfd) needs no rule.

@@ -1,7 +1,6 @@
 #include "sandbox/worker_policy.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,7 +12,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <vector>
 
+#include "sandbox/computing_rows.h"
 #include "sandbox/supervisor/capability_errno.h"
 
 namespace capbroker::sandbox {
@@ -27,10 +28,6 @@ constexpr uint64_t kArchSetFs = 0x1002, kArchGetFs = 0x1003;
 constexpr uint64_t kHere = static_cast<uint32_t>(AT_FDCWD);
 constexpr uint64_t kLargeFile = 0100000;  // O_LARGEFILE to the kernel; 0 in the headers
 
-// What glibc's pthread_create asks for, no more and no less.
-constexpr uint64_t kPthreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
-                                   CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
-                                   CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 constexpr uint64_t kThreadOnlyFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
 // What C libraries' fork() and posix_spawn() ask for.
@@ -96,14 +93,8 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
             .For("a C library's start; probes for shadow stacks fail softly"));
 }
 
-void AddSignals(Policy& p, const WorkerTable& table) {
-  p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
-           "rt_sigsuspend", "sigaltstack", "pause")
-            .Always(Allow())
-            .For("handlers and masks of the process itself"));
-  p.Add(On("signalfd", "signalfd4")
-            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EPERM))
-            .For("event loops of programs; nobody but itself signals forked code"));
+// Signals and processes beside the worker's own.
+void AddOtherProcesses(Policy& p, const WorkerTable& table) {
   // INVARIANT(default-deny): with processes it is Landlock that names the others.
   p.Add(On("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
             .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
@@ -112,89 +103,12 @@ void AddSignals(Policy& p, const WorkerTable& table) {
   p.Add(On("tkill", "pidfd_send_signal")
             .Always(Fail(EPERM))
             .For("a bare thread id can be anybody's"));
-}
-
-void AddThreads(Policy& p, const WorkerTable& table) {
-  p.Add(On("futex")
-            .When({Arg32(1)
-                       .Ignoring(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
-                       .IsOneOf({FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
-                                 FUTEX_WAKE_OP, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET})},
-                  Allow())
-            .Otherwise(Fail(ENOSYS))
-            .Often()
-            .For("mutexes and condition variables; priority inheritance is "
-                 "where its bugs were"));
-  p.Add(On("set_robust_list", "set_tid_address", "rseq")
-            .Always(Allow())
-            .For("glibc, for every thread"));
-  p.Add(On("membarrier")
-            // QUERY, and PRIVATE_EXPEDITED with its registration, plain, for
-            // rseq and for code.
-            .When({Arg32(0).IsOneOf({0, 8, 16, 32, 64, 128, 256})}, Allow())
-            .Otherwise(Fail(EINVAL))
-            .For("lock-free libraries; the global kinds disturb every CPU"));
-  p.Add(On("clone3").Always(Fail(ENOSYS)).For("its flags are in memory: libc falls back to clone"));
   p.Add(On("fork", "vfork")
             .Always(table.processes ? Allow() : Fail(EPERM))
             .For("a worker is one process, unless it was granted more"));
   p.Add(On("setpgid", "setsid")
             .Always(table.processes ? Allow() : Fail(EPERM))
             .For("shells group what they start"));
-  p.Add(On("futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "get_robust_list",
-           "set_mempolicy", "get_mempolicy", "mbind", "migrate_pages", "move_pages",
-           "set_mempolicy_home_node")
-            .Always(Fail(ENOSYS))
-            .For("libraries do without"));
-  p.Add(On("sched_setaffinity", "sched_setparam", "sched_setscheduler", "sched_setattr",
-           "setpriority", "ioprio_set", "ioprio_get", "setrlimit")
-            .Always(Fail(EPERM))
-            .For("how much of the machine it gets is not the worker's to say"));
-}
-
-void AddMemory(Policy& p) {
-  p.Add(On("munmap", "brk", "mremap", "msync", "mlock", "mlock2", "munlock", "munlockall", "mseal")
-            .Always(Allow())
-            .For("malloc; none of them changes what a page allows"));
-  p.Add(On("mprotect")
-            .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE)}, Allow())
-            .Otherwise(Fail(EACCES))
-            .Often()
-            .For("thread stacks, the loader's read-only data; memory never "
-                 "becomes code"));
-  p.Add(On("madvise")
-            // All but sharing by content (KSM), huge pages, which a kernel may lack, and failing
-            // pages on purpose.
-            .When({Arg32(2).IsOneOf({MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-                                     MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK,
-                                     MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK,
-                                     MADV_KEEPONFORK, MADV_COLD, MADV_PAGEOUT,
-                                     22 /* POPULATE_READ */, 23 /* POPULATE_WRITE */,
-                                     102 /* GUARD_INSTALL */, 103 /* GUARD_REMOVE */})},
-                  Allow())
-            .Otherwise(Fail(EINVAL))
-            .Often()
-            .For("malloc and thread stacks give pages back"));
-  p.Add(On("mlockall", "remap_file_pages", "pkey_mprotect", "pkey_alloc", "pkey_free", "mincore",
-           "cachestat", "map_shadow_stack", "memfd_secret", "shmget", "shmat", "shmdt", "shmctl",
-           "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl")
-            .Always(Fail(ENOSYS))
-            .For("System V objects are named by keys; the others tell about or "
-                 "rearrange memory"));
-}
-
-void AddTime(Policy& p, const WorkerTable& table) {
-  p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
-           "alarm", "setitimer", "getitimer", "timerfd_create", "timerfd_settime",
-           "timerfd_gettime")
-            .Always(Allow())
-            .For("clocks and timers of the process itself"));
-  p.Add(On("timer_create", "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete")
-            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EPERM))
-            .For("programs, timeout(1) for one; forked code has timerfd and clock_nanosleep"));
-  p.Add(On("clock_settime", "settimeofday", "adjtimex", "clock_adjtime")
-            .Always(Fail(EPERM))
-            .For("the machine's clock"));
 }
 
 // A supervised worker keeps the descriptor that says where its relative names start.
@@ -242,7 +156,12 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  AnswerSuccess())
+                  table.connects ? Ask() : AnswerSuccess())
+            // xz takes back what it believes to have set.
+            .When({Arg32(1).Is(F_SETFL), Arg32(2).HasOnly(O_ACCMODE | kLargeFile)},
+                  table.connects     ? Ask()
+                  : table.supervised ? AnswerSuccess()
+                                     : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
@@ -254,6 +173,8 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
   p.Add(On("flock").Always(table.supervised ? Allow() : Fail(EPERM)).For("the same"));
   p.Add(On("ioctl")
             .When({Arg32(1).IsOneOf({FIONREAD, FIOCLEX, FIONCLEX})}, Allow())
+            // curl, Python: of the worker's own sockets.
+            .When({Arg32(1).Is(FIONBIO)}, table.connects ? Ask() : Fail(ENOTTY))
             .Otherwise(Fail(ENOTTY))
             .For("isatty() asks with one; terminals and devices stay out of "
                  "reach"));
@@ -300,7 +221,31 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .For("submits operations that no filter sees"));
 }
 
-void AddSockets(Policy& p) {
+// Sockets of the worker's own, and their connections from outside.
+void AddConnections(Policy& p, const WorkerTable& table) {
+  constexpr uint64_t kMode = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  p.Add(On("socket")
+            .When({Arg32(0).IsOneOf({AF_INET, AF_INET6}), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM),
+                   Arg32(2).IsOneOf({0, IPPROTO_TCP})},
+                  Allow())
+            .When({Arg32(0).Is(AF_UNIX), Arg32(1).Ignoring(kMode).Is(SOCK_STREAM), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("placeholders, which reach nobody until a connect is answered; no datagram "
+                 "sockets, of which each packet can name somebody else"));
+  p.Add(On("socketpair")
+            .When({Arg32(0).Is(AF_UNIX),
+                   Arg32(1).Ignoring(kMode).IsOneOf({SOCK_STREAM, SOCK_SEQPACKET}), Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Fail(EACCES))
+            .For("curl and Python's asyncio wake themselves by one"));
+  p.Add(On("connect").Always(Ask()).For("hosts that were granted"));
+  p.Add(On("bind", "listen", "accept", "accept4")
+            .Always(Fail(table.refused_errno))
+            .For("a server is handed its socket"));
+}
+
+void AddSockets(Policy& p, const WorkerTable& table) {
   constexpr uint64_t kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR | MSG_MORE;
   constexpr uint64_t kReceiveFlags =
       MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC | MSG_WAITFORONE;
@@ -349,29 +294,27 @@ void AddSockets(Policy& p) {
                   Allow())
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and for what it has set"));
+  const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(
       On("setsockopt")
           .When(
               {Arg32(1).Is(SOL_SOCKET), Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
               Allow())
           .When({Arg32(1).Is(IPPROTO_TCP), Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})}, Allow())
+          // curl, git.
+          .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+          .When({Arg32(1).Is(IPPROTO_TCP),
+                 Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                with_connections)
           .Otherwise(Fail(ENOPROTOOPT))
-          .For("deadlines; larger buffers would be the service's memory"));
+          .For("deadlines, probes; larger buffers would be the service's memory"));
+  if (table.connects) {
+    AddConnections(p, table);
+    return;
+  }
   p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
             .Always(Fail(EACCES))
             .For("a socket is granted, never made"));
-}
-
-void AddWaiting(Policy& p) {
-  p.Add(On("poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl",
-           "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd", "eventfd2", "pipe")
-            .Always(Allow())
-            .For("lanes, gRPC's core; none of them has a name"));
-  p.Add(On("pipe2")
-            // Not O_NOTIFICATION_PIPE, nor O_DIRECT: pipes of packets.
-            .When({Arg32(1).HasOnly(O_CLOEXEC | O_NONBLOCK)}, Allow())
-            .Otherwise(Fail(EINVAL))
-            .For("event loops that wake themselves"));
 }
 
 // What a supervisor answers. Without one: refused.
@@ -440,13 +383,20 @@ void AddDangers(Policy& p) {
   p.Add(On("seccomp").Always(Die()).For("another listener could answer for the init"));
 }
 
+// Memory for code that the process makes itself. Never of a file, which others may change.
+std::vector<Condition> AnonymousCode() {
+  return {Arg64(2).HasOnly(PROT_READ | PROT_WRITE | PROT_EXEC), Arg64(3).Has(MAP_ANONYMOUS),
+          Arg64(3).Lacks(MAP_SHARED)};
+}
+
 void AddForked(Policy& p, const WorkerTable& table) {
   p.Add(On("mmap")
             .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE)}, Allow())
+            .When(AnonymousCode(), table.makes_code ? Allow() : Fail(EPERM))
             .Otherwise(Fail(EPERM))
             .Often()
-            .For("malloc, thread stacks, granted files; code is what the image "
-                 "has"));
+            .For("malloc, thread stacks, granted files; code is what the image has, or what was "
+                 "granted to make"));
   p.Add(On("clone")
             .When({Arg32(0).Is(kPthreadFlags)}, Allow())
             .When({Arg32(0).Lacks(kNamespaceFlags)}, Fail(EPERM))
@@ -481,6 +431,7 @@ void AddExecuted(Policy& p, const WorkerTable& table) {
             .When({Arg64(2).HasOnly(PROT_READ | PROT_EXEC),
                    Arg64(3).Lacks(MAP_ANONYMOUS | MAP_SHARED)},
                   Allow())
+            .When(AnonymousCode(), table.makes_code ? Allow() : Fail(EPERM))
             .Otherwise(Fail(EPERM))
             .Often()
             .For("the loader maps code, read-only and from files"));
@@ -527,13 +478,10 @@ Policy WorkerPolicy(const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   Policy p;
   AddProcessItself(p, table);
-  AddSignals(p, table);
-  AddThreads(p, table);
-  AddMemory(p);
-  AddTime(p, table);
+  AddComputing(p, {.makes_code = table.makes_code, .runs_programs = executed});
+  AddOtherProcesses(p, table);
   AddDescriptors(p, table);
-  AddSockets(p);
-  AddWaiting(p);
+  AddSockets(p, table);
   AddFileNames(p, table);
   AddNamesRefused(p, table);
   if (table.supervised) AddSupervised(p, table);

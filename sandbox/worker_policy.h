@@ -41,6 +41,8 @@ struct WorkerTable {
   Kind kind = Kind::kForked;
   // Start::resizes_files.
   bool resizes_files = false;
+  // Start::makes_code.
+  bool makes_code = false;
   // Has a supervisor, which answers calls that name files.
   bool supervised = false;
   // It may fork, execute what Landlock and its view let it, and signal its own. Supervised and
@@ -50,6 +52,9 @@ struct WorkerTable {
   bool scopes_signals = false;
   // How names of a kind that nobody can grant fail.
   int refused_errno = kEcapmode;
+  // The supervisor connects, too: the worker makes sockets that reach nobody, and asks for each
+  // connection. With `supervised` only.
+  bool connects = false;
   // Paths reach only the worker's own root (Layer::kMountNamespace). Otherwise
   // executed workers can see the metadata of any path: newfstatat can be given one
   // together with AT_EMPTY_PATH. Forked ones never: their fstat() is answered as

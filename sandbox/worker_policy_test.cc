@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +25,7 @@
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/metadata_calls.h"
+#include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/filter_evaluator.h"
@@ -292,6 +296,21 @@ TEST(ExecutedTable, ExecutesItsProgramAndNothingElse) {
   EXPECT_EQ(Executed()("execve", {kPath}), Errno(EACCES));
 }
 
+TEST(CodeTable, MakesCodeInItsOwnMemoryAlone) {
+  constexpr uint64_t kAll = PROT_READ | PROT_WRITE | PROT_EXEC;
+  for (const auto kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    const Table table({.kind = kind, .makes_code = true});
+    EXPECT_EQ(table("mmap", {0, 4096, kAll, MAP_PRIVATE | MAP_ANONYMOUS}), "allow");
+    EXPECT_EQ(table("mmap", {0, 4096, kAll, MAP_SHARED | MAP_ANONYMOUS}), Errno(EPERM));
+    EXPECT_EQ(table("mmap", {0, 4096, kAll, MAP_PRIVATE, 5}), Errno(EPERM));
+    EXPECT_EQ(table("mprotect", {0, 4096, kAll}), "allow");
+    EXPECT_EQ(table("pkey_mprotect", {0, 4096, kAll, 1}), Errno(ENOSYS));
+    const Table without({.kind = kind});
+    EXPECT_EQ(without("mmap", {0, 4096, kAll, MAP_PRIVATE | MAP_ANONYMOUS}), Errno(EPERM));
+    EXPECT_EQ(without("mprotect", {0, 4096, PROT_READ | PROT_EXEC}), Errno(EACCES));
+  }
+}
+
 TEST(ResizingTable, MakesFilesThatCanNeverBeExecuted) {
   const Table table({.resizes_files = true});
   constexpr uint64_t kNoExec = 8;
@@ -393,6 +412,61 @@ TEST(SupervisedTable, MakesProcessesWhereTheyWereGranted) {
   const Table unscoped(
       {.kind = WorkerTable::Kind::kExecuted, .supervised = true, .processes = true});
   EXPECT_EQ(unscoped("kill", {7, SIGTERM}), Errno(EPERM));
+}
+
+std::vector<uint64_t> Arguments(int first, int second, int third) {
+  return {static_cast<uint32_t>(first), static_cast<uint32_t>(second),
+          static_cast<uint32_t>(third)};
+}
+
+// INVARIANT(default-deny)
+TEST(ConnectingTable, AddsWhatConnectsAndNothingElse) {
+  std::set<std::string> asked;
+  for (const std::string& name : SocketCalls::Names()) asked.insert(name);
+  for (const WorkerTable::Kind kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    const Table with({.kind = kind, .supervised = true, .connects = true});
+    const Table without({.kind = kind, .supervised = true});
+    for (int number = 0; number < 600; ++number) {
+      const std::string name = SystemCallName(number, Architecture::kX86_64);
+      if (name == "connect" || name == "bind" || name == "listen" || name == "accept" ||
+          name == "accept4") {
+        continue;
+      }
+      EXPECT_EQ(with.Fate(number, {}), without.Fate(number, {})) << name;
+    }
+    for (const std::string& name : asked) EXPECT_NE(without(name.c_str()), "ask") << name;
+    EXPECT_EQ(with("connect"), "ask");
+    for (const char* name : {"bind", "listen", "accept", "accept4"}) {
+      EXPECT_EQ(with(name), Errno(kEcapmode)) << name;
+    }
+    for (const int mode : {0, int{SOCK_CLOEXEC}, SOCK_NONBLOCK | SOCK_CLOEXEC}) {
+      for (const int family : {AF_INET, AF_INET6, AF_UNIX}) {
+        EXPECT_EQ(with("socket", Arguments(family, SOCK_STREAM | mode, 0)), "allow");
+        EXPECT_EQ(with("socket", Arguments(family, SOCK_DGRAM | mode, 0)), Errno(EACCES));
+        EXPECT_EQ(with("socket", Arguments(family, SOCK_RAW | mode, 0)), Errno(EACCES));
+        EXPECT_EQ(with("socket", Arguments(family, SOCK_SEQPACKET | mode, 0)), Errno(EACCES));
+        EXPECT_EQ(with("socket", Arguments(family, SOCK_STREAM | mode, 132 /* SCTP */)),
+                  Errno(EACCES));
+        EXPECT_EQ(with("socketpair", Arguments(family, SOCK_STREAM | mode, 0)),
+                  family == AF_UNIX ? "allow" : Errno(EACCES));
+      }
+      EXPECT_EQ(with("socketpair", Arguments(AF_UNIX, SOCK_DGRAM | mode, 0)), Errno(EACCES));
+      EXPECT_EQ(with("socket", Arguments(AF_NETLINK, SOCK_RAW | mode, 0)), Errno(EACCES));
+      EXPECT_EQ(with("socket", Arguments(AF_VSOCK, SOCK_STREAM | mode, 0)), Errno(EACCES));
+    }
+    EXPECT_EQ(with("fcntl", {5, F_SETFL, O_NONBLOCK}), "ask");
+    EXPECT_EQ(with("fcntl", {5, F_SETFL, O_RDWR}), "ask");
+    EXPECT_EQ(with("fcntl", {5, F_SETFL, O_APPEND}), Errno(EPERM));
+    EXPECT_EQ(with("fcntl", {5, F_SETFL, O_NONBLOCK | O_ASYNC}), Errno(EPERM));
+    EXPECT_EQ(with("ioctl", {5, FIONBIO}), "ask");
+    EXPECT_EQ(with("ioctl", {5, TIOCSTI}), without("ioctl", {5, TIOCSTI}));
+    EXPECT_EQ(with("setsockopt", Arguments(5, SOL_SOCKET, SO_KEEPALIVE)), "allow");
+    EXPECT_EQ(without("setsockopt", Arguments(5, SOL_SOCKET, SO_KEEPALIVE)), Errno(ENOPROTOOPT));
+    for (const int option : {TCP_FASTOPEN_CONNECT, TCP_REPAIR, TCP_ULP, TCP_CONGESTION}) {
+      EXPECT_EQ(with("setsockopt", Arguments(5, IPPROTO_TCP, option)), Errno(ENOPROTOOPT))
+          << option;
+    }
+  }
 }
 
 TEST(SupervisedTable, LetsFstatOfWhatIsOpenPassWhereAPathLeadsNowhere) {

@@ -65,9 +65,7 @@ bool RunningWorker::IsGone(absl::Duration limit) {
   return WaitReadable(tether, limit) && recv(tether.get(), &byte, 1, MSG_DONTWAIT) <= 0;
 }
 
-std::string Story::violated_call() const {
-  return violation ? ViolatedCall(*violation) : "";
-}
+std::string Story::violated_call() const { return violation ? ViolatedCall(*violation) : ""; }
 
 WorkerRunner::WorkerRunner(LayerSet off, LayerSet required)
     : sandbox_(ValueOrDie(WorkerSandbox::Prepare(required, off))) {}

@@ -29,6 +29,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/root_view.h"
 #include "sandbox/supervisor/granted_places.h"
+#include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/worker.h"
@@ -107,6 +108,7 @@ struct WorkerSandbox::State {
   CompiledFilter init_table;
   CompiledFilter supervisor_table;
   std::map<WorkerTable, CompiledFilter> worker_tables;  // made at first use
+  CompiledFilter connecting_supervisor_table;
   uint32_t next_id = 0;
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
@@ -123,9 +125,11 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
                                                                   const Start& start) {
   WorkerTable wanted = {.kind = kind,
                         .resizes_files = start.resizes_files,
+                        .makes_code = start.makes_code,
                         .has_own_root = in_force.Has(Layer::kMountNamespace)};
   if (start.supervision.has_value()) {
     wanted.supervised = true;
+    wanted.connects = !start.supervision->outside.empty();
     wanted.processes = start.supervision->processes;
     wanted.scopes_signals = host.landlock_abi >= kAbiScopingSignals;
     if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
@@ -163,6 +167,15 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
   if (supervision->files.size() > kMostGrants) {
     return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->files.size(),
                                                    " grants of files, at most ", kMostGrants));
+  }
+  if (supervision->outside.size() > kMostOutsideChannels) {
+    return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->outside.size(),
+                                                   " channels of connections, at most ",
+                                                   kMostOutsideChannels));
+  }
+  if (!supervision->outside.empty() && supervision->make_outside == nullptr) {
+    return absl::FailedPreconditionError(
+        "start worker: nothing that this program links can connect for a worker");
   }
   for (const FileGrant& grant : supervision->files) {
     if (!IsNormalName(grant.path) || grant.access == 0) {
@@ -244,7 +257,8 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   worker.program_number = static_cast<int>(descriptors);
   if (start.supervision.has_value()) {
     plan.confinement.supervised = true;
-    plan.supervisor.table = &supervisor_table;
+    plan.supervisor.table =
+        start.supervision->outside.empty() ? &supervisor_table : &connecting_supervisor_table;
     plan.supervisor.workers_table = worker.table;
     plan.supervisor.supervision = &*start.supervision;
     plan.supervisor.limits = worker.limits;
@@ -295,6 +309,8 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
   CB_ASSIGN_OR_RETURN(state->supervisor_table,
                       CompileFilter(SupervisorPolicy(), DieAction::kKillProcess));
+  CB_ASSIGN_OR_RETURN(state->connecting_supervisor_table,
+                      CompileFilter(SupervisorPolicy(/*connects=*/true), DieAction::kKillProcess));
   CB_RETURN_IF_ERROR(state->Table(WorkerTable::Kind::kForked, Start{}).status());
   // Not from zero: another broker's workers would be the same user.
   if (getrandom(&state->next_id, sizeof state->next_id, 0) != sizeof state->next_id) {

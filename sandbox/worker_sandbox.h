@@ -70,6 +70,9 @@ struct Start {
   // Bounds::memory_bytes, and because an append-only descriptor could be
   // truncated.
   bool resizes_files = false;
+  // Lets it make code in its memory, as compilers at run time (JIT) do. Off, because an attacker
+  // who has got into a process does that next.
+  bool makes_code = false;
   // For code that opens files by name, without knowing of any broker: a supervisor
   // (supervisor/supervisor.h) answers the calls that name files, with ENOTCAPABLE for what is not
   // granted. Needs Layer::kLandlock and Layer::kViolationReports.

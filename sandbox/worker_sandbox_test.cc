@@ -219,6 +219,30 @@ TEST(WorkerSandboxTest, HasNoIdentityWorthHaving) {
   EXPECT_EQ(story.exit_code(), 0) << story.text;
 }
 
+TEST(WorkerSandboxTest, MakesCodeOnlyIfGranted) {
+  for (const bool granted : {true, false}) {
+    Start start;
+    start.makes_code = granted;
+    const Story story = Collect(Runner().Start(
+        [granted] {
+          void* const memory =
+              mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          if (memory == MAP_FAILED) return 1;
+#if defined(__x86_64__)
+          constexpr unsigned char kReturn7[] = {0xb8, 7, 0, 0, 0, 0xc3};
+#else
+          constexpr uint32_t kReturn7[] = {0x528000e0, 0xd65f03c0};
+#endif
+          std::memcpy(memory, kReturn7, sizeof kReturn7);
+          __builtin___clear_cache(static_cast<char*>(memory), static_cast<char*>(memory) + 64);
+          if (mprotect(memory, 4096, PROT_READ | PROT_EXEC) != 0) return granted ? 2 : 0;
+          return granted && reinterpret_cast<int (*)()>(memory)() == 7 ? 0 : 3;
+        },
+        std::move(start)));
+    EXPECT_EQ(story.exit_code(), 0) << granted << story.text;
+  }
+}
+
 TEST(WorkerSandboxTest, GivesEachWorkerAUidOfItsOwn) {
   if (!Runner().sandbox().in_force().Has(Layer::kUnprivilegedUid)) {
     GTEST_SKIP() << "needs a zygote that may assign uids";

@@ -16,6 +16,10 @@
 //   capbroker::InterposeRemote<words::v1::WordCounter>(
 //       {.target = "words.example.org:443", .root_certificates = roots}, limits)
 //
+// A proxy's process reaches its channel and nothing else, that of a remote server name servers and
+// the server's port. An interposer that needs more says so as a service does
+// (serving/service_needs.h).
+//
 // The generated .proxy.h of the service is included (target <name>_proxy).
 //
 // Lives in: the application (the expression), the service process (the interposer, made by
@@ -44,6 +48,7 @@
 #include "serving/interposer.h"
 #include "serving/proxy.h"
 #include "serving/service.h"
+#include "serving/service_needs.h"
 #include "transport/channel.h"
 
 namespace capbroker {
@@ -80,7 +85,10 @@ inline std::string TypeName(const std::type_info& type) {
   return name == nullptr ? type.name() : name.get();
 }
 
-template <typename ProtoService, typename Implementation>
+// Where a proxy's calls go. Two registrations: the one needs no network.
+enum class Upstream { kChannel, kRemoteServer };
+
+template <typename ProtoService, typename Implementation, Upstream upstream>
 class ProxyRegistration {
  public:
   static const std::string& name() {
@@ -99,7 +107,8 @@ class ProxyRegistration {
     static const auto* const name = new std::string([] {
       std::string instance = TypeName(typeid(Implementation));
       if constexpr (requires { Implementation::kInstance; }) instance = Implementation::kInstance;
-      return absl::StrCat(Descriptor()->full_name(), "#proxy.", instance);
+      const char* const kind = upstream == Upstream::kChannel ? "#proxy." : "#remote.";
+      return absl::StrCat(Descriptor()->full_name(), kind, instance);
     }());
     return *name;
   }
@@ -116,19 +125,40 @@ class ProxyRegistration {
     return serving::MakeProxy<ProtoService>(inputs, std::move(interposer));
   }
 
+  // What the interposer needs, and the way to the server.
+  static serving::ServiceNeeds Needs() {
+    constexpr auto own = NeedsOf<Implementation>();
+    serving::ServiceNeeds needs;
+    if constexpr (own != nullptr) needs = own();
+    if (needs.as_opened != nullptr) {
+      needs.as_opened = [of_interposer = std::move(needs.as_opened)](
+                            const google::protobuf::Any& limits,
+                            const google::protobuf::Any& settings) {
+        v1::ProxySettings proxy;
+        (void)settings.UnpackTo(&proxy);
+        return of_interposer(limits, proxy.interposer());
+      };
+    }
+    return upstream == Upstream::kChannel ? needs : serving::RemoteNeeds(std::move(needs));
+  }
+
   static bool Register() {
-    serving::RegisterService({.name = Name(), .descriptor = Descriptor(), .make = &Make});
+    serving::RegisterService({.name = Name(),
+                              .descriptor = Descriptor(),
+                              .make = &Make,
+                              .needs = &Needs,
+                              .prepare = PrepareOf<Implementation>()});
     return true;
   }
 
   static inline const bool registered_ = Register();
 };
 
-template <typename ProtoService, typename Implementation>
+template <typename ProtoService, typename Implementation, Upstream upstream>
 Authority MakeProxyAuthority(const google::protobuf::Message& limits,
                              const InterposeOptions& options, v1::ProxySettings settings) {
   Authority authority;
-  authority.service = ProxyRegistration<ProtoService, Implementation>::name();
+  authority.service = ProxyRegistration<ProtoService, Implementation, upstream>::name();
   authority.limits.PackFrom(limits);
   if (options.budget != nullptr) authority.budget.emplace().PackFrom(*options.budget);
   authority.wire = options.wire;
@@ -144,7 +174,8 @@ template <typename ProtoService, typename Implementation = Interposer>
 Authority Interpose(std::shared_ptr<Channel> channel, const google::protobuf::Message& limits,
                     const InterposeOptions& options = {}) {
   Authority authority =
-      internal::MakeProxyAuthority<ProtoService, Implementation>(limits, options, {});
+      internal::MakeProxyAuthority<ProtoService, Implementation, internal::Upstream::kChannel>(
+          limits, options, {});
   authority.upstream = std::move(channel);
   return authority;
 }
@@ -162,8 +193,9 @@ Authority InterposeRemote(const RemoteServer& server, const google::protobuf::Me
   remote.set_client_key(server.client_key);
   remote.set_server_name(server.server_name);
   for (const std::string& key : server.metadata_keys) remote.add_metadata_keys(key);
-  return internal::MakeProxyAuthority<ProtoService, Implementation>(limits, options,
-                                                                    std::move(settings));
+  return internal::MakeProxyAuthority<ProtoService, Implementation,
+                                      internal::Upstream::kRemoteServer>(limits, options,
+                                                                         std::move(settings));
 }
 
 }  // namespace capbroker

@@ -11,6 +11,13 @@
 // that takes `serving::ServiceInputs`: ServeOptions::settings, and the channel that is the
 // authority's `upstream`.
 //
+// The process in which it is made can do nothing but serve its channels. What it needs of the host
+// the class says in one table, and what must be done before, in a function
+// (serving/service_needs.h):
+//
+//   static serving::ServiceNeeds Needs() { return {.reads = {"/usr/share/dict/words"}}; }
+//   static void Prepare();
+//
 // A program with several implementations of one proto service tells them apart:
 //
 //   class CachingResolver : public dns::v1::Resolver::Service {
@@ -31,6 +38,7 @@
 #include "google/protobuf/message.h"
 #include "serving/dispatch.h"
 #include "serving/service.h"
+#include "serving/service_needs.h"
 
 namespace capbroker {
 
@@ -44,6 +52,18 @@ struct ServeOptions {
 };
 
 namespace internal {
+
+// What a class says of itself, or null.
+template <typename Implementation>
+constexpr auto NeedsOf() -> serving::ServiceNeeds (*)() {
+  if constexpr (requires { Implementation::Needs(); }) return &Implementation::Needs;
+  return nullptr;
+}
+template <typename Implementation>
+constexpr auto PrepareOf() -> void (*)() {
+  if constexpr (requires { Implementation::Prepare(); }) return &Implementation::Prepare;
+  return nullptr;
+}
 
 // Exists once for each class that is named in a Serve<>() anywhere in the program, and
 // registers it before main.
@@ -80,7 +100,9 @@ class Registration {
            } else {
              return CapbrokerMakeDispatch(std::make_unique<Implementation>());
            }
-         }});
+         },
+         .needs = NeedsOf<Implementation>(),
+         .prepare = PrepareOf<Implementation>()});
     return true;
   }
 

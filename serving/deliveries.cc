@@ -50,7 +50,14 @@ bool HasEnded(FdRef connection) {
   return poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
 }
 
-bool IsConnected(FdRef socket) {
+// A TCP connection may be on its way; shutdown(2) ends that, too.
+bool IsConnected(FdRef socket, Family family) {
+  if (family == Family::kTcp) {
+    tcp_info info = {};
+    socklen_t size = sizeof info;
+    if (getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+    if (info.tcpi_state == TCP_SYN_SENT) return true;
+  }
   sockaddr_storage peer;
   socklen_t size = sizeof peer;
   return getpeername(socket.get(), reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
@@ -83,7 +90,9 @@ absl::StatusOr<Deliveries::Lease> Deliveries::MakeLease(const authority::MethodS
   if (family == Family::kNone || loop_ == nullptr) {
     return absl::InternalError("lease: no connection that can be shut down");
   }
-  if (!IsConnected(connection)) return absl::UnavailableError("lease: the connection has ended");
+  if (!IsConnected(connection, family)) {
+    return absl::UnavailableError("lease: the connection has ended");
+  }
   Lease lease;
   if (budget_ != nullptr) {
     CB_ASSIGN_OR_RETURN(lease.charge, budget_->ChargeLease(method));

@@ -19,6 +19,7 @@
 #include "serving/interposer.h"
 #include "serving/interposition.h"
 #include "serving/service.h"
+#include "serving/service_needs.h"
 #include "transport/stub.h"
 
 namespace capbroker {
@@ -28,6 +29,10 @@ template <typename Service>
 struct ProxyOf;
 
 namespace serving {
+
+// What a proxy that forwards to a server on another machine needs beside `own`, the needs of
+// its interposer: to find the server, and to connect to its port.
+ServiceNeeds RemoteNeeds(ServiceNeeds own);
 
 // gRPC hands its handlers their own request as const; the proxy is the last to use it.
 template <typename Request>

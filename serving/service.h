@@ -18,6 +18,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/any.pb.h"
 #include "serving/dispatch.h"
+#include "serving/service_needs.h"
 #include "serving/upstream_channel.h"
 
 namespace capbroker::serving {
@@ -40,6 +41,11 @@ struct ServiceDefinition {
   // Makes the object that serves. Called in the service process, once, before its first
   // channel is served.
   std::unique_ptr<Dispatch> (*make)(ServiceInputs inputs) = nullptr;
+  // What its processes need. Null: nothing. Called in the zygote, once.
+  ServiceNeeds (*needs)() = nullptr;
+  // Called in the service process, once, before it is confined and before `make`. Null: nothing
+  // to prepare.
+  void (*prepare)() = nullptr;
 };
 
 // Registers `definition`; called before main(). Dies on a name registered twice

@@ -8,8 +8,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/internal/raw_logging.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "capbroker/v1/capability.dispatch.h"
 #include "capbroker/v1/control.capbroker.h"
@@ -19,6 +22,8 @@
 #include "serving/event_loop.h"
 #include "serving/family_server.h"
 #include "serving/lane_server.h"
+#include "serving/service_needs.h"
+#include "serving/succession.h"
 #include "transport/bulk.h"
 #include "transport/grpc_status.h"
 
@@ -26,6 +31,7 @@ namespace capbroker::serving {
 namespace {
 
 constexpr int kFailedToStart = 1;
+constexpr absl::Duration kLeastLife = absl::Seconds(3);
 
 // What the broker asks of the process.
 class ControlService final : public v1::ServiceControl::Service {
@@ -34,8 +40,10 @@ class ControlService final : public v1::ServiceControl::Service {
   // installation of its channel.
   static constexpr bool kQuickHandlers = true;
 
-  // Makes the object that serves, and the family with it.
-  using MakeFamily = std::function<FamilyServer*(ServiceInputs)>;
+  // Confines the process to what the family was opened with, and makes the object that serves
+  // and the family.
+  using MakeFamily = std::function<absl::StatusOr<FamilyServer*>(
+      const google::protobuf::Any& limits, ServiceInputs)>;
   explicit ControlService(MakeFamily make_family) : make_family_(std::move(make_family)) {}
 
   grpc::Status Install(grpc::ServerContext* context, const v1::InstallRequest* request,
@@ -82,10 +90,24 @@ class ControlService final : public v1::ServiceControl::Service {
     return inputs;
   }
 
+  // The limits that the family was opened with: of its first channel, unless that has less by now.
+  static absl::StatusOr<google::protobuf::Any> OpenedWith(Call& call,
+                                                          const v1::InstallRequest& request) {
+    if (request.opened_with().slot() == 0) {
+      return request.channels().empty() ? google::protobuf::Any() : request.channels(0).limits();
+    }
+    CB_ASSIGN_OR_RETURN(const UniqueFd memory, call.Take(request.opened_with()));
+    CB_ASSIGN_OR_RETURN(const std::string bytes, transport::CopyWholeMessage(memory));
+    google::protobuf::Any limits;
+    if (!limits.ParseFromString(bytes)) return absl::InvalidArgumentError("malformed limits");
+    return limits;
+  }
+
   absl::Status Install(Call& call, const v1::InstallRequest& request) {
     if (family_ == nullptr) {
       CB_ASSIGN_OR_RETURN(ServiceInputs inputs, TakeInputs(call, request));
-      family_ = make_family_(std::move(inputs));
+      CB_ASSIGN_OR_RETURN(const google::protobuf::Any limits, OpenedWith(call, request));
+      CB_ASSIGN_OR_RETURN(family_, make_family_(limits, std::move(inputs)));
     }
     std::optional<v1::BudgetUsage> usage;
     if (request.usage().slot() != 0) {
@@ -109,6 +131,16 @@ class ControlService final : public v1::ServiceControl::Service {
   FamilyServer* family_ = nullptr;
 };
 
+// A successor may open what has the names by then. Not sooner than some seconds after the process
+// was made, which may be a successor itself.
+void WatchFiles(const ServiceReach& reach, EventLoop* loop) {
+  std::vector<std::string> paths;
+  for (const FileNeed& file : reach.files) paths.push_back(file.path);
+  WatchForSuccession(paths, [loop, soonest = absl::Now() + kLeastLife] {
+    loop->RunAt(soonest, [] { _exit(kGaveWay); });
+  });
+}
+
 absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart start) {
   CB_ASSIGN_OR_RETURN(const std::unique_ptr<const authority::ServiceSchema> schema,
                       authority::ServiceSchema::Compile(*definition.descriptor));
@@ -120,7 +152,19 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
   LaneServer server(loop.get(), {});
   std::unique_ptr<Dispatch> service;
   std::unique_ptr<FamilyServer> family;
-  const auto make_family = [&](ServiceInputs inputs) {
+  const auto make_family = [&](const google::protobuf::Any& limits,
+                               ServiceInputs inputs) -> absl::StatusOr<FamilyServer*> {
+    if (definition.prepare != nullptr) definition.prepare();
+    ServiceReach reach;
+    if (definition.needs != nullptr) {
+      reach = ReachOf(definition.needs(), limits, inputs.settings);
+    }
+    WatchFiles(reach, loop.get());
+    if (const absl::Status confined = start.confine(reach); !confined.ok()) {
+      // INVARIANT(fail-closed)
+      ABSL_RAW_LOG(ERROR, "service %s: %s", definition.name.c_str(), confined.ToString().c_str());
+      _exit(kFailedToStart);
+    }
     service = definition.make(std::move(inputs));
     family = std::make_unique<FamilyServer>(loop.get(), &server, service.get(), capability.get(),
                                             schema.get(), stub.get());

@@ -2,8 +2,12 @@
 #ifndef SERVING_SERVICE_PROCESS_H_
 #define SERVING_SERVICE_PROCESS_H_
 
+#include <functional>
+
+#include "absl/status/status.h"
 #include "base/unique_fd.h"
 #include "serving/service.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::serving {
 
@@ -11,6 +15,9 @@ namespace capbroker::serving {
 struct ServiceProcessStart {
   UniqueFd supervisor;  // client end: the process calls capbroker.v1.Supervisor
   UniqueFd commands;    // service end: the broker calls capbroker.v1.ServiceControl
+  // Confines the process to what the service needs and to `reach`. Called once, with the first
+  // installation, before the service's object is made and before a byte of a holder is read.
+  std::function<absl::Status(const ServiceReach& reach)> confine;
 };
 
 // Serves `service` on the channels that the broker installs (ServiceControl) and

@@ -7,11 +7,14 @@
 #include "broker/testing/probe.dispatch.h"
 #include "broker/testing/probe.grpc.pb.h"
 #include "client/grant.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::testing {
 
 class ProbeService : public v1::Probe::Service {
  public:
+  // Look() tells what is open.
+  static serving::ServiceNeeds Needs() { return {.reads = {"/proc/self/fd"}}; }
   grpc::Status Say(grpc::ServerContext*, const v1::SayRequest* request,
                    v1::SayResponse* response) override;
   grpc::Status Die(grpc::ServerContext*, const v1::DieRequest* request, v1::DieResponse*) override;

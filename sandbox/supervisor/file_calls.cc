@@ -150,6 +150,7 @@ Answer FileCalls::OpenLocated(const Notification& call, const PathRead& read,
   const bool create = (how.flags & O_CREAT) != 0;
   const std::vector<Location> locations =
       names_.Locate(name, needed | (create ? kCreateFiles : 0u));
+  if (request.only_path) names_.OnlyLooked();
   // INVARIANT(name-checked-before-look)
   const Location* location = nullptr;
   if (create) {
@@ -161,7 +162,7 @@ Answer FileCalls::OpenLocated(const Notification& call, const PathRead& read,
   }
   if (location == nullptr) {
     location = FirstWith(locations, needed);
-    if (location == nullptr) return Failure(kEnotcapable);
+    if (location == nullptr) return Failure(names_.NotGranted(name));
     if (create) {
       // Opening what exists takes no right to create.
       if ((how.flags & O_EXCL) != 0) return Failure(kEnotcapable);

@@ -87,10 +87,14 @@ std::string GrantedNames::Settle(std::string name, const struct stat& directory)
   return normal == name || LeadsTo(normal, directory) ? normal : name;
 }
 
+int GrantedNames::NotGranted(const std::string& name) const {
+  return NormalName(name) == missing_ ? ENOENT : kEnotcapable;
+}
+
 std::vector<Location> GrantedNames::Locate(const std::string& name, unsigned access) {
   std::vector<Location> locations = places_.Find(name);
   const Location* const found = FirstWith(locations, access);
-  if (found == nullptr || !found->place->implied) asked_.push_back({name, access});
+  asked_.push_back({name, access, found != nullptr && found->place->implied});
   return locations;
 }
 
@@ -105,7 +109,7 @@ Object GrantedNames::FindAmong(const std::vector<Location>& locations, const std
   const Location* location = FirstWith(locations, request.access);
   if (location == nullptr) {
     object.above = locations.empty() && places_.IsAbove(name);
-    object.error_number = object.above ? 0 : kEnotcapable;
+    object.error_number = object.above ? 0 : NotGranted(name);
     return object;
   }
   const uint64_t flags = O_PATH | request.open_flags | (request.follow ? 0 : O_NOFOLLOW);

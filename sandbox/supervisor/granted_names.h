@@ -71,6 +71,13 @@ class GrantedNames {
   WorkerDirectories& directories() { return directories_; }
   const WorkingPlaces& working_places() const { return working_places_; }
 
+  // From now on this file is missing, unless it is granted: for what a program needs to know so.
+  void SetMissing(std::string name) { missing_ = std::move(name); }
+  // The errno of a name that no grant covers.
+  int NotGranted(const std::string& name) const;
+
+  // The name that was located last is only passed through.
+  void OnlyLooked() { asked_.back().access = 0; }
   // What was asked for since the last time, for the journal.
   std::vector<NamedAccess> TakeAsked() { return std::exchange(asked_, {}); }
 
@@ -103,6 +110,7 @@ class GrantedNames {
   GrantedPlaces places_;
   const WorkingPlaces working_places_;
   WorkerDirectories directories_;
+  std::string missing_;
   std::vector<NamedAccess> asked_;
 };
 

@@ -39,6 +39,7 @@ void Journal::Tell(int system_call, int error_number, bool refused,
     return;
   }
   for (const NamedAccess& needed : asked) {
+    if (needed.implied) continue;
     header.access = needed.access;
     Write(header, needed.name);
   }
@@ -46,7 +47,10 @@ void Journal::Tell(int system_call, int error_number, bool refused,
 
 void Journal::Write(const JournalHeader& header, absl::string_view name) {
   std::string packet(reinterpret_cast<const char*>(&header), sizeof header);
-  if (!name.empty()) packet.append(NormalName(name), 0, kLongestJournalName);
+  if (!name.empty()) {
+    const bool host = (header.access & kConnectHost) != 0;
+    packet.append(host ? std::string(name) : NormalName(name), 0, kLongestJournalName);
+  }
   if (told_.size() >= kMostRemembered) told_.clear();
   if (!told_.insert(packet).second) return;
   while (send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0 && errno == EINTR) {

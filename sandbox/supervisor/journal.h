@@ -25,12 +25,12 @@ struct JournalHeader {
   int32_t system_call = 0;
   int32_t error_number = 0;  // what the worker was told; 0: it was done
   uint32_t refused = 0;      // 1: because it was not granted
-  uint32_t access = 0;       // FileAccess; 0: looked at
+  uint32_t access = 0;       // FileAccess, 0: looked at; kConnectHost
 };
 
 struct JournalEntry {
   JournalHeader header;
-  std::string name;  // absolute; empty: a directory that the worker was not given here
+  std::string name;  // absolute, if a path; empty: a directory that the worker was not given here
 };
 
 // Longer names are cut.
@@ -43,8 +43,12 @@ std::optional<JournalEntry> ParseJournalPacket(absl::string_view packet);
 // A name that a call needs, and what for.
 struct NamedAccess {
   std::string name;
-  unsigned access = 0;  // FileAccess
+  unsigned access = 0;   // FileAccess, or kConnectHost
+  bool implied = false;  // every program may: told only if it was refused
 };
+// The name is that of a host that was asked for ("example.org"), or of one that was to be connected
+// to ("192.0.2.1:443"), and not a path.
+inline constexpr unsigned kConnectHost = 1u << 16;
 
 // Lives in: the supervisor.
 class Journal {

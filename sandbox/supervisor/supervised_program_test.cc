@@ -2,8 +2,10 @@
 // fail elsewhere. None of them knows of this project.
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -13,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/supervised_fixture.h"
+#include "sandbox/supervisor/supervision.h"
 
 namespace capbroker::sandbox {
 namespace {
@@ -38,11 +41,18 @@ class SupervisedProgramTest : public ::testing::TestWithParam<LayerSet> {
 
   Outcome Run(std::vector<FileGrant> grants, const std::string& program,
               std::vector<std::string> arguments, Refusal refusal = Refusal::kNotCapable) {
+    Supervision supervision;
+    supervision.files = std::move(grants);
+    supervision.refusal = refusal;
+    return Run(std::move(supervision), program, std::move(arguments));
+  }
+
+  Outcome Run(Supervision supervision, const std::string& program,
+              std::vector<std::string> arguments) {
     auto [output, its_output] = SocketPair(SOCK_STREAM);
     auto [errors, its_errors] = SocketPair(SOCK_STREAM);
     Start start;
-    start.supervision.emplace().files = std::move(grants);
-    start.supervision->refusal = refusal;
+    start.supervision = std::move(supervision);
     start.descriptors.push_back({std::move(its_output), 1});
     start.descriptors.push_back({std::move(its_errors), 2});
     RunningWorker worker = runner_.StartProgram(
@@ -55,6 +65,17 @@ class SupervisedProgramTest : public ::testing::TestWithParam<LayerSet> {
     outcome.story = story.text;
     return outcome;
   }
+
+  // A shell that may run what is in /usr/bin, with data/ granted for writing.
+  Outcome RunShell(const std::string& command) {
+    Supervision supervision;
+    supervision.files = {FileGrant::RunTree("/usr/bin"), FileGrant::WriteTree(Path("data")),
+                         FileGrant::WriteFile("/dev/null")};
+    supervision.working_directory = Path("data");
+    supervision.processes = true;
+    return Run(std::move(supervision), "/usr/bin/sh", {"-c", command});
+  }
+  bool HasPidNamespace() { return runner_.sandbox().in_force().Has(Layer::kPidNamespace); }
 
   // Runs with data/ granted for reading.
   Outcome Run(const std::string& program, std::vector<std::string> arguments) {
@@ -206,6 +227,102 @@ TEST_P(SupervisedProgramTest, ExecuteNothing) {
       Run({FileGrant::ReadTree("/usr/bin")}, kProbe, {"execute again", "/usr/bin/true"}).exit_code,
       EACCES);
   EXPECT_EQ(Run({FileGrant::ReadTree("/usr/bin")}, kProbe, {"execve"}).exit_code, kEcapmode);
+}
+
+TEST_P(SupervisedProgramTest, HaveProcessesIfGranted) {
+  if (!HasPidNamespace()) {
+    Start start;
+    start.supervision.emplace().processes = true;
+    const UniqueFd program(open("/usr/bin/true", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(runner_.sandbox()
+                  .Execute(std::move(start), UniqueFd(dup(program.get())), {"true"}, {})
+                  .status()
+                  .code(),
+              absl::StatusCode::kFailedPrecondition);
+    return;
+  }
+  const Outcome piped = RunShell("cat hello | tr a-z A-Z");
+  EXPECT_EQ(piped.output, "HELLO\n") << piped.errors << piped.story;
+  EXPECT_EQ(piped.exit_code, 0) << piped.story;
+  EXPECT_EQ(RunShell("sh -c 'exit 3'; exit $(($? + 1))").exit_code, 4);
+  // What is left when the first process ends, ends.
+  EXPECT_EQ(RunShell("sleep 1000 & exit 5").exit_code, 5);
+  EXPECT_EQ(
+      Run({FileGrant::WriteTree(Path("data"))}, "/usr/bin/sh", {"-c", "true | true"}).exit_code, 2)
+      << "not granted";
+}
+
+// A child goes on where its parent was when it was made, whatever the parent does then.
+TEST_P(SupervisedProgramTest, InheritTheWorkingDirectory) {
+  if (!HasPidNamespace()) GTEST_SKIP() << "no pid namespace";
+  const Outcome outcome = RunShell(
+      "cd sub; (cat deep; cd ..; cat hello; pwd >&2); "
+      "{ sleep 0.1; cat deep; } & cd ..; cat hello; umask 027; sh -c 'echo >made; umask'; wait");
+  EXPECT_EQ(outcome.output, "deep\nhello\nhello\n0027\ndeep\n") << outcome.errors << outcome.story;
+  EXPECT_EQ(outcome.errors, Path("data") + "\n");
+  struct stat status;
+  ASSERT_EQ(stat(Path("data/made").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0640u);
+}
+
+TEST_P(SupervisedProgramTest, GiveTheirChildrenNothingElse) {
+  if (!HasPidNamespace()) GTEST_SKIP() << "no pid namespace";
+  EXPECT_EQ(RunShell("cat " + Path("secret") + " 2>/dev/null").output, "");
+  EXPECT_EQ(RunShell("(cd / && cat etc/passwd) 2>/dev/null").output, "");
+  // Neither what was made, nor what is only readable, is a program.
+  const Outcome copied = RunShell("cp /usr/bin/true mine; chmod 755 mine; ./mine");
+  EXPECT_EQ(copied.exit_code, 127) << copied.errors;
+  // In the view it is not there; in the host's tree Landlock refuses.
+  EXPECT_GE(RunShell(Path("data/mine")).exit_code, 126);
+  EXPECT_GE(RunShell("/usr/sbin/ldconfig -p").exit_code, 126);
+  // The init, the supervisor, and everybody.
+  const Outcome signals = RunShell("kill -9 1; kill -9 2; echo here");
+  EXPECT_EQ(signals.output.find("here"), 0u) << signals.errors << signals.story;
+}
+
+TEST_P(SupervisedProgramTest, SignalTheirChildren) {
+  if (!HasPidNamespace()) GTEST_SKIP() << "no pid namespace";
+  EXPECT_EQ(RunShell("sleep 1000 & kill -TERM $!; wait $!").exit_code, 128 + SIGTERM);
+  EXPECT_EQ(RunShell("setsid sleep 1000 & sleep 0.1; kill -KILL -1; wait; exit 6").exit_code, 6);
+}
+
+TEST_P(SupervisedProgramTest, EndWithAChildThatBreaksTheTable) {
+  if (!HasPidNamespace()) GTEST_SKIP() << "no pid namespace";
+  const Outcome outcome = RunShell("unshare -U true; sleep 1000");
+  EXPECT_NE(outcome.story.find("unshare"), std::string::npos) << outcome.story;
+}
+
+TEST_P(SupervisedProgramTest, DateAndChmodWhatIsTheirs) {
+  const std::vector<FileGrant> grants = {FileGrant::WriteTree(Path("data")),
+                                         FileGrant::ReadTree(Path("other"))};
+  const auto run = [&](const char* program, std::vector<std::string> arguments) {
+    const Outcome outcome = Run(grants, program, std::move(arguments));
+    return outcome.exit_code == 0 ? "" : outcome.errors + outcome.story;
+  };
+  EXPECT_EQ(run("/usr/bin/chmod", {"u+x,u+s", Path("data/hello")}), "");
+  // By a descriptor, of which only a mount of its own tells that it came from the grant.
+  const bool own_mounts = runner_.sandbox().in_force().Has(Layer::kMountNamespace);
+  const std::string touched = run("/usr/bin/touch", {"-d", "@1000", Path("data/hello")});
+  EXPECT_EQ(touched.empty(), own_mounts) << touched;
+  struct stat status;
+  ASSERT_EQ(stat(Path("data/hello").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0744u) << "and no set-user-id";
+  EXPECT_EQ(status.st_mtime == 1000, own_mounts);
+  EXPECT_NE(run("/usr/bin/chmod", {"777", Path("other/file")}), "");
+  EXPECT_NE(run("/usr/bin/touch", {Path("other/file")}), "");
+  EXPECT_NE(run("/usr/bin/chmod", {"777", Path("data/out")}), "") << "a link out of the tree";
+  EXPECT_NE(run("/usr/bin/chown", {"12345", Path("data/hello")}), "");
+  ASSERT_EQ(stat(Path("secret").c_str(), &status), 0);
+  EXPECT_NE(status.st_mode & 0777, 0777u);
+}
+
+TEST_P(SupervisedProgramTest, SeeNothingWhereNothingIsGrantedIfTheStartSaysSo) {
+  const Outcome absent =
+      Run({FileGrant::ReadTree(Path("data"))}, "/usr/bin/cat", {Path("secret")}, Refusal::kAbsent);
+  EXPECT_NE(absent.errors.find("No such file"), std::string::npos) << absent.errors;
+  const Outcome write = Run({FileGrant::ReadTree(Path("data"))}, "/usr/bin/tee",
+                            {Path("data/hello")}, Refusal::kAbsent);
+  EXPECT_NE(write.errors.find("Permission denied"), std::string::npos) << write.errors;
 }
 
 }  // namespace

@@ -454,5 +454,43 @@ TEST(SupervisedWorkerAloneTest, HasNoGrantsWhereNothingConfinesItsSupervisor) {
   }
 }
 
+// A right that Linux knows nothing of: the descriptor alone would allow it.
+TEST_P(SupervisedWorkerTest, ChangesMetadataOfNothingThatItWasOnlyHanded) {
+  const UniqueFd handed(open(Path("secret").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(handed.valid());
+  const bool own_mounts = runner_.sandbox().in_force().Has(Layer::kMountNamespace);
+  Start start;
+  start.supervision.emplace().files = {FileGrant::WriteTree(Path("data"))};
+  start.descriptors.push_back({UniqueFd(dup(handed.get())), 5});
+  const std::string hello = Path("data/hello");
+  EXPECT_EQ(Collect(runner_.Start(
+                        [&] {
+                          if (fchmod(5, 0777) == 0 || errno != EPERM) return 1;
+                          if (futimens(5, nullptr) == 0 || errno != EPERM) return 2;
+                          const int fd = open(hello.c_str(), O_RDONLY);
+                          if ((fchmod(fd, 0755) == 0) != own_mounts) return 3;
+                          return fchmod(99, 0777) != 0 && errno == EBADF ? 0 : 4;
+                        },
+                        std::move(start)))
+                .exit_code(),
+            0);
+}
+
+TEST_P(SupervisedWorkerTest, KeepsItsWorkingDirectoryWhateverItCloses) {
+  EXPECT_EQ(Run([&](Faults& faults) {
+              faults.ExpectErrno(chdir(Path("data/sub").c_str()), 0, "chdir");
+              for (int fd = 20; fd < 300; ++fd) close(fd);
+              for (int fd = 20; fd < 256; ++fd) dup2(0, fd);
+              while (dup(0) >= 0) {
+              }
+              faults.Expect(Content("deep") == "errno 24", "no descriptor is left");
+              for (int fd = 20; fd < 256; ++fd) close(fd);
+              faults.Expect(Content("deep") == "deep\n", "deep");
+              char name[4096];
+              faults.Expect(getcwd(name, sizeof name) != nullptr && name == Path("data/sub"), name);
+            }),
+            "");
+}
+
 }  // namespace
 }  // namespace capbroker::sandbox

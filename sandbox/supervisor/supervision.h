@@ -1,6 +1,6 @@
 // What a supervised worker is started with: the names that its code may use, knowing of no broker.
 //
-// Values, and one descriptor. Any process.
+// Values, and descriptors. Any process.
 #ifndef SANDBOX_SUPERVISOR_SUPERVISION_H_
 #define SANDBOX_SUPERVISOR_SUPERVISION_H_
 
@@ -9,6 +9,7 @@
 
 #include "base/file_grant.h"
 #include "base/unique_fd.h"
+#include "sandbox/supervisor/outside.h"
 
 namespace capbroker::sandbox {
 
@@ -29,6 +30,11 @@ struct Supervision {
   UniqueFd journal;
   // Whether what was allowed is written there, too, and not only refusals.
   bool journal_tells_allowed = false;
+  // Channels by which the supervisor connects for the worker (outside.h), at most
+  // kMostOutsideChannels, and what speaks to them: as a rule RegisteredOutside(). Without any the
+  // worker makes no socket.
+  std::vector<UniqueFd> outside;
+  MakeOutside make_outside = nullptr;
 };
 
 }  // namespace capbroker::sandbox

@@ -1,6 +1,8 @@
 #include "sandbox/supervisor/supervisor.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -14,6 +16,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,6 +28,8 @@
 #include "sandbox/supervisor/journal.h"
 #include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/notification.h"
+#include "sandbox/supervisor/outside.h"
+#include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/supervisor/working_place.h"
@@ -39,7 +44,9 @@ constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
 constexpr int kJournalPlace = 3;   // if there is one
-constexpr int kRootsPlace = 4;
+constexpr int kOutsidePlace = 8;   // channels; a multiple of their number, for the table
+constexpr int kRootsPlace = kOutsidePlace + static_cast<int>(kMostOutsideChannels);
+static_assert(kOutsidePlace % kMostOutsideChannels == 0);
 
 // At the same address in the worker, until that executes a program.
 constexpr char kLandmark[] = "capbroker";
@@ -64,11 +71,16 @@ StepResult DieWithInit(pid_t init) {
 }
 
 // Puts everything in its place; the roots' numbers change.
-StepResult Arrange(std::vector<GrantedPlace>& places, FdRef journal, FdRef to_init,
+StepResult Arrange(const Supervision& supervision, std::vector<GrantedPlace>& places, FdRef to_init,
                    FdRef to_worker) {
   std::vector<Placement> placements = {{to_init.get(), kInitPlace},
                                        {to_worker.get(), kWorkerPlace}};
-  if (journal.valid()) placements.push_back({journal.get(), kJournalPlace});
+  if (supervision.journal.valid()) {
+    placements.push_back({supervision.journal.get(), kJournalPlace});
+  }
+  for (size_t i = 0; i < supervision.outside.size(); ++i) {
+    placements.push_back({supervision.outside[i].get(), kOutsidePlace + static_cast<int>(i)});
+  }
   for (size_t i = 0; i < places.size(); ++i) {
     placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
   }
@@ -134,12 +146,28 @@ class Watch {
         trees_(names_),
         metadata_(names_) {}
 
+  void Connect(std::unique_ptr<Outside> outside, int highest_descriptor, bool processes) {
+    outside_ = std::move(outside);
+    // glibc reads it before it asks anybody, and goes on if there is none.
+    names_.SetMissing("/etc/resolv.conf");
+    sockets_.emplace(*outside_, highest_descriptor, processes);
+  }
+
   [[noreturn]] void Keep() {
     const FdRef listener = FdRef::FromRaw(kListenerPlace);
+    std::vector<pollfd> events;
     for (;;) {
-      pollfd event = {.fd = kListenerPlace, .events = POLLIN, .revents = 0};
-      if (poll(&event, 1, -1) < 0) continue;
-      if ((event.revents & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
+      events.assign(1, {.fd = kListenerPlace, .events = POLLIN, .revents = 0});
+      if (sockets_.has_value()) sockets_->AppendTo(events);
+      const int timeout = sockets_.has_value() ? sockets_->Timeout() : -1;
+      if (poll(events.data(), events.size(), timeout) < 0) continue;
+      const short calls = events[0].revents;
+      if (calls != 0 && (calls & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
+      if (sockets_.has_value()) {
+        sockets_->GoOn(events);
+        TellOfHosts();
+      }
+      if (calls == 0) continue;
       const std::optional<Notification> call = Notification::Receive(listener);
       if (call.has_value()) Take(*call);
     }
@@ -150,14 +178,20 @@ class Watch {
     // The table itself says which of both it was.
     const absl::StatusOr<uint32_t> action = EvaluateFilter(workers_table_, call.call());
     if (action.ok() && *action == kAskAction) {
+      if (sockets_.has_value()) sockets_->NoteCaller(call);
       std::optional<Answer> answer = files_.AnswerTo(call);
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
       if (!answer.has_value()) answer = metadata_.AnswerTo(call);
+      if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
       const std::vector<NamedAccess> asked = names_.TakeAsked();
-      journal_.Tell(call.call().nr, answer->error_number, refused, asked);
-      if (refused) answer->error_number = RefusalOf(asked);
+      if (!TellOfHosts()) journal_.Tell(call.call().nr, answer->error_number, refused, asked);
+      if (answer->later) return;
+      if (refused) answer->error_number = RefusalOf(call, asked);
+      if (answer->error_number == kEcapmode && refusal_ != Refusal::kNotCapable) {
+        answer->error_number = EPERM;
+      }
       call.Send(*std::move(answer));
       return;
     }
@@ -168,10 +202,23 @@ class Watch {
   }
 
   // The errno for what is not granted.
-  int RefusalOf(const std::vector<NamedAccess>& asked) const {
+  int RefusalOf(const Notification& call, const std::vector<NamedAccess>& asked) const {
     if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
+    if (refusal_ == Refusal::kAccess) return EACCES;
+    if (call.call().nr == SYS_connect) return ENETUNREACH;
     const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
-    return refusal_ == Refusal::kAbsent && !writes ? ENOENT : EACCES;
+    return writes ? EACCES : ENOENT;
+  }
+
+  // False if no hosts were named.
+  bool TellOfHosts() {
+    if (!sockets_.has_value()) return false;
+    const std::vector<NamedHost> hosts = sockets_->TakeHosts();
+    for (const NamedHost& host : hosts) {
+      journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
+                    {{host.name, kConnectHost}});
+    }
+    return !hosts.empty();
   }
 
   const std::vector<sock_filter> workers_table_;
@@ -181,11 +228,45 @@ class Watch {
   FileCalls files_;
   TreeCalls trees_;
   MetadataCalls metadata_;
+  std::unique_ptr<Outside> outside_;  // null: no connections are granted
+  std::optional<SocketCalls> sockets_;
 };
+
+// What the client of a channel does, and what is done with the sockets that come of it.
+void AddConnections(Policy& p) {
+  p.Add(On("sendmsg", "recvmsg")
+            .When({Arg32(0).Ignoring(kMostOutsideChannels - 1).Is(kOutsidePlace)}, Allow())
+            .Otherwise(Die())
+            .For("calls on the channels"));
+  p.Add(On("futex", "clock_gettime", "getrandom")
+            .Always(Allow())
+            .For("locks and deadlines of their client, hash seeds"));
+  p.Add(On("getsockopt")
+            .When({Arg32(1).IsOneOf({SOL_SOCKET, IPPROTO_TCP})}, Allow())
+            .Otherwise(Die())
+            .For("what a socket is, and what the worker has set on it"));
+  p.Add(On("setsockopt")
+            .When({Arg32(1).Is(SOL_SOCKET),
+                   Arg32(2).IsOneOf({SO_KEEPALIVE, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO})},
+                  Allow())
+            .When({Arg32(1).Is(IPPROTO_TCP),
+                   Arg32(2).IsOneOf({TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                  Allow())
+            .Otherwise(Die())
+            .For("what the worker had set on its own"));
+  p.Add(On("shutdown").Always(Allow()).For("connections that the worker has closed"));
+  p.Add(On("socketpair")
+            .When({Arg32(0).Is(AF_UNIX), Arg32(1).Is(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK),
+                   Arg32(2).Is(0)},
+                  Allow())
+            .Otherwise(Die())
+            .For("conversations with the worker's C library"));
+  p.Add(On("recvfrom").When({Arg64(4).Is(0)}, Allow()).Otherwise(Die()).For("the same"));
+}
 
 }  // namespace
 
-Policy SupervisorPolicy() {
+Policy SupervisorPolicy(bool connects) {
   constexpr uint32_t kHere = static_cast<uint32_t>(AT_FDCWD);
   Policy p;
   p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap")
@@ -206,8 +287,10 @@ Policy SupervisorPolicy() {
   p.Add(On("sendto")
             .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace, kJournalPlace}), Arg64(4).Is(0)},
                   Allow())
+            .When({Arg64(4).Is(0)}, connects ? Allow() : Die())
             .Otherwise(Die())
-            .For("violations, to the init; the worker's go-ahead; the journal"));
+            .For("violations, to the init; the worker's go-ahead; the journal; answers to the "
+                 "worker's C library"));
   p.Add(On("process_vm_readv", "process_vm_writev")
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
@@ -220,8 +303,13 @@ Policy SupervisorPolicy() {
             .Otherwise(Die())
             .For("the worker's directories, and its working places"));
   p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
-  p.Add(
-      On("fcntl").When({Arg32(1).Is(F_ADD_SEALS)}, Allow()).Otherwise(Die()).For("working places"));
+  p.Add(On("fcntl")
+            .When({Arg32(1).Is(F_ADD_SEALS)}, Allow())
+            .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
+                  connects ? Allow() : Die())
+            .Otherwise(Die())
+            .For("working places; with connections what came in a message is looked at, and "
+                 "O_NONBLOCK of the worker's sockets is set"));
   p.Add(On("fchmod").Always(Allow()).For("permissions of what a walk has found"));
   p.Add(On("utimensat").When({Arg64(1).Is(0)}, Allow()).Otherwise(Die()).For("its times"));
   // From a descriptor, never from the working directory.
@@ -254,12 +342,13 @@ Policy SupervisorPolicy() {
             .When({Arg32(3).Has(AT_EMPTY_PATH)}, Allow())
             .Otherwise(Die())
             .For("the same"));
+  if (connects) AddConnections(p);
   return p;
 }
 
 void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                    std::vector<GrantedPlace> places, FdRef to_init, FdRef to_worker, pid_t init) {
-  if (!Arrange(places, plan.supervision->journal, to_init, to_worker).ok())
+  if (!Arrange(*plan.supervision, places, to_init, to_worker).ok())
     _exit(1);  // there may be nobody to tell
   Require(LeaveSupervisorsRights(confinement));
   // After the change of ids, which takes the death signal back.
@@ -279,6 +368,12 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                                    {.directory = plan.supervision->working_directory,
                                     .file_mode_mask = plan.supervision->file_mode_mask}));
   Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names));
+  if (const size_t count = plan.supervision->outside.size(); count > 0) {
+    std::vector<UniqueFd> channels;
+    for (size_t i = 0; i < count; ++i) channels.emplace_back(kOutsidePlace + static_cast<int>(i));
+    watch.Connect(plan.supervision->make_outside(std::move(channels)), plan.working_place_number,
+                  plan.supervision->processes);
+  }
   // Nothing of the worker's own was read yet, and nothing is before this holds.
   StepResult confined = InstallFilter(plan.table->Bind({}));
   if (!confined.ok()) confined.failed = Step::kSupervisor;

@@ -10,9 +10,9 @@
 // that the worker cannot look into it. Where workers have ids of their own it has them as
 // real ids, and as effective ones those of the zygote: it opens what the zygote's user can open.
 //
-// It holds the worker's listener, the roots of the grants and a socket to
-// the init. A call that dies is sent to the init, which kills and reports as
-// ever; the init keeps a duplicate of the listener, so that no call goes on when the
+// It holds the worker's listener, the roots of the grants, the channels to who connects for the
+// worker (outside.h), and a socket to the init. A call that dies is sent to the init, which kills
+// and reports as ever; the init keeps a duplicate of the listener, so that no call goes on when the
 // supervisor ends. Its end is the worker's end.
 //
 // What the worker can do to it: keep it busy with one call at a time, and use up the CPU time that
@@ -59,8 +59,8 @@ struct SupervisorPlan {
   int working_place_number = -1;                  // the worker's descriptor (working_place.h)
 };
 
-// The supervisor's own table.
-Policy SupervisorPolicy();
+// The supervisor's own table. `connects`: it has somebody outside.
+Policy SupervisorPolicy(bool connects = false);
 
 // Caller: the child that the init has just forked. `to_init` and `to_worker` are seqpacket
 // sockets.

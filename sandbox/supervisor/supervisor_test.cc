@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,6 +83,27 @@ TEST_F(SupervisorPolicyTest, TouchesNobodyButItsWorker) {
   EXPECT_FALSE(Allows("sendto", {5, 0x1000, 8, 0, 0, 0}));
   EXPECT_FALSE(Allows("sendto", {0, 0x1000, 8, 0, 0x1000, 16}));
   EXPECT_FALSE(Allows("pidfd_getfd", {4, 0, 1}));
+}
+
+// INVARIANT(default-deny)
+TEST_F(SupervisorPolicyTest, SpeaksOnItsChannelsOnlyWhereThereAreConnections) {
+  EXPECT_FALSE(Allows("sendmsg", {8}));
+  ASSERT_OK_AND_ASSIGN(CompiledFilter filter,
+                       CompileFilter(SupervisorPolicy(/*connects=*/true), DieAction::kKillProcess,
+                                     Architecture::kX86_64));
+  program_ = filter.Bind({});
+  for (const char* name : {"sendmsg", "recvmsg"}) {
+    for (const uint64_t channel : {8, 15}) EXPECT_TRUE(Allows(name, {channel})) << name;
+    for (const uint64_t other : {0, 2, 4, 7, 16, 17}) EXPECT_FALSE(Allows(name, {other})) << name;
+  }
+  EXPECT_TRUE(Allows("socketpair", {AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}));
+  EXPECT_FALSE(Allows("socketpair", {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}));
+  EXPECT_FALSE(Allows("sendto", {20, 0x1000, 8, 0, 0x1000, 16}));
+  EXPECT_FALSE(Allows("recvfrom", {20, 0x1000, 8, 0, 0x1000, 0x1000}));
+  for (const char* name : {"socket", "connect", "bind", "listen", "accept4", "kill", "write",
+                           "clone", "execve", "sendmmsg"}) {
+    EXPECT_FALSE(Allows(name, {20})) << name;
+  }
 }
 
 TEST_F(SupervisorPolicyTest, MakesNoCode) {

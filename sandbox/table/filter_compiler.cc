@@ -114,8 +114,15 @@ FilterCompiler::Label FilterCompiler::EmitOutcome(Outcome outcome) {
     case Outcome::Kind::kDie:
       break;
   }
-  return EmitReturn(die_action_ == DieAction::kNotifyListener ? SECCOMP_RET_USER_NOTIF
-                                                              : SECCOMP_RET_KILL_PROCESS);
+  switch (die_action_) {
+    case DieAction::kNotifyListener:
+      return EmitReturn(SECCOMP_RET_USER_NOTIF);
+    case DieAction::kRefuse:
+      return EmitReturn(SECCOMP_RET_TRACE);
+    case DieAction::kKillProcess:
+      break;
+  }
+  return EmitReturn(SECCOMP_RET_KILL_PROCESS);
 }
 
 uint8_t FilterCompiler::Reach(Label target) {

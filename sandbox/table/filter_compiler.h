@@ -32,6 +32,10 @@ namespace capbroker::sandbox {
 enum class DieAction {
   kKillProcess,     // by the kernel, as SIGSYS
   kNotifyListener,  // the call stops and the holder of the listener kills
+  // The call does nothing and fails with ENOSYS (SECCOMP_RET_TRACE, which is that without a
+  // tracer). For a table that children inherit: of several filters the strictest decides, and this
+  // is less strict than a listener, so what dies by a child's own table is reported as it would be.
+  kRefuse,
 };
 
 // What a filter returns for Ask. To the kernel it is the same as a call that dies

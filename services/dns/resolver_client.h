@@ -20,9 +20,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "capbroker/dns/v1/resolver.grpc.pb.h"
-#include "services/dns/ip_address.h"
+#include "services/hosts/ip_address.h"
 
 namespace capbroker::dns {
+
+using hosts::IpAddress;
+using hosts::SocketAddress;
 
 struct Endpoint {
   IpAddress address;

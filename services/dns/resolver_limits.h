@@ -16,8 +16,11 @@
 
 #include "absl/types/span.h"
 #include "capbroker/dns/v1/resolver.pb.h"
+#include "services/hosts/public_addresses.h"
 
 namespace capbroker::dns {
+
+using hosts::PublicAddressRanges;
 
 enum class AddressReach {
   kAny,     // every address
@@ -41,13 +44,6 @@ v1::ResolverLimits LimitsForAddresses(absl::Span<const std::string> address_rang
 
 // Everything: every name, every address, both ways.
 v1::ResolverLimits LimitsForEveryHost();
-
-// All addresses that are reachable over the Internet, as ranges: neither those of
-// this host, its links and private networks, nor multicast, documentation and other
-// special purposes (IANA's registries, RFC 6890), nor the tunnels that IPv4
-// addresses are hidden in (2002::/16, 2001::/32). Of NAT64's 64:ff9b::/96, what leads
-// to public IPv4 addresses.
-std::vector<std::string> PublicAddressRanges();
 
 }  // namespace capbroker::dns
 

@@ -19,8 +19,8 @@
 #include "services/dns/resolver_client.h"
 #include "services/dns/resolver_limits.h"
 #include "services/dns/resolver_service.h"
-#include "services/dns/testing/dns_server.h"
-#include "services/dns/testing/scripted_dns_server.h"
+#include "services/hosts/testing/dns_server.h"
+#include "services/hosts/testing/scripted_dns_server.h"
 #include "tests/conformance/local_family.h"
 #include "transport/channel.h"
 #include "transport/grpc_status.h"
@@ -28,6 +28,9 @@
 
 namespace capbroker::dns {
 namespace {
+
+using hosts::DnsServer;
+using hosts::ScriptedDnsServer;
 
 using ::capbroker::testing::LocalFamily;
 using ::capbroker::testing::StatusIs;

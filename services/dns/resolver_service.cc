@@ -16,15 +16,24 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "authority/limits.h"
-#include "services/dns/address_order.h"
-#include "services/dns/dns_message.h"
-#include "services/dns/host_name.h"
-#include "services/dns/ip_address.h"
+#include "services/hosts/address_order.h"
+#include "services/hosts/dns_message.h"
+#include "services/hosts/host_name.h"
+#include "services/hosts/host_source.h"
+#include "services/hosts/ip_address.h"
 #include "serving/call.h"
 #include "transport/grpc_status.h"
 
 namespace capbroker::dns {
 namespace {
+
+using hosts::HostAnswer;
+using hosts::HostName;
+using hosts::HostQuestion;
+using hosts::IpAddress;
+using hosts::kMaxRecords;
+using hosts::OrderAddresses;
+using hosts::ParseHostName;
 
 using LimitsPtr = std::shared_ptr<const authority::Limits>;
 
@@ -160,6 +169,16 @@ class ResolverService::Reply : public grpc::ServerUnaryReactor,
 ResolverService::ResolverService(ResolverOptions options)
     : services_(std::move(options.services_path), &ServicesFile::Parse),
       hosts_(std::move(options.hosts)) {}
+
+serving::ServiceNeeds ResolverService::Needs() { return Needs(ResolverOptions()); }
+
+serving::ServiceNeeds ResolverService::Needs(const ResolverOptions& options) {
+  serving::ServiceNeeds needs = hosts::HostNeeds(options.hosts);
+  needs.reads.push_back(options.services_path);
+  return needs;
+}
+
+void ResolverService::Prepare() { hosts::LoadHostModules(hosts::HostDatabaseOptions()); }
 
 absl::StatusOr<uint16_t> ResolverService::PortOf(absl::string_view service) {
   if (service.empty()) return uint16_t{0};

@@ -6,9 +6,8 @@
 // and a name that is made with a search domain is checked like one that was asked
 // for.
 //
-// Lives in: a service process, which may be confined once this is constructed
-// (README.md lists what it needs). Called by workers, not trusted. Thread-safe; no
-// call blocks another, or the thread that it came on.
+// Lives in: a service process, confined to what Needs() says. Called by workers, not trusted.
+// Thread-safe; no call blocks another, or the thread that it came on.
 #ifndef SERVICES_DNS_RESOLVER_SERVICE_H_
 #define SERVICES_DNS_RESOLVER_SERVICE_H_
 
@@ -18,11 +17,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "capbroker/dns/v1/resolver.grpc.pb.h"
-#include "services/dns/config_file.h"
-#include "services/dns/host_database.h"
 #include "services/dns/services_file.h"
+#include "services/hosts/config_file.h"
+#include "services/hosts/host_database.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::dns {
+
+using hosts::ConfigFile;
+using hosts::HostDatabase;
+using hosts::HostDatabaseOptions;
 
 // Defaults: what the system has.
 struct ResolverOptions {
@@ -33,6 +37,11 @@ struct ResolverOptions {
 class ResolverService final : public v1::Resolver::CallbackService {
  public:
   explicit ResolverService(ResolverOptions options = {});
+
+  static serving::ServiceNeeds Needs();
+  static serving::ServiceNeeds Needs(const ResolverOptions& options);
+  // Loads the modules that nsswitch.conf names: a confined process maps no code.
+  static void Prepare();
 
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context,
                                     const v1::ResolveRequest* request,

@@ -7,14 +7,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
-#include "services/dns/ip_address.h"
-#include "services/dns/testing/dns_server.h"
 #include "services/dns/testing/resolver_fixture.h"
-#include "services/dns/testing/scripted_dns_server.h"
+#include "services/hosts/ip_address.h"
+#include "services/hosts/testing/dns_server.h"
+#include "services/hosts/testing/scripted_dns_server.h"
 
 namespace capbroker::dns {
 namespace {
 
+using ::capbroker::hosts::EncodeName;
+using ::capbroker::hosts::MakeRecord;
+using ::capbroker::hosts::MakeReply;
+using ::capbroker::hosts::RecordType;
+using ::capbroker::hosts::ScriptedDnsServer;
 using ::capbroker::testing::StatusIs;
 using ::testing::Each;
 using ::testing::ElementsAre;

@@ -5,14 +5,21 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "services/dns/hosts_file.h"
-#include "services/dns/nsswitch.h"
-#include "services/dns/resolv_conf.h"
 #include "services/dns/services_file.h"
+#include "services/hosts/hosts_file.h"
+#include "services/hosts/nsswitch.h"
+#include "services/hosts/resolv_conf.h"
 
 namespace capbroker::dns {
 namespace {
 
+using ::capbroker::hosts::HostsFile;
+using ::capbroker::hosts::IpAddress;
+using ::capbroker::hosts::kMaxNamesOfAddress;
+using ::capbroker::hosts::ParseHostSources;
+using ::capbroker::hosts::ResolvConf;
+using ::capbroker::hosts::SourceOutcome;
+using ::capbroker::hosts::SourceRule;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;

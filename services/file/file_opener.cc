@@ -22,6 +22,33 @@ namespace {
 
 using ::capbroker::serving::Call;
 
+// What the processes of a family opened with these limits may reach: no channel of it has more.
+serving::ServiceReach FilesOfLimits(const google::protobuf::Any& any,
+                                    const google::protobuf::Any& /*settings*/) {
+  serving::ServiceReach reach;
+  v1::FileOpenerLimits limits;
+  if (!any.UnpackTo(&limits)) return reach;
+  serving::FileNeed use;
+  for (const int access : limits.accesses()) {
+    use.read |= access == v1::ACCESS_READ || access == v1::ACCESS_READ_WRITE;
+    use.write |= access != v1::ACCESS_READ;
+  }
+  for (const int operation : limits.operations()) {
+    use.read |= operation == v1::OPERATION_LIST;
+    use.create |= operation == v1::OPERATION_CREATE;
+  }
+  for (const int kind : limits.kinds()) use.devices |= kind == v1::FILE_KIND_CHARACTER_DEVICE;
+  for (const std::string& path : limits.paths()) {
+    use.path = path == "*" ? "/" : path;
+    reach.files.push_back(use);
+    // What is to be created is not there yet: it is its directory that is needed.
+    if (!use.create || use.path.back() == '/') continue;
+    use.path.resize(use.path.rfind('/') + 1);
+    reach.files.push_back(use);
+  }
+  return reach;
+}
+
 // The same answer for a refusal as the generic checker gives, and plain words for
 // the rest.
 grpc::Status Answer(const Call& call, absl::string_view action, const absl::Status& status) {
@@ -52,6 +79,10 @@ void Tell(const struct stat& status, v1::FileStatus* told) {
 }
 
 }  // namespace
+
+serving::ServiceNeeds FileOpenerService::Needs() {
+  return {.serves_files = true, .as_opened = &FilesOfLimits, .as_user = true};
+}
 
 grpc::Status FileOpenerService::Open(grpc::ServerContext* context, const v1::OpenRequest* request,
                                      v1::OpenResponse* response) {

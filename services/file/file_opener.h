@@ -16,12 +16,16 @@
 
 #include "capbroker/file/v1/file_opener.grpc.pb.h"
 #include "services/file/object_reopener.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::file {
 
 class FileOpenerService : public v1::FileOpener::Service {
  public:
   FileOpenerService() = default;
+
+  // The files of the limits, and the user's rights over them.
+  static serving::ServiceNeeds Needs();
 
   grpc::Status Open(grpc::ServerContext* context, const v1::OpenRequest* request,
                     v1::OpenResponse* response) override;

@@ -4,6 +4,7 @@
 
 #include "authority/denial.h"
 #include "capbroker/v1/authority.pb.h"
+#include "serving/succession.h"
 
 namespace capbroker::file {
 
@@ -18,9 +19,11 @@ absl::Status HostError(int error_number) {
     case ENOTDIR:  // the way ends at something that is not a directory
     case ENODEV:   // a device file without its device
       return absl::NotFoundError("not found");
+    case EACCES:
+      if (serving::FilesWereReplaced()) return absl::UnavailableError("replaced meanwhile");
+      [[fallthrough]];
     case EXDEV:  // leaves the granted directory
     case ELOOP:  // a symlink where none is followed, or too many
-    case EACCES:
     case EPERM:
     case EROFS:
       return RefuseObject("paths");

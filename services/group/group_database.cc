@@ -57,7 +57,16 @@ grpc::Status Answer(const Call& call, absl::StatusOr<GroupRecord> record, Respon
 
 }  // namespace
 
-GroupDatabaseService::GroupDatabaseService() { LoadGroupSources(); }
+serving::ServiceNeeds GroupDatabaseService::Needs() {
+  return {
+      .reads = {"/etc/group", "/etc/nsswitch.conf"},
+      // libnss_systemd, libnss_sss, and the C library's cache.
+      .local_sockets = {"/run/systemd/userdb/", "/var/lib/sss/pipes/group",
+                        "/var/lib/sss/pipes/nss", "/var/run/nscd/socket"},
+  };
+}
+
+void GroupDatabaseService::Prepare() { LoadGroupSources(); }
 
 grpc::Status GroupDatabaseService::GetGroupByName(grpc::ServerContext* context,
                                                   const v1::GetGroupByNameRequest* request,

@@ -14,13 +14,16 @@
 #include <grpcpp/support/sync_stream.h>
 
 #include "capbroker/group/v1/group_database.grpc.pb.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::group {
 
 class GroupDatabaseService : public v1::GroupDatabase::Service {
  public:
-  // Loads the sources; confine the process afterwards.
-  GroupDatabaseService();
+  // What the sources that nsswitch.conf names need.
+  static serving::ServiceNeeds Needs();
+  // Loads them: a confined process maps no code.
+  static void Prepare();
 
   grpc::Status GetGroupByName(grpc::ServerContext* context,
                               const v1::GetGroupByNameRequest* request,

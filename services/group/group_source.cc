@@ -9,6 +9,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "serving/succession.h"
 
 namespace capbroker::group {
 namespace {
@@ -45,9 +47,16 @@ GroupRecord Copy(const struct group& found) {
   return record;
 }
 
+// A file that may not be read any more the C library takes for one without groups.
+absl::Status CheckFiles() {
+  return serving::FilesWereReplaced() ? absl::UnavailableError("the group file was replaced")
+                                      : absl::OkStatus();
+}
+
 // Calls a function of the getgr*_r kind with buffers that grow to a bound.
 absl::StatusOr<GroupRecord> Find(
     absl::FunctionRef<int(struct group*, char*, size_t, struct group**)> look_up) {
+  CB_RETURN_IF_ERROR(CheckFiles());
   std::vector<char> buffer(kFirstBufferBytes);
   while (true) {
     struct group entry = {};
@@ -120,6 +129,7 @@ absl::StatusOr<GroupRecord> FindGroupById(uint32_t id) {
 
 absl::Status VisitGroups(absl::FunctionRef<bool()> cancelled,
                          absl::FunctionRef<bool(GroupRecord)> visit) {
+  CB_RETURN_IF_ERROR(CheckFiles());
   if (absl::Status turn = TakeTurn(cancelled); !turn.ok()) return turn;
   const Cursor cursor;
   // The largest at once: after ERANGE some sources go on with the next entry.

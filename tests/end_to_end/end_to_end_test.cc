@@ -25,9 +25,9 @@
 #include "services/dns/resolver_client.h"
 #include "services/dns/resolver_limits.h"
 #include "services/dns/resolver_service.h"
-#include "services/dns/testing/dns_server.h"
 #include "services/file/file_client.h"
 #include "services/file/grants.h"
+#include "services/hosts/testing/dns_server.h"
 #include "services/service.h"
 #include "transport/grpc_status.h"
 
@@ -45,6 +45,11 @@ std::string* const resolv_conf = new std::string;
 class TestResolver : public dns::v1::Resolver::CallbackService {
  public:
   TestResolver() : resolver_(Options()) {}
+  static serving::ServiceNeeds Needs() {
+    serving::ServiceNeeds needs = dns::ResolverService::Needs(Options());
+    needs.as_user = true;  // the test's files are
+    return needs;
+  }
   grpc::ServerUnaryReactor* Resolve(grpc::CallbackServerContext* context,
                                     const dns::v1::ResolveRequest* request,
                                     dns::v1::ResolveResponse* response) override {

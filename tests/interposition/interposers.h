@@ -15,12 +15,27 @@
 #include "broker/testing/probe.pb.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "serving/interposer.h"
+#include "serving/service_needs.h"
 
 namespace capbroker::testing {
 
 // Writes a line for each call to the file that its settings name.
 class Logger : public Interposer {
  public:
+  // A file of its own, in a directory that is there.
+  static serving::ServiceNeeds Needs() {
+    return {.serves_files = true,
+            .as_opened =
+                [](const google::protobuf::Any& /*limits*/, const google::protobuf::Any& settings) {
+                  google::protobuf::StringValue path;
+                  settings.UnpackTo(&path);
+                  const std::string directory = path.value().substr(0, path.value().rfind('/') + 1);
+                  return serving::ServiceReach{
+                      .files = {{.path = directory, .write = true, .create = true}}};
+                },
+            .as_user = true};
+  }
+
   explicit Logger(const google::protobuf::Any& settings) {
     google::protobuf::StringValue path;
     settings.UnpackTo(&path);

@@ -19,6 +19,18 @@ grpc::Status Connect(serving::Call& call, uint32_t port, ::capbroker::v1::Descri
 
 }  // namespace
 
+serving::ServiceNeeds DialerService::Needs() {
+  return {.tcp = true, .as_opened = [](const google::protobuf::Any& any, const auto&) {
+            serving::ServiceReach reach;
+            v1::DialerLimits limits;
+            if (!any.UnpackTo(&limits)) return reach;
+            for (const uint32_t port : limits.ports()) {
+              reach.tcp_ports.push_back(static_cast<uint16_t>(port));
+            }
+            return reach;
+          }};
+}
+
 grpc::Status DialerService::Dial(grpc::ServerContext* context, const v1::DialRequest* request,
                                  v1::DialResponse* response) {
   serving::Call& call = serving::Call::Of(context);

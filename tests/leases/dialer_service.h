@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "client/grant.h"
+#include "serving/service_needs.h"
 #include "tests/leases/dialer.dispatch.h"
 #include "tests/leases/dialer.grpc.pb.h"
 
@@ -14,6 +15,8 @@ namespace capbroker::testing {
 
 class DialerService : public v1::Dialer::Service {
  public:
+  // The ports of its limits.
+  static serving::ServiceNeeds Needs();
   grpc::Status Dial(grpc::ServerContext* context, const v1::DialRequest* request,
                     v1::DialResponse* response) override;
   grpc::Status DialForGood(grpc::ServerContext* context, const v1::DialForGoodRequest* request,

@@ -20,12 +20,15 @@
 #include "base/status_macros.h"
 #include "base/status_matchers.h"
 #include "capbroker/dns/v1/resolver.pb.h"
-#include "services/dns/ip_address.h"
 #include "services/dns/resolver_service.h"
 #include "services/dns/testing/direct_call.h"
-#include "services/dns/testing/dns_server.h"
+#include "services/hosts/ip_address.h"
+#include "services/hosts/testing/dns_server.h"
 
 namespace capbroker::dns {
+
+using hosts::DnsServer;
+using hosts::IpAddress;
 
 inline const authority::ServiceSchema& Schema() {
   static const authority::ServiceSchema& schema =

@@ -1,0 +1,280 @@
+#include "sandbox/supervisor/socket_calls.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/supervisor/capability_errno.h"
+#include "sandbox/supervisor/name_request.h"
+#include "sandbox/supervisor/worker_descriptors.h"
+#include "sandbox/supervisor/worker_memory.h"
+
+namespace capbroker::sandbox {
+namespace {
+
+// Connects that wait at the same time, in threads of one worker.
+constexpr size_t kMostWaiting = 64;
+
+int Descriptor(uint64_t argument) { return static_cast<int>(static_cast<uint32_t>(argument)); }
+
+template <typename Value>
+bool GetOption(FdRef socket, int level, int option, Value& value) {
+  socklen_t size = sizeof value;
+  return getsockopt(socket.get(), level, option, &value, &size) == 0;
+}
+
+int Option(FdRef socket, int level, int option) {
+  int value = -1;
+  return GetOption(socket, level, option, value) ? value : -1;
+}
+
+int StateOf(FdRef socket) {
+  tcp_info info = {};
+  return GetOption(socket, IPPROTO_TCP, TCP_INFO, info) ? info.tcpi_state : -1;
+}
+
+template <typename Value>
+void CarryOver(FdRef from, FdRef to, int level, int option) {
+  Value value = {};
+  if (!GetOption(from, level, option, value)) return;
+  (void)setsockopt(to.get(), level, option, &value, sizeof value);
+}
+
+// What the table lets a worker set. A lease sets the probes of keepalive by itself, where the
+// program does not.
+void CarryOptionsOver(FdRef from, FdRef to) {
+  CarryOver<int>(from, to, IPPROTO_TCP, TCP_NODELAY);
+  CarryOver<int>(from, to, SOL_SOCKET, SO_RCVLOWAT);
+  CarryOver<timeval>(from, to, SOL_SOCKET, SO_RCVTIMEO);
+  CarryOver<timeval>(from, to, SOL_SOCKET, SO_SNDTIMEO);
+  if (Option(from, SOL_SOCKET, SO_KEEPALIVE) != 1) return;
+  CarryOver<int>(from, to, SOL_SOCKET, SO_KEEPALIVE);
+  for (const int option : {TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT}) {
+    CarryOver<int>(from, to, IPPROTO_TCP, option);
+  }
+}
+
+bool IsNonblocking(FdRef socket) {
+  const int flags = fcntl(socket.get(), F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) != 0;
+}
+
+bool SetNonblocking(FdRef socket, bool on) {
+  const int flags = fcntl(socket.get(), F_GETFL);
+  const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  return flags >= 0 && fcntl(socket.get(), F_SETFL, wanted) == 0;
+}
+
+// "192.0.2.1:443", "[2001:db8::1]:443".
+std::string NameOf(const std::string& address, uint16_t port) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const bool v4 = address.size() == sizeof(in_addr);
+  inet_ntop(v4 ? AF_INET : AF_INET6, address.data(), text, sizeof text);
+  return v4 ? absl::StrCat(text, ":", port) : absl::StrCat("[", text, "]:", port);
+}
+
+// What connect(2) says of a socket that is none to connect; 0 if it is.
+int CheckPlaceholder(FdRef socket, int family) {
+  const int domain = Option(socket, SOL_SOCKET, SO_DOMAIN);
+  if (domain < 0) return ENOTSOCK;
+  if (Option(socket, SOL_SOCKET, SO_TYPE) != SOCK_STREAM) return kEcapmode;
+  if (domain != family) return EAFNOSUPPORT;
+  if (domain == AF_UNIX) return 0;
+  switch (StateOf(socket)) {
+    case TCP_CLOSE:
+      return 0;
+    case TCP_SYN_SENT:
+      return EALREADY;
+    default:
+      return EISCONN;
+  }
+}
+
+}  // namespace
+
+std::optional<Answer> SocketCalls::AnswerTo(const Notification& call) {
+  switch (call.call().nr) {
+    case SYS_connect:
+      return OnConnect(call);
+    case SYS_fcntl:  // F_SETFL
+      return OnSetFlags(call, (call.argument(2) & O_NONBLOCK) != 0);
+    case SYS_ioctl: {  // FIONBIO
+      int on = 0;
+      const int error = WorkerMemory(call.thread()).Read(call.argument(2), &on, sizeof on);
+      return error != 0 ? Failure(error) : OnSetFlags(call, on != 0);
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+std::vector<std::string> SocketCalls::Names() { return {"connect", "fcntl", "ioctl"}; }
+
+// TRUST(worker): the descriptor's number, the address and its size.
+Answer SocketCalls::OnConnect(const Notification& call) {
+  Address address;
+  address.size = call.argument(2);
+  if (address.size < sizeof(sa_family_t) || address.size > sizeof address.storage) {
+    return Failure(EINVAL);
+  }
+  // INVARIANT(decided-on-a-copy): read once; other threads may change the original.
+  const int error =
+      WorkerMemory(call.thread()).Read(call.argument(1), &address.storage, address.size);
+  if (error != 0) return Failure(error);
+  if (!call.IsWaiting()) return Failure(EINTR);  // it was somebody else's memory
+
+  const int descriptor = Descriptor(call.argument(0));
+  const Opened placeholder = DuplicateFrom(call.thread(), descriptor);
+  if (!placeholder.fd.valid()) return Failure(placeholder.error_number);
+  const int family = address.storage.ss_family;
+  // Would disconnect, and a socket from outside could be connected anew.
+  if (family == AF_UNSPEC) return Failure(kEcapmode);
+  if (const int not_one = CheckPlaceholder(placeholder.fd, family); not_one != 0) {
+    return Failure(not_one);
+  }
+  if (family == AF_UNIX) return ConnectToNames(descriptor, placeholder.fd, address);
+  if (family == AF_INET && address.size >= sizeof(sockaddr_in)) {
+    sockaddr_in name;
+    std::memcpy(&name, &address.storage, sizeof name);
+    const std::string packed(reinterpret_cast<const char*>(&name.sin_addr), sizeof name.sin_addr);
+    return Connect(call, descriptor, placeholder.fd, packed, ntohs(name.sin_port));
+  }
+  // The shortest that Linux takes, which has no scope.
+  if (family == AF_INET6 && address.size >= offsetof(sockaddr_in6, sin6_scope_id)) {
+    sockaddr_in6 name = {};
+    std::memcpy(&name, &address.storage, std::min(sizeof name, address.size));
+    const std::string packed(reinterpret_cast<const char*>(&name.sin6_addr), sizeof name.sin6_addr);
+    return Connect(call, descriptor, placeholder.fd, packed, ntohs(name.sin6_port));
+  }
+  return Failure(EINVAL);
+}
+
+Answer SocketCalls::Connect(const Notification& call, int descriptor, FdRef placeholder,
+                            const std::string& address, uint16_t port) {
+  const bool nonblocking = IsNonblocking(placeholder);
+  if (!held_.HasRoom() || (!nonblocking && waiting_.size() >= kMostWaiting)) {
+    return Failure(ENOBUFS);
+  }
+  Outside::Connection connection = outside_.StartConnecting(address, port);
+  hosts_.push_back(
+      {NameOf(address, port), connection.socket.valid() ? 0 : connection.error_number});
+  if (!connection.socket.valid()) return Failure(connection.error_number);
+  CarryOptionsOver(placeholder, connection.socket);
+  if (nonblocking) {
+    return Give(std::move(connection.socket), descriptor, connection.error_number);
+  }
+  if (connection.error_number == EINPROGRESS) {
+    waiting_.push_back(
+        {.call = call, .descriptor = descriptor, .socket = std::move(connection.socket)});
+    return Later();
+  }
+  if (!SetNonblocking(connection.socket, false)) return Failure(ENOBUFS);
+  return Give(std::move(connection.socket), descriptor, 0);
+}
+
+Answer SocketCalls::ConnectToNames(int descriptor, FdRef placeholder, const Address& address) {
+  sockaddr_un name = {};
+  std::memcpy(&name, &address.storage, std::min(sizeof name, address.size));
+  // The kernel, too, takes a path up to its NUL, or to the end of the address.
+  const std::string path(name.sun_path, strnlen(name.sun_path, sizeof name.sun_path));
+  if (path != kNameSocket) return Failure(kEnotcapable);
+  UniqueFd end = names_.Open();
+  if (!end.valid()) return Failure(errno);
+  if (!IsNonblocking(placeholder) && !SetNonblocking(end, false)) return Failure(ENOBUFS);
+  Answer answer = Result(0);
+  answer.descriptor = std::move(end);
+  answer.close_on_exec = true;
+  answer.place = descriptor;
+  return answer;
+}
+
+Answer SocketCalls::Give(UniqueFd socket, int descriptor, int error_number) {
+  absl::StatusOr<UniqueFd> kept = Duplicate(socket);
+  if (!kept.ok()) return Failure(ENOBUFS);
+  held_.Add(*std::move(kept));
+  Answer answer = error_number == 0 ? Result(0) : Failure(error_number);
+  answer.descriptor = std::move(socket);
+  answer.close_on_exec = true;
+  answer.place = descriptor;
+  return answer;
+}
+
+bool SocketCalls::IsWorkersOwn(FdRef socket) const {
+  switch (Option(socket, SOL_SOCKET, SO_DOMAIN)) {
+    case AF_INET:
+    case AF_INET6:
+      return Option(socket, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
+             (StateOf(socket) == TCP_CLOSE || held_.Has(socket));
+    case AF_UNIX: {
+      // Of a pair that the worker made. Who made others is outside, or nobody knows.
+      ucred maker = {};
+      return GetOption(socket, SOL_SOCKET, SO_PEERCRED, maker) && held_.IsCaller(maker.pid);
+    }
+    default:
+      return false;
+  }
+}
+
+Answer SocketCalls::OnSetFlags(const Notification& call, bool on) {
+  const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
+  if (!socket.fd.valid()) return Failure(socket.error_number);
+  if (IsWorkersOwn(socket.fd)) {
+    return SetNonblocking(socket.fd, on) ? Result(0) : Failure(EPERM);
+  }
+  // As the table answers where there are no connections: who insists on it is told that it is so.
+  return call.call().nr == SYS_fcntl ? Result(0) : Failure(ENOTTY);
+}
+
+std::vector<NamedHost> SocketCalls::TakeHosts() {
+  std::vector<NamedHost> hosts = names_.TakeHosts();
+  hosts.insert(hosts.end(), hosts_.begin(), hosts_.end());
+  hosts_.clear();
+  return hosts;
+}
+
+void SocketCalls::AppendTo(std::vector<pollfd>& polled) const {
+  names_.AppendTo(polled);
+  for (const Waiting& waiting : waiting_) {
+    polled.push_back({.fd = waiting.socket.get(), .events = POLLOUT, .revents = 0});
+  }
+}
+
+void SocketCalls::GoOn(const std::vector<pollfd>& polled) {
+  names_.Read(polled);
+  std::erase_if(waiting_, [&](Waiting& waiting) {
+    const bool ready = std::any_of(polled.begin(), polled.end(), [&](const pollfd& each) {
+      return each.fd == waiting.socket.get() && each.revents != 0;
+    });
+    if (ready) Finish(waiting);
+    return ready;
+  });
+  held_.LookIfDue();
+}
+
+void SocketCalls::Finish(Waiting& waiting) {
+  const int error = Option(waiting.socket, SOL_SOCKET, SO_ERROR);
+  if (error != 0) {
+    waiting.call.Send(Failure(error > 0 ? error : ENOBUFS));
+  } else if (StateOf(waiting.socket) == TCP_CLOSE) {
+    waiting.call.Send(Failure(ECONNABORTED));  // the grant has ended meanwhile
+  } else if (!waiting.call.IsWaiting() || !SetNonblocking(waiting.socket, false)) {
+    shutdown(waiting.socket.get(), SHUT_RDWR);  // nobody closes it any more
+    waiting.call.Send(Failure(EINTR));
+  } else {
+    waiting.call.Send(Give(std::move(waiting.socket), waiting.descriptor, 0));
+  }
+}
+
+}  // namespace capbroker::sandbox

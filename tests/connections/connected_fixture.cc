@@ -1,0 +1,120 @@
+#include "tests/connections/connected_fixture.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/net/connector_limits.h"
+#include "services/net/connector_outside.h"
+
+namespace capbroker::testing {
+
+using sandbox::Faults;
+using sandbox::RunningWorker;
+
+sockaddr_in AddressOf(const std::string& address, uint16_t port) {
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(port);
+  inet_pton(AF_INET, address.c_str(), &name.sin_addr);
+  return name;
+}
+
+int ConnectTo(int socket, const sockaddr_in& address) {
+  return connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0
+                                                                                           : -errno;
+}
+
+int FindAddress(const std::string& name, uint16_t port, sockaddr_in& address) {
+  addrinfo wanted = {};
+  wanted.ai_family = AF_INET;
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(name.c_str(), std::to_string(port).c_str(), &wanted, &found);
+  if (error != 0) return error;
+  std::memcpy(&address, found->ai_addr, sizeof address);
+  freeaddrinfo(found);
+  return 0;
+}
+
+ConnectedTest::ConnectedTest() { Grant(Local({"web.test", "rebind.test"}, {server_.port_text()})); }
+
+void ConnectedTest::SetUp() {
+  const sandbox::LayerSet needed = {sandbox::Layer::kLandlock, sandbox::Layer::kViolationReports};
+  if (!runner_.sandbox().in_force().HasAll(needed)) {
+    GTEST_SKIP() << "grants need " << needed.ToString();
+  }
+}
+
+void ConnectedTest::Grant(const net::v1::ConnectorLimits& limits) {
+  connector_ = std::make_unique<net::ConnectorProcess>(hosts_, limits);
+}
+
+net::v1::ConnectorLimits ConnectedTest::Local(const std::vector<std::string>& names,
+                                              const std::vector<std::string>& ports) {
+  return net::LimitsForHosts(names, ports, {.local_addresses = {"127.0.0.0/8", "::1"}});
+}
+
+sandbox::Start ConnectedTest::NewStart() {
+  sandbox::Start start;
+  sandbox::Supervision& supervision = start.supervision.emplace();
+  supervision.refusal = refusal_;
+  supervision.outside.push_back(connector_->TakeLane());
+  supervision.make_outside = &net::MakeConnectorOutside;
+  return start;
+}
+
+RunningWorker ConnectedTest::StartWorker(absl::FunctionRef<void(Faults&)> entry) {
+  return runner_.Start(
+      [&] {
+        Faults faults;
+        entry(faults);
+        const std::string& text = faults.text();
+        return write(sandbox::kTether, text.data(), text.size()) ==
+                       static_cast<ssize_t>(text.size())
+                   ? 0
+                   : 1;
+      },
+      NewStart());
+}
+
+std::string ConnectedTest::FaultsOf(RunningWorker worker) {
+  std::string faults = sandbox::ContentOf(worker.tether.get());
+  const sandbox::Story story = sandbox::Collect(std::move(worker));
+  if (story.exit_code() != 0) absl::StrAppend(&faults, story.text);
+  return faults;
+}
+
+std::string ConnectedTest::Run(absl::FunctionRef<void(Faults&)> entry) {
+  return FaultsOf(StartWorker(entry));
+}
+
+ProgramOutcome ConnectedTest::RunProgram(const std::string& program,
+                                         std::vector<std::string> arguments,
+                                         std::vector<FileGrant> grants) {
+  auto [output, its_output] = sandbox::SocketPair(SOCK_STREAM);
+  auto [errors, its_errors] = sandbox::SocketPair(SOCK_STREAM);
+  sandbox::Start start = NewStart();
+  start.supervision->files = std::move(grants);
+  start.supervision->processes = processes_;
+  start.descriptors.push_back({std::move(its_output), 1});
+  start.descriptors.push_back({std::move(its_errors), 2});
+  RunningWorker worker = runner_.StartProgram(
+      program, std::move(arguments), {"LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin"}, std::move(start));
+  ProgramOutcome outcome;
+  outcome.output = sandbox::ContentOf(output.get());
+  outcome.errors = sandbox::ContentOf(errors.get());
+  const sandbox::Story story = sandbox::Collect(std::move(worker));
+  outcome.exit_code = story.exit_code();
+  absl::StrAppend(&outcome.errors, story.text);
+  return outcome;
+}
+
+}  // namespace capbroker::testing
