@@ -32,9 +32,9 @@ std::set<std::string> AllowedToChildren() {
   AddAllowed(WorkerPolicy({.kind = WorkerTable::Kind::kExecuted,
                            .resizes_files = true,
                            .supervised = true,
-                           .connects = true,
                            .processes = true,
-                           .scopes_signals = true}),
+                           .scopes_signals = true,
+                           .connects = true}),
              calls);
   AddAllowed(InitPolicy(), calls);
   AddAllowed(SupervisorPolicy(/*connects=*/true), calls);
