@@ -14,8 +14,6 @@ bool AsOrdinaryUserWithoutUserNamespaces();
 bool AsOrdinaryUserWithoutLandlock();
 // Somebody outside answers system calls already: there can be only one listener.
 bool AsRootWithoutReports();
-// A container of Docker's, with its default profile and capabilities.
-bool AsRootInDocker();
 
 }  // namespace capbroker::hostile
 
