@@ -1,10 +1,15 @@
 #include "base/pid_fd.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <optional>
 
 #include "base/status_matchers.h"
@@ -54,6 +59,30 @@ TEST(PidFdTest, ChildWithoutExitSignalIsInvisibleToWait) {
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD);
   ASSERT_OK(child.Wait());
+}
+
+// As Docker's default profile has it.
+TEST(PidFdTest, ChildIsMadeWhereClone3IsNotThere) {
+  PidFd tester = StartChild([] {
+    sock_filter filter[] = {
+        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_clone3},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    };
+    const sock_fprog program = {4, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+      return 1;
+    }
+    const PidFd child = StartChild([] { return 5; });
+    if (!child.valid()) return 2;
+    if (waitpid(-1, nullptr, WNOHANG) != -1) return 3;
+    const absl::StatusOr<ProcessEnd> end = child.Wait();
+    return end.ok() && end->exit_code == 5 ? 0 : 4;
+  });
+  ASSERT_OK_AND_ASSIGN(const ProcessEnd end, tester.Wait());
+  EXPECT_EQ(end.exit_code, 0);
 }
 
 }  // namespace

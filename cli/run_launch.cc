@@ -179,7 +179,6 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
   CB_ASSIGN_OR_RETURN(worker.environment, Environment(options.policy));
   worker.bounds = Bounds(options.policy.bounds());
   worker.supervision = std::move(supervision);
-  worker.resizes_files = true;
   worker.makes_code = options.policy.make_code();
   CB_RETURN_IF_ERROR(PassStandardDescriptor(0, worker.standard_input));
   CB_RETURN_IF_ERROR(PassStandardDescriptor(1, worker.standard_output));

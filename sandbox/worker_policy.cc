@@ -178,8 +178,13 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             .Otherwise(Fail(ENOTTY))
             .For("isatty() asks with one; terminals and devices stay out of "
                  "reach"));
+  p.Add(On("ftruncate", "fallocate")
+            .Always(table.supervised      ? Ask()
+                    : table.resizes_files ? Allow()
+                                          : Fail(EPERM))
+            .For("access modes do not express truncation: a descriptor that only appends would "
+                 "do; a supervisor looks, Start::resizes_files accepts it"));
   if (table.resizes_files) {
-    p.Add(On("ftruncate", "fallocate").Always(Allow()).For("Start::resizes_files"));
     p.Add(On("memfd_create")
               .When({Arg32(1).Has(kMfdNoexecSeal),
                      Arg32(1).HasOnly(kMfdCloexec | kMfdAllowSealing | kMfdNoexecSeal)},
@@ -187,10 +192,7 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
               .Otherwise(Fail(EACCES))
               .For("Start::resizes_files; never a file that could be executed"));
   } else {
-    p.Add(On("ftruncate", "fallocate", "memfd_create")
-              .Always(Fail(EPERM))
-              .For("access modes do not express truncation, rlimits do not "
-                   "count memfds"));
+    p.Add(On("memfd_create").Always(Fail(EPERM)).For("rlimits do not count memfds"));
   }
   p.Add(On("fchmod", "fchown", "fchmodat", "fchmodat2", "fchownat", "utimensat")
             .Always(table.supervised ? Ask() : Fail(EPERM))

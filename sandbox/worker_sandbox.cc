@@ -183,10 +183,12 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
           absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
                        "\": not an absolute path in normal form, or no access"));
     }
-    if ((grant.access & kRunFiles) != 0 && (!supervision->processes || grant.path == "/")) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("start worker: grant of \"", absl::CHexEscape(grant.path),
-                       "\": running programs needs processes, and a directory below the root"));
+    const bool writes = (grant.access & (kWriteFiles | kCreateFiles)) != 0;
+    if ((grant.access & kRunFiles) != 0 &&
+        (writes || !supervision->processes || grant.path == "/")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "start worker: grant of \"", absl::CHexEscape(grant.path),
+          "\": running programs needs processes, no writing, and a directory below the root"));
     }
   }
   if (!IsNormalName(supervision->working_directory)) {

@@ -62,6 +62,8 @@ StepResult Walk(const FileGrant& grant, bool own_mounts, const GrantRulesets& ru
                 GrantedPlace& place) {
   uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if ((grant.access & (kWriteFiles | kCreateFiles)) == 0) attributes |= MOUNT_ATTR_RDONLY;
+  // Programs bring libraries of their own.
+  if ((grant.access & kRunFiles) != 0) attributes &= ~uint64_t{MOUNT_ATTR_NOEXEC};
   char real[PATH_MAX];
   if (realpath(grant.path.c_str(), real) == nullptr) return FailedWithErrno(Step::kGrants);
   struct stat status;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/file_grant.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/table/system_calls.h"
 
@@ -19,11 +20,22 @@ int Descriptor(uint64_t argument) { return static_cast<int>(static_cast<uint32_t
 
 bool Follows(uint64_t flags) { return (flags & AT_SYMLINK_NOFOLLOW) == 0; }
 
+// The caller's descriptor, if it writes and does not only append. TRUST(worker)
+Opened Writable(const Notification& call, int descriptor) {
+  Opened opened = DuplicateFrom(call.thread(), descriptor);
+  const int flags = opened.fd.valid() ? fcntl(opened.fd.get(), F_GETFL) : 0;
+  if (opened.fd.valid() && ((flags & O_ACCMODE) == O_RDONLY || (flags & O_APPEND) != 0)) {
+    return {UniqueFd(), EPERM};
+  }
+  return opened;
+}
+
 Answer Done(int result) { return result == 0 ? Result(0) : Failure(errno); }
 
 }  // namespace
 
-MetadataCalls::MetadataCalls(GrantedNames& names) : names_(names) {
+MetadataCalls::MetadataCalls(GrantedNames& names, uint64_t largest_file)
+    : names_(names), largest_file_(largest_file) {
   for (const Named& named : Methods()) {
     const std::optional<int> number = SystemCallNumber(named.name, kNativeArchitecture);
     if (number.has_value()) methods_[*number] = named.method;
@@ -36,7 +48,8 @@ const std::vector<MetadataCalls::Named>& MetadataCalls::Methods() {
       {"fchmodat", &MetadataCalls::OnFchmodat},   {"fchmodat2", &MetadataCalls::OnFchmodat2},
       {"chown", &MetadataCalls::OnChown},         {"lchown", &MetadataCalls::OnLchown},
       {"fchown", &MetadataCalls::OnFchown},       {"fchownat", &MetadataCalls::OnFchownat},
-      {"utimensat", &MetadataCalls::OnUtimensat},
+      {"utimensat", &MetadataCalls::OnUtimensat}, {"ftruncate", &MetadataCalls::OnFtruncate},
+      {"fallocate", &MetadataCalls::OnFallocate},
   };
   return *methods;
 }
@@ -149,6 +162,26 @@ Answer MetadataCalls::OnUtimensat(const Notification& call) {
           ? Held(call, directory)
           : Open(call, {directory, call.argument(1), (flags & AT_EMPTY_PATH) != 0}, Follows(flags)),
       times);
+}
+
+Answer MetadataCalls::OnFtruncate(const Notification& call) {
+  const auto size = static_cast<int64_t>(call.argument(1));
+  if (size < 0) return Failure(EINVAL);
+  if (static_cast<uint64_t>(size) > largest_file_) return Failure(EFBIG);
+  const Opened file = Writable(call, Descriptor(call.argument(0)));
+  if (!file.fd.valid()) return Failure(file.error_number);
+  return Done(ftruncate(file.fd.get(), size));
+}
+
+Answer MetadataCalls::OnFallocate(const Notification& call) {
+  const auto start = static_cast<int64_t>(call.argument(2));
+  const auto size = static_cast<int64_t>(call.argument(3));
+  int64_t end = 0;
+  if (start < 0 || size <= 0 || __builtin_add_overflow(start, size, &end)) return Failure(EINVAL);
+  if (static_cast<uint64_t>(end) > largest_file_) return Failure(EFBIG);
+  const Opened file = Writable(call, Descriptor(call.argument(0)));
+  if (!file.fd.valid()) return Failure(file.error_number);
+  return Done(fallocate(file.fd.get(), Descriptor(call.argument(1)), start, size));
 }
 
 }  // namespace capbroker::sandbox

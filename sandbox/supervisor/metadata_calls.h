@@ -1,7 +1,9 @@
-// The calls that change what is written about a file: permissions, times, and the owner, who can
-// only be stated to be who it is. They take a grant to create beneath, since who may make a file
-// anew may as well say so about the old one. By a descriptor they can be made of files on
-// mounts of a grant's own.
+// The calls that change what is written about a file: permissions, times, size, and the owner, who
+// can only be stated to be who it is. They take a grant to create beneath, since who may make a
+// file anew may as well say so about the old one. By a descriptor they can be made of files on
+// mounts of a grant's own. The size takes a descriptor that may write anywhere in the file,
+// wherever it came from: one that only appends is a right of its own, which Linux does not keep
+// here.
 //
 // Lives in: the supervisor. One thread.
 #ifndef SANDBOX_SUPERVISOR_METADATA_CALLS_H_
@@ -22,7 +24,8 @@ namespace capbroker::sandbox {
 
 class MetadataCalls {
  public:
-  explicit MetadataCalls(GrantedNames& names);
+  // `largest_file` in bytes.
+  MetadataCalls(GrantedNames& names, uint64_t largest_file);
 
   // Nothing if the call is another.
   std::optional<Answer> AnswerTo(const Notification& call);
@@ -55,8 +58,11 @@ class MetadataCalls {
   Answer OnFchown(const Notification& call);
   Answer OnFchownat(const Notification& call);
   Answer OnUtimensat(const Notification& call);
+  Answer OnFtruncate(const Notification& call);
+  Answer OnFallocate(const Notification& call);
 
   GrantedNames& names_;
+  const uint64_t largest_file_;
   std::map<int, Method> methods_;  // by number
 };
 

@@ -476,6 +476,33 @@ TEST_P(SupervisedWorkerTest, ChangesMetadataOfNothingThatItWasOnlyHanded) {
             0);
 }
 
+// INVARIANT(default-deny): appending is a right of its own.
+TEST_P(SupervisedWorkerTest, ResizesWhatItMayWriteAndDoesNotOnlyAppendTo) {
+  Start start;
+  start.supervision.emplace().files = {FileGrant::WriteTree(Path("data"))};
+  start.bounds.file_size_bytes = 1 << 20;
+  const std::string secret = Path("secret");
+  start.descriptors.push_back({UniqueFd(open(secret.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC)), 5});
+  start.descriptors.push_back({UniqueFd(open(secret.c_str(), O_RDONLY | O_CLOEXEC)), 6});
+  const std::string hello = Path("data/hello");
+  const Story story = Collect(runner_.Start(
+      [&] {
+        for (const int fd : {5, 6}) {
+          if (ftruncate(fd, 0) == 0 || errno != EPERM) return 1;
+          if (fallocate(fd, 0, 0, 100) == 0 || errno != EPERM) return 2;
+        }
+        const int fd = open(hello.c_str(), O_RDWR);
+        if (ftruncate(fd, 3) != 0 || fallocate(fd, 0, 0, 4096) != 0) return 3;
+        if (ftruncate(fd, (1 << 20) + 1) == 0 || errno != EFBIG) return 4;
+        if (fallocate(fd, 0, 1 << 20, 1) == 0 || errno != EFBIG) return 5;
+        if (ftruncate(fd, -1) == 0 || errno != EINVAL) return 6;
+        return ftruncate(99, 0) != 0 && errno == EBADF ? 0 : 7;
+      },
+      std::move(start)));
+  EXPECT_EQ(story.exit_code(), 0) << story.text;
+  EXPECT_EQ(Content(secret), "secret\n");
+}
+
 TEST_P(SupervisedWorkerTest, KeepsItsWorkingDirectoryWhateverItCloses) {
   EXPECT_EQ(Run([&](Faults& faults) {
               faults.ExpectErrno(chdir(Path("data/sub").c_str()), 0, "chdir");

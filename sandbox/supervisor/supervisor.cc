@@ -126,6 +126,14 @@ StepResult MeetWorker(pid_t& worker) {
              : FailedWith(Step::kSupervisor, EFAULT);
 }
 
+// RLIM_INFINITY: there is none.
+uint64_t LimitOf(const std::vector<ResourceLimit>& limits, int resource) {
+  for (const ResourceLimit& limit : limits) {
+    if (limit.resource == resource) return limit.limit.rlim_cur;
+  }
+  return RLIM_INFINITY;
+}
+
 StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
   std::vector<ResourceLimit> here;
   for (const ResourceLimit& limit : limits) {
@@ -136,7 +144,8 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision, GrantedNames names)
+  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision, GrantedNames names,
+        uint64_t largest_file)
       : workers_table_(std::move(workers_table)),
         refusal_(supervision.refusal),
         journal_(supervision.journal.valid() ? FdRef::FromRaw(kJournalPlace) : FdRef(),
@@ -144,7 +153,7 @@ class Watch {
         names_(std::move(names)),
         files_(names_),
         trees_(names_),
-        metadata_(names_) {}
+        metadata_(names_, largest_file) {}
 
   void Connect(std::unique_ptr<Outside> outside, int highest_descriptor, bool processes) {
     outside_ = std::move(outside);
@@ -304,13 +313,14 @@ Policy SupervisorPolicy(bool connects) {
             .For("the worker's directories, and its working places"));
   p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
   p.Add(On("fcntl")
-            .When({Arg32(1).Is(F_ADD_SEALS)}, Allow())
-            .When({Arg32(1).IsOneOf({F_GETFL, F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
+            .When({Arg32(1).IsOneOf({F_ADD_SEALS, F_GETFL})}, Allow())
+            .When({Arg32(1).IsOneOf({F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
                   connects ? Allow() : Die())
             .Otherwise(Die())
             .For("working places; with connections what came in a message is looked at, and "
                  "O_NONBLOCK of the worker's sockets is set"));
   p.Add(On("fchmod").Always(Allow()).For("permissions of what a walk has found"));
+  p.Add(On("ftruncate", "fallocate").Always(Allow()).For("sizes of what the worker has open"));
   p.Add(On("utimensat").When({Arg64(1).Is(0)}, Allow()).Otherwise(Die()).For("its times"));
   // From a descriptor, never from the working directory.
   p.Add(On("openat2", "readlinkat")
@@ -367,7 +377,8 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                      WorkingPlaces(plan.working_place_number,
                                    {.directory = plan.supervision->working_directory,
                                     .file_mode_mask = plan.supervision->file_mode_mask}));
-  Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names));
+  Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names),
+              LimitOf(plan.limits, RLIMIT_FSIZE));
   if (const size_t count = plan.supervision->outside.size(); count > 0) {
     std::vector<UniqueFd> channels;
     for (size_t i = 0; i < count; ++i) channels.emplace_back(kOutsidePlace + static_cast<int>(i));

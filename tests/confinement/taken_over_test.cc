@@ -352,7 +352,8 @@ TEST_P(TakenOverTest, OneThatServesFilesReachesThoseOfItsLimits) {
          {absl::StrCat("read ", outside), absl::StrCat("read ", root_, "/granted/link"),
           absl::StrCat("read ", root_, "/granted/../other/file"), std::string("read /etc/hosts"),
           absl::StrCat("write ", root_, "/granted/file"), absl::StrCat("write ", outside),
-          absl::StrCat("create ", root_, "/granted/new"), std::string("create /tmp/taken_over_x"),
+          absl::StrCat("create ", root_, "/granted/new"),
+          absl::StrCat("create ", root_, "/other/new"),
           absl::StrCat("read /proc/", getpid(), "/environ"),
           absl::StrCat("read /proc/self/root", outside)}) {
       EXPECT_EQ(service.Say(attack).value_or(-1), EACCES) << attack;

@@ -53,7 +53,6 @@ int RunNeighbour(Grants grants) {
 struct Style {
   bool executed = false;
   bool supervised = false;
-  bool resizes_files = false;
   bool processes = false;
 };
 
@@ -108,7 +107,6 @@ class BrokerArena : public Arena {
       options.supervision =
           Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
     }
-    options.resizes_files = style_.resizes_files;
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
     if (!worker.ok()) return {worker.status().ToString(), ""};
     const std::string text = ReadSome(said.reader, 2 * attack.wall_milliseconds);
@@ -159,12 +157,11 @@ std::unique_ptr<Arena> SupervisedWorkers() {
   return std::make_unique<BrokerArena>(Style{.supervised = true});
 }
 std::unique_ptr<Arena> RunWorkers() {
-  return std::make_unique<BrokerArena>(
-      Style{.executed = true, .supervised = true, .resizes_files = true});
+  return std::make_unique<BrokerArena>(Style{.executed = true, .supervised = true});
 }
 std::unique_ptr<Arena> RunWorkersWithProcesses() {
   return std::make_unique<BrokerArena>(
-      Style{.executed = true, .supervised = true, .resizes_files = true, .processes = true});
+      Style{.executed = true, .supervised = true, .processes = true});
 }
 
 }  // namespace capbroker::hostile

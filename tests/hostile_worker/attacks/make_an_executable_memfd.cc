@@ -14,7 +14,6 @@ const Registered attack({
     .aims_at = "processes and code",
     .run = Run,
     .refused = "EPERM",
-    .run_alone = "EACCES",
 });
 
 }  // namespace

@@ -17,7 +17,6 @@ const Registered attack({
     .aims_at = "rights of descriptors",
     .run = Run,
     .refused = "EPERM",
-    .run_alone = "succeeded",
 });
 
 }  // namespace

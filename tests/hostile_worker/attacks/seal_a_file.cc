@@ -19,7 +19,6 @@ const Registered attack({
     .aims_at = "rights of descriptors",
     .run = Run,
     .refused = "EPERM",
-    .run_alone = "EACCES",
 });
 
 }  // namespace

@@ -13,7 +13,6 @@ const Registered attack({
     .aims_at = "rights of descriptors",
     .run = Run,
     .refused = "EPERM",
-    .run_alone = "succeeded",
 });
 
 }  // namespace
