@@ -156,12 +156,9 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  table.connects ? Ask() : AnswerSuccess())
-            // xz takes back what it believes to have set.
-            .When({Arg32(1).Is(F_SETFL), Arg32(2).HasOnly(O_ACCMODE | kLargeFile)},
-                  table.connects     ? Ask()
-                  : table.supervised ? AnswerSuccess()
-                                     : Fail(EPERM))
+                  table.supervised ? Ask() : AnswerSuccess())
+            // Programs put back what they have found.
+            .When({Arg32(1).Is(F_SETFL)}, table.supervised ? Ask() : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},

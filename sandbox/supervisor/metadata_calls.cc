@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/file_grant.h"
+#include "base/open_how.h"
+#include "base/unique_fd.h"
 #include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/table/system_calls.h"

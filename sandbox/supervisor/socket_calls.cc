@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/name_request.h"
+#include "sandbox/supervisor/shared_flags.h"
 #include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 
@@ -231,10 +232,11 @@ Answer SocketCalls::OnSetFlags(const Notification& call, bool on) {
   const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
   if (!socket.fd.valid()) return Failure(socket.error_number);
   if (IsWorkersOwn(socket.fd)) {
+    const bool more = call.call().nr == SYS_fcntl && !KeepsSharedFlags(socket.fd, call.argument(2));
+    if (more) return Failure(EPERM);
     return SetNonblocking(socket.fd, on) ? Result(0) : Failure(EPERM);
   }
-  // As the table answers where there are no connections: who insists on it is told that it is so.
-  return call.call().nr == SYS_fcntl ? Result(0) : Failure(ENOTTY);
+  return call.call().nr == SYS_fcntl ? SetSharedFlags(call) : Failure(ENOTTY);
 }
 
 std::vector<NamedHost> SocketCalls::TakeHosts() {

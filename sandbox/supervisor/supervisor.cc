@@ -29,6 +29,7 @@
 #include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/outside.h"
+#include "sandbox/supervisor/shared_flags.h"
 #include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
 #include "sandbox/supervisor/worker_memory.h"
@@ -192,6 +193,7 @@ class Watch {
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
       if (!answer.has_value()) answer = metadata_.AnswerTo(call);
       if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
+      if (!answer.has_value() && call.call().nr == SYS_fcntl) answer = SetSharedFlags(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
       const std::vector<NamedAccess> asked = names_.TakeAsked();
