@@ -435,7 +435,7 @@ TEST_P(SupervisorAttacksTest, TimeOfTheSupervisorIsBounded) {
       },
       std::move(start));
   EXPECT_GT(story.signal(), 0) << story.text;
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(45)) << "of a busy machine";
 }
 
 TEST_P(SupervisorAttacksTest, SupervisorIsOutOfTheWorkersReach) {
