@@ -281,6 +281,7 @@ void AddSockets(Policy& p, const WorkerTable& table) {
   p.Add(On("shutdown", "getsockname", "getpeername")
             .Always(Allow())
             .For("gRPC, for a connected socket"));
+  const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(On("getsockopt")
             // Not SO_PEERPIDFD: a process is not a property of a channel.
             .When({Arg32(1).Is(SOL_SOCKET),
@@ -291,9 +292,12 @@ void AddSockets(Policy& p, const WorkerTable& table) {
             .When({Arg32(1).Is(IPPROTO_TCP),
                    Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT})},
                   Allow())
+            .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+            .When({Arg32(1).Is(IPPROTO_TCP),
+                   Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
+                  with_connections)
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and for what it has set"));
-  const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(
       On("setsockopt")
           .When(

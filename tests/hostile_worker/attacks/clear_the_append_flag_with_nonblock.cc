@@ -18,6 +18,7 @@ const Registered attack({
     .aims_at = "rights of descriptors",
     .run = Run,
     .refused = "still for appending",
+    .supervised = "EPERM",
 });
 
 }  // namespace
