@@ -88,6 +88,23 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
+bool IsWithin(const std::string& path, const std::string& tree) {
+  return (path + "/").rfind(tree + "/", 0) == 0;
+}
+
+// What a worker writes it must not execute. Who is granted all files for writing is meant to
+// have them.
+bool WritesWhatItRuns(const std::vector<FileGrant>& grants) {
+  for (const FileGrant& run : grants) {
+    if ((run.access & kRunFiles) == 0) continue;
+    for (const FileGrant& write : grants) {
+      const bool writes = (write.access & (kWriteFiles | kCreateFiles)) != 0 && write.path != "/";
+      if (writes && (IsWithin(run.path, write.path) || IsWithin(write.path, run.path))) return true;
+    }
+  }
+  return false;
+}
+
 bool IsNormalName(const std::string& name) {
   return !name.empty() && name.size() < PATH_MAX && name.find('\0') == std::string::npos &&
          NormalName(name) == name;
@@ -190,6 +207,10 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
           "start worker: grant of \"", absl::CHexEscape(grant.path),
           "\": running programs needs processes, no writing, and a directory below the root"));
     }
+  }
+  if (WritesWhatItRuns(supervision->files)) {
+    return absl::InvalidArgumentError(
+        "start worker: what is granted for running is granted for writing, too");
   }
   if (!IsNormalName(supervision->working_directory)) {
     return absl::InvalidArgumentError(absl::StrCat("start worker: working directory \"",

@@ -252,6 +252,29 @@ TEST_P(SupervisedProgramTest, HaveProcessesIfGranted) {
       << "not granted";
 }
 
+TEST_P(SupervisedProgramTest, NeverRunWhatTheyMayWrite) {
+  if (!HasPidNamespace()) GTEST_SKIP() << "no pid namespace: no processes at all";
+  const std::pair<std::string, std::string> pairs[] = {{Path("data"), Path("data")},
+                                                       {Path("data/sub"), Path("data")},
+                                                       {Path("data"), Path("data/sub")}};
+  for (const auto& [run, write] : pairs) {
+    Start start;
+    start.supervision.emplace().processes = true;
+    start.supervision->files = {FileGrant::RunTree(run), FileGrant::WriteTree(write)};
+    UniqueFd program(open("/usr/bin/true", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(runner_.sandbox()
+                  .Execute(std::move(start), std::move(program), {"true"}, {})
+                  .status()
+                  .code(),
+              absl::StatusCode::kInvalidArgument)
+        << run << " " << write;
+  }
+  Supervision apart;
+  apart.processes = true;
+  apart.files = {FileGrant::RunTree("/usr/bin"), FileGrant::WriteTree(Path("data"))};
+  EXPECT_EQ(Run(std::move(apart), "/usr/bin/true", {}).exit_code, 0);
+}
+
 // A child goes on where its parent was when it was made, whatever the parent does then.
 TEST_P(SupervisedProgramTest, InheritTheWorkingDirectory) {
   if (!HasPidNamespace()) GTEST_SKIP() << "no pid namespace";
