@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <initializer_list>
 #include <utility>
-#include <vector>
 
+#include "base/descriptor_packet.h"
 #include "base/errno_status.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
@@ -22,54 +22,16 @@ namespace {
 // The broker waits for it, and it needs a millisecond.
 constexpr int kPatienceMilliseconds = 5000;
 
-struct Packet {
-  pid_t pid = 0;  // in answers; not positive: an errno
-  std::vector<UniqueFd> descriptors = {};
-};
-
-bool Send(FdRef socket, pid_t pid, const std::vector<FdRef>& descriptors) {
-  iovec data = {.iov_base = &pid, .iov_len = sizeof pid};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  if (!descriptors.empty()) {
-    packet.msg_control = control;
-    packet.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
-    cmsghdr* header = CMSG_FIRSTHDR(&packet);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
-    for (size_t i = 0; i < descriptors.size(); ++i) {
-      const int fd = descriptors[i].get();
-      std::memcpy(CMSG_DATA(header) + i * sizeof fd, &fd, sizeof fd);
-    }
-  }
-  return sendmsg(socket.get(), &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof pid);
+// What the reserve is asked with is a packet of two descriptors, and what it answers one of a
+// process; not positive: it could not.
+bool Send(FdRef socket, pid_t pid, std::initializer_list<FdRef> descriptors) {
+  return SendDescriptorPacket(socket, &pid, sizeof pid, descriptors);
 }
 
 // False: the other end is gone.
-bool Receive(FdRef socket, Packet& received) {
-  iovec data = {.iov_base = &received.pid, .iov_len = sizeof received.pid};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control;
-  packet.msg_controllen = sizeof control;
-  ssize_t got;
-  do {
-    got = recvmsg(socket.get(), &packet, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got != static_cast<ssize_t>(sizeof received.pid)) return false;
-  const cmsghdr* header = CMSG_FIRSTHDR(&packet);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return true;
-  for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {
-    int fd;
-    std::memcpy(&fd, CMSG_DATA(header) + at, sizeof fd);
-    received.descriptors.emplace_back(fd);
-  }
-  return true;
+bool Receive(FdRef socket, pid_t& pid, PacketDescriptors& descriptors) {
+  return ReceiveDescriptorPacket(socket, &pid, sizeof pid, descriptors) ==
+         static_cast<ssize_t>(sizeof pid);
 }
 
 [[noreturn]] void Serve(UniqueFd requests, UniqueFd lifeline,
@@ -83,12 +45,13 @@ bool Receive(FdRef socket, Packet& received) {
     Log(entered.ToString());
     _exit(1);
   }
-  for (Packet request; Receive(requests, request); request = Packet()) {
-    if (request.descriptors.size() != 2) _exit(1);
+  pid_t ignored;
+  for (PacketDescriptors lines; Receive(requests, ignored, lines); lines = PacketDescriptors()) {
+    if (!lines[1].valid()) _exit(1);
     // The broker's child, as one that it forks itself.
     absl::StatusOr<Cloned> cloned = CloneProcess({.flags = CLONE_PARENT});
     if (cloned.ok() && cloned->pid == 0) {
-      _exit(run(std::move(request.descriptors[0]), std::move(request.descriptors[1])));
+      _exit(run(std::move(lines[0]), std::move(lines[1])));
     }
     const bool told = cloned.ok() ? Send(requests, cloned->pid, {cloned->process.fd()})
                                   : Send(requests, -EAGAIN, {});
@@ -116,18 +79,19 @@ absl::StatusOr<ZygoteReserve> ZygoteReserve::Start(const RunFunction& run) {
 
 absl::StatusOr<ChildProcess> ZygoteReserve::ForkZygote(UniqueFd control, UniqueFd lifeline) {
   pollfd answered = {requests_.get(), POLLIN, 0};
-  Packet answer;
+  pid_t zygote = 0;
+  PacketDescriptors answer;
   if (!requests_.valid() || !Send(requests_, 0, {control, lifeline}) ||
-      poll(&answered, 1, kPatienceMilliseconds) != 1 || !Receive(requests_, answer)) {
+      poll(&answered, 1, kPatienceMilliseconds) != 1 || !Receive(requests_, zygote, answer)) {
     // One that does not answer in time must not answer a later request with this one's zygote.
     requests_.Reset();
     lifeline_.Reset();
     return absl::UnavailableError("the reserve is gone: no zygote can be started any more");
   }
-  if (answer.pid <= 0 || answer.descriptors.size() != 1) {
+  if (zygote <= 0 || !answer[0].valid()) {
     return absl::UnavailableError("the reserve cannot fork");
   }
-  return ChildProcess{answer.pid, PidFd(std::move(answer.descriptors.front()))};
+  return ChildProcess{zygote, PidFd(std::move(answer[0]))};
 }
 
 }  // namespace capbroker::broker

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/descriptor_limit.h"
+#include "base/descriptor_packet.h"
 #include "base/file_grant.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/report.h"
@@ -134,17 +135,12 @@ class Vigil {
   // False if there was nothing to read.
   bool ReadHandOver() {
     HandOver message;
-    iovec data = {.iov_base = &message, .iov_len = sizeof message};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr packet = {};
-    packet.msg_iov = &data;
-    packet.msg_iovlen = 1;
-    packet.msg_control = control;
-    packet.msg_controllen = sizeof control;
-    const ssize_t got = recvmsg(hand_over_.get(), &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    PacketDescriptors descriptors;
+    const ssize_t got =
+        ReceiveDescriptorPacket(hand_over_, &message, sizeof message, descriptors, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN) return false;
     if (got == static_cast<ssize_t>(sizeof message)) {
-      TakeListener(packet);
+      if (descriptors[0].valid()) listener_ = std::move(descriptors[0]);
       if (message.result.ok()) {
         ready_ = true;
       } else {
@@ -164,14 +160,6 @@ class Vigil {
     return true;
   }
 
-  void TakeListener(msghdr& packet) {
-    const cmsghdr* header = CMSG_FIRSTHDR(&packet);
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return;
-    int fd;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    listener_ = UniqueFd(fd);
-  }
-
   void TakeViolation(short events) {
     if ((events & POLLIN) == 0) {
       listener_.Reset();  // the worker's last thread is gone
@@ -184,11 +172,9 @@ class Vigil {
   // False if there was nothing to read.
   bool ReadWord() {
     SupervisorWord word;
-    iovec data = {.iov_base = &word, .iov_len = sizeof word};
-    msghdr packet = {};
-    packet.msg_iov = &data;
-    packet.msg_iovlen = 1;
-    const ssize_t got = recvmsg(supervisor_socket_.get(), &packet, MSG_DONTWAIT);
+    PacketDescriptors none;
+    const ssize_t got =
+        ReceiveDescriptorPacket(supervisor_socket_, &word, sizeof word, none, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN) return false;
     if (got != static_cast<ssize_t>(sizeof word)) {
       supervisor_socket_ = FdRef();  // end of file: it is gone

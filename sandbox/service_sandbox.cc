@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/descriptor_packet.h"
 #include "base/errno_status.h"
 #include "base/status_macros.h"
 #include "sandbox/identity.h"
@@ -39,24 +39,6 @@ absl::Status ToStatus(StepResult result) {
 Ids OwnIds() {
   const uint32_t id = kFirstWorkerId + static_cast<uint32_t>(getpid()) % kWorkerIdCount;
   return {id, id};
-}
-
-bool SendDescriptor(FdRef socket, FdRef descriptor) {
-  char byte = 0;
-  iovec data = {.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control;
-  packet.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&packet);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = descriptor.get();
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  return sendmsg(socket.get(), &packet, MSG_NOSIGNAL) == 1;
 }
 
 absl::StatusOr<UniqueFd> MakeRuleset(const ServiceSandbox::Reach& reach) {
@@ -123,7 +105,7 @@ absl::Status ServiceSandbox::State::EnterTable(FdRef hand_over) const {
   }
   CB_RETURN_IF_ERROR(ToStatus(result));
   if (!listener.valid()) return absl::OkStatus();
-  if (!SendDescriptor(hand_over, listener)) {
+  if (!SendDescriptorPacket(hand_over, "", 1, {listener})) {
     return ErrnoToStatus(errno, "confine service: hand the listener over");
   }
   // INVARIANT(fail-closed): with the listener the process could answer for the zygote.
@@ -180,22 +162,9 @@ absl::Status ServiceSandbox::Enter(const Reach& reach, FdRef hand_over) const {
 
 UniqueFd ReceiveListener(FdRef hand_over) {
   char byte;
-  iovec data = {.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control;
-  packet.msg_controllen = sizeof control;
-  if (recvmsg(hand_over.get(), &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1) return UniqueFd();
-  const cmsghdr* header = CMSG_FIRSTHDR(&packet);
-  if (header == nullptr || header->cmsg_type != SCM_RIGHTS ||
-      header->cmsg_len != CMSG_LEN(sizeof(int))) {
-    return UniqueFd();
-  }
-  int fd;
-  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return UniqueFd(fd);
+  PacketDescriptors descriptors;
+  (void)ReceiveDescriptorPacket(hand_over, &byte, 1, descriptors, MSG_DONTWAIT);
+  return std::move(descriptors[0]);
 }
 
 }  // namespace capbroker::sandbox

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/descriptor_packet.h"
 #include "sandbox/fstat_answer.h"
 #include "sandbox/landlock.h"
 #include "sandbox/supervisor/supervisor.h"
@@ -31,34 +32,16 @@ static_assert(kIntroductionPlace < kPlacesEnd);
 // The path of execveat. Its address is part of the table's row.
 constexpr char kNoPath[] = "";
 
-template <typename Message>
-bool SendWith(FdRef socket, Message message, FdRef listener) {
-  iovec data = {.iov_base = &message, .iov_len = sizeof message};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  if (listener.valid()) {
-    packet.msg_control = control;
-    packet.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&packet);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int fd = listener.get();
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  return sendmsg(socket.get(), &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
-}
-
 bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
-  return SendWith(hand_over, HandOver{.result = result}, listener);
+  const HandOver message = {.result = result};
+  return SendDescriptorPacket(hand_over, &message, sizeof message, {listener});
 }
 
 // The supervisor has looked at this process and waits for its calls, or is gone.
 bool IntroduceTo(FdRef supervisor, FdRef listener) {
+  const WorkerIntroduction introduction = {.worker = getpid()};
   char go_ahead;
-  return SendWith(supervisor, WorkerIntroduction{.worker = getpid()}, listener) &&
+  return SendDescriptorPacket(supervisor, &introduction, sizeof introduction, {listener}) &&
          recv(supervisor.get(), &go_ahead, 1, 0) == 1;
 }
 

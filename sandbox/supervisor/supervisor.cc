@@ -21,6 +21,7 @@
 #include <string>
 #include <utility>
 
+#include "base/descriptor_packet.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
@@ -96,25 +97,15 @@ StepResult Arrange(const Supervision& supervision, std::vector<GrantedPlace>& pl
 // The worker, after its listener was received to kListenerPlace.
 StepResult MeetWorker(pid_t& worker) {
   WorkerIntroduction introduction;
-  iovec data = {.iov_base = &introduction, .iov_len = sizeof introduction};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  packet.msg_control = control;
-  packet.msg_controllen = sizeof control;
+  PacketDescriptors descriptors;
   // End of file: the worker failed, and tells the init itself.
-  if (recvmsg(kWorkerPlace, &packet, MSG_CMSG_CLOEXEC) !=
-      static_cast<ssize_t>(sizeof introduction)) {
+  if (ReceiveDescriptorPacket(FdRef::FromRaw(kWorkerPlace), &introduction, sizeof introduction,
+                              descriptors) != static_cast<ssize_t>(sizeof introduction)) {
     _exit(1);
   }
-  const cmsghdr* header = CMSG_FIRSTHDR(&packet);
-  int listener = -1;
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    std::memcpy(&listener, CMSG_DATA(header), sizeof listener);
-  }
   worker = introduction.worker;
-  if (listener != kListenerPlace) {
+  // It stays, at its place.
+  if (std::move(descriptors[0]).Release() != kListenerPlace) {
     return FailedWith(Step::kSupervisor, EBADF);
   }
   // A host may forbid even an ancestor to look into a process: better known now.
