@@ -1,11 +1,16 @@
 #!/bin/sh
 # Every figure is there: a few calls of each variant.
 set -eu
-out=$("$1" --quick --json)
-for name in raw_seqpacket stub_unary grpc_unary stream_message descriptor_by_stub openat \
-    service_open worker_start service_memory worker_memory; do
+out=$("$1" --quick --growth --json)
+for name in machine raw_seqpacket stub_unary stub_callback threads_1 threads_16 stream_message limits_check_10 \
+    grpc_unary message_1m message_64m grpc_message_1m grpc_message_64m channels_100 channels_1000 \
+    raw_epoll_channels_100 raw_epoll_channels_1000 grpc_channels_100 \
+    openat openat_direct transparent_openat descriptor_by_stub \
+    service_open worker_start worker_exec service_memory service_memory_wire worker_memory workers_1000 \
+    growth_channels growth_workers growth_limits_entries growth_directory_depth; do
   case $out in
     *"\"$name\": {"*) ;;
     *) echo "no figure of $name in: $out"; exit 1 ;;
   esac
 done
+printf '%s' "$out" | python3 -m json.tool >/dev/null || { echo "not JSON: $out"; exit 1; }

@@ -1,17 +1,8 @@
 #include "bench/measure.h"
 
-#include <dirent.h>
-#include <sched.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include <algorithm>
-#include <cctype>
-#include <fstream>
-#include <sstream>
-
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 
 namespace capbroker::bench {
 namespace {
@@ -38,24 +29,45 @@ double Quantile(std::vector<double> values, double at) {
                          static_cast<size_t>(static_cast<double>(values.size()) * at))];
 }
 
+Spread SpreadOf(const std::vector<double>& values) {
+  return {Quantile(values, 0.5), Quantile(values, 0.25), Quantile(values, 0.75)};
+}
+
 struct Series {
-  std::vector<double> all;
-  std::vector<double> medians;  // by round
-  std::vector<double> cpu;      // by round
+  std::vector<double> all;    // microseconds of each call
+  std::vector<double> times;  // by round: microseconds of a call
+  std::vector<double> rates;  // by round
+  std::vector<double> cpu;    // by round
 };
 
 void RunRound(const Variant& variant, Series& series) {
-  for (int i = 0; i < variant.calls / 5; ++i) variant.call();
   std::vector<double> times;
-  times.reserve(static_cast<size_t>(variant.calls));
+  double took = 0;  // seconds, of all the calls
+  const auto run = [&](int calls) {
+    times.clear();
+    took = 0;
+    if (variant.run != nullptr) {
+      const double start = MonotonicSeconds();
+      variant.run(calls, times);
+      took = MonotonicSeconds() - start;
+      return;
+    }
+    for (int i = 0; i < calls; ++i) {
+      TimeCalls(1, times, variant.call);
+      took += times.back() / 1e6;
+      if (variant.after != nullptr) variant.after();
+    }
+  };
+  run(std::max(1, variant.calls / 5));
   const double cpu_before = CpuSeconds(variant.servers);
-  for (int i = 0; i < variant.calls; ++i) {
-    const double start = Seconds(CLOCK_MONOTONIC);
-    variant.call();
-    times.push_back((Seconds(CLOCK_MONOTONIC) - start) * 1e6);
-  }
-  series.cpu.push_back((CpuSeconds(variant.servers) - cpu_before) * 1e6 / variant.calls);
-  series.medians.push_back(Quantile(times, 0.5));
+  run(variant.calls);
+  const double operations = static_cast<double>(variant.calls) * variant.repeats;
+  series.cpu.push_back((CpuSeconds(variant.servers) - cpu_before) * 1e6 / operations);
+  for (double& time : times) time /= variant.repeats;
+  // Of calls that overlap, what counts is how many are done in a time.
+  const bool one_by_one = !times.empty() && variant.units == 0;
+  series.times.push_back(one_by_one ? Quantile(times, 0.5) : took * 1e6 / operations);
+  series.rates.push_back(operations * variant.units / took);
   series.all.insert(series.all.end(), times.begin(), times.end());
 }
 
@@ -72,57 +84,32 @@ std::map<std::string, Figure> Measure(const std::vector<Variant>& variants, int 
     }
   }
   std::map<std::string, Figure> figures;
-  const std::vector<double>& base_medians = series[base].medians;
-  for (const auto& [name, measured] : series) {
+  const std::vector<double>& base_times = series[base].times;
+  for (const Variant& variant : variants) {
+    const Series& measured = series[variant.name];
     std::vector<double> ratios;
-    for (size_t i = 0; i < measured.medians.size(); ++i) {
-      ratios.push_back(measured.medians[i] / base_medians[i]);
+    for (size_t i = 0; i < measured.times.size(); ++i) {
+      ratios.push_back(measured.times[i] / base_times[i]);
     }
-    figures[name] = {Quantile(measured.all, 0.5), Quantile(measured.all, 0.99),
-                     Quantile(ratios, 0.5),       Quantile(ratios, 0.25),
-                     Quantile(ratios, 0.75),      Quantile(measured.cpu, 0.5)};
+    figures[variant.name] = {.has_times = !measured.all.empty(),
+                             .p50_us = Quantile(measured.all, 0.5),
+                             .p99_us = Quantile(measured.all, 0.99),
+                             .ratio = SpreadOf(ratios),
+                             .has_rate = variant.units != 0,
+                             .per_s = SpreadOf(measured.rates),
+                             .cpu_us = Quantile(measured.cpu, 0.5)};
   }
   return figures;
 }
 
-void StayOnThisCpu() {
-  const int cpu = sched_getcpu();
-  if (cpu < 0) return;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
-  (void)sched_setaffinity(0, sizeof one, &one);
+void TimeCalls(int calls, std::vector<double>& times_us, const std::function<void()>& call) {
+  for (int i = 0; i < calls; ++i) {
+    const double start = MonotonicSeconds();
+    call();
+    times_us.push_back((MonotonicSeconds() - start) * 1e6);
+  }
 }
 
-long PrivateKib(pid_t process) {
-  std::ifstream file(absl::StrCat("/proc/", process, "/smaps_rollup"));
-  std::string line;
-  long sum = 0;
-  while (std::getline(file, line)) {
-    std::istringstream fields(line);
-    std::string name;
-    long kib = 0;
-    fields >> name >> kib;
-    if (name == "Private_Clean:" || name == "Private_Dirty:") sum += kib;
-  }
-  return sum;
-}
-
-std::vector<pid_t> ChildrenOf(pid_t process) {
-  std::vector<pid_t> children;
-  DIR* directory = opendir("/proc");
-  if (directory == nullptr) return children;
-  while (const dirent* entry = readdir(directory)) {
-    pid_t pid = 0;
-    if (!absl::SimpleAtoi(entry->d_name, &pid)) continue;
-    std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
-    std::string line;
-    while (std::getline(file, line)) {
-      if (line == absl::StrCat("PPid:\t", process)) children.push_back(pid);
-    }
-  }
-  closedir(directory);
-  return children;
-}
+double MonotonicSeconds() { return Seconds(CLOCK_MONOTONIC); }
 
 }  // namespace capbroker::bench

@@ -1,0 +1,72 @@
+#include "bench/process_facts.h"
+
+#include <dirent.h>
+#include <sched.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace capbroker::bench {
+namespace {
+
+pid_t ParentOf(pid_t process) {
+  std::ifstream file(absl::StrCat("/proc/", process, "/status"));
+  std::string line;
+  while (std::getline(file, line)) {
+    absl::string_view field = line;
+    pid_t parent = 0;
+    if (absl::ConsumePrefix(&field, "PPid:") && absl::SimpleAtoi(field, &parent)) return parent;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void StayOnThisCpu() {
+  const int cpu = sched_getcpu();
+  if (cpu < 0) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  (void)sched_setaffinity(0, sizeof one, &one);
+}
+
+long PrivateKib(pid_t process) {
+  std::ifstream file(absl::StrCat("/proc/", process, "/smaps_rollup"));
+  std::string line;
+  long sum = 0;
+  while (std::getline(file, line)) {
+    std::istringstream fields(line);
+    std::string name;
+    long kib = 0;
+    fields >> name >> kib;
+    if (name == "Private_Clean:" || name == "Private_Dirty:") sum += kib;
+  }
+  return sum;
+}
+
+std::vector<pid_t> DescendantsOf(pid_t process) {
+  std::multimap<pid_t, pid_t> children;
+  DIR* directory = opendir("/proc");
+  if (directory == nullptr) return {};
+  while (const dirent* entry = readdir(directory)) {
+    pid_t pid = 0;
+    if (absl::SimpleAtoi(entry->d_name, &pid)) children.emplace(ParentOf(pid), pid);
+  }
+  closedir(directory);
+  std::vector<pid_t> found = {process};
+  for (size_t i = 0; i < found.size(); ++i) {
+    const auto [first, last] = children.equal_range(found[i]);
+    for (auto child = first; child != last; ++child) found.push_back(child->second);
+  }
+  found.erase(found.begin());
+  return found;
+}
+
+}  // namespace capbroker::bench

@@ -1,0 +1,35 @@
+// Callers and servers that have nothing of the broker, in processes of their own. To be made before
+// the broker.
+//
+//   raw_epoll_channels_100, raw_epoll_channels_1000   as channels_100, without anything but the
+//   bytes grpc_channels_100                                 the same with stock gRPC
+//
+// and those of library_rivals.h.
+#ifndef BENCH_RIVALS_H_
+#define BENCH_RIVALS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/forked.h"
+#include "bench/options.h"
+#include "bench/scene.h"
+
+namespace capbroker::bench {
+
+struct Rival {
+  std::string name;
+  int calls = 0;     // of a round
+  double units = 0;  // as in Variant
+  std::unique_ptr<ForkedPeers> peers;
+};
+
+std::vector<Rival> MakeRivals(const Options& options);
+
+// `rivals` outlive the variants.
+void AddRivals(const Options& options, std::vector<Rival>& rivals, Variants& variants);
+
+}  // namespace capbroker::bench
+
+#endif  // BENCH_RIVALS_H_

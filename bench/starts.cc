@@ -1,0 +1,86 @@
+#include "bench/starts.h"
+
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+
+#include "bench/calling_once.h"
+#include "bench/echo.capbroker.h"
+#include "bench/echo_service.h"
+#include "bench/forked.h"
+#include "bench/must.h"
+#include "transport/stub.h"
+
+namespace capbroker::bench {
+namespace {
+
+int CallOnceInWorker(Grants grants) { return CallOnce(*grants.Stub<v1::Echo>("echo")); }
+
+// What one call of a variant has made and its `after` ends.
+template <typename T>
+using Made = std::shared_ptr<std::optional<T>>;
+
+void AddWorkerStart(const std::string& name, const std::string& program, const Scene& scene,
+                    Variants& variants) {
+  const auto made = std::make_shared<std::optional<WaitingWorker>>();
+  variants.push_back({.name = name,
+                      .call =
+                          [made, program, &broker = scene.broker, echo = scene.echo] {
+                            made->emplace(
+                                StartWorker(broker, Must(echo->Clone(), "clone"), program));
+                          },
+                      .calls = scene.options.Calls(20),
+                      .after =
+                          [made] {
+                            (*made)->hold.Reset();
+                            Must((*made)->worker.Wait().exit_code() == 0, "end of a worker");
+                            made->reset();
+                          }});
+}
+
+}  // namespace
+
+WaitingWorker StartWorker(Broker& broker, std::shared_ptr<Channel> echo,
+                          const std::string& program) {
+  Pipe said = MakePipe();
+  Pipe hold = MakePipe();
+  WorkerOptions options;
+  if (program.empty()) {
+    options.entry = CallOnceInWorker;
+  } else {
+    options.program = program;
+  }
+  options.grants.push_back({"echo", std::move(echo)});
+  options.standard_input = std::move(hold.reader);
+  options.standard_output = std::move(said.writer);
+  Worker worker = Must(broker.Launch(std::move(options)), "launch a worker");
+  char byte;
+  Must(read(said.reader.get(), &byte, 1) == 1, "first call of a worker");
+  return {std::move(worker), std::move(hold.writer)};
+}
+
+std::string PingProgram() {
+  char path[4096];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  Must(size > 0, "where this program is");
+  const std::string self(path, static_cast<size_t>(size));
+  return self.substr(0, self.rfind('/')) + "/ping_program";
+}
+
+void AddStarts(const Scene& scene, Variants& variants) {
+  const Made<std::shared_ptr<Channel>> opened =
+      std::make_shared<std::optional<std::shared_ptr<Channel>>>();
+  variants.push_back({.name = "service_open",
+                      .call =
+                          [opened, &broker = scene.broker, request = RequestOf()] {
+                            opened->emplace(Must(broker.Open(EchoAuthority()), "open"));
+                            Ping(*NewStub<v1::Echo>(**opened), request);
+                          },
+                      .calls = scene.options.Calls(20),
+                      .after = [opened] { opened->reset(); }});
+  AddWorkerStart("worker_start", "", scene, variants);
+  AddWorkerStart("worker_exec", PingProgram(), scene, variants);
+}
+
+}  // namespace capbroker::bench

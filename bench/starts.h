@@ -1,0 +1,34 @@
+// Starting services and workers: until the first answered call.
+//
+//   service_open   a service process, called by this process
+//   worker_start   a forked worker, which calls a service
+//   worker_exec    a worker that executes ping_program, which calls a service
+#ifndef BENCH_STARTS_H_
+#define BENCH_STARTS_H_
+
+#include <memory>
+
+#include "bench/scene.h"
+#include "client/broker.h"
+#include "transport/channel.h"
+
+namespace capbroker::bench {
+
+// A worker that has called once. It stays until `hold` is closed.
+struct WaitingWorker {
+  Worker worker;
+  UniqueFd hold;
+};
+
+// `program`: ping_program, or empty for a forked worker.
+WaitingWorker StartWorker(Broker& broker, std::shared_ptr<Channel> echo,
+                          const std::string& program = "");
+
+// Beside this program.
+std::string PingProgram();
+
+void AddStarts(const Scene& scene, Variants& variants);
+
+}  // namespace capbroker::bench
+
+#endif  // BENCH_STARTS_H_
