@@ -5,12 +5,10 @@
 #include <cstddef>
 
 #include "bench/echo.grpc.pb.h"
+#include "bench/payload.h"
 #include "client/grant.h"
 
 namespace capbroker::bench {
-
-// Bytes of user data in every request and answer, where nothing else is said.
-inline constexpr size_t kPayload = 32;
 
 // An ordinary subclass, for the broker and for stock gRPC.
 class EchoService : public v1::Echo::Service {

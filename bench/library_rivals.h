@@ -1,7 +1,7 @@
 // Other libraries for calls between processes: what needs packages that nothing else here needs.
 //
 //   capnp_unary, sdbus_unary   a small call: Cap'n Proto RPC, and D-Bus without a daemon by sd-bus
-//   capnp_channels_100         as channels_100
+//   capnp_channels_100, capnp_channels_1000   as channels_100
 //
 // Built in with --define=bench_peers=yes, which bazelw says where an argument is --peers.
 #ifndef BENCH_LIBRARY_RIVALS_H_

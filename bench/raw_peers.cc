@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "bench/echo_service.h"
 #include "bench/must.h"
+#include "bench/payload.h"
 
 namespace capbroker::bench {
 namespace {

@@ -13,20 +13,18 @@ namespace capbroker::bench {
 
 std::vector<Rival> MakeRivals(const Options& options) {
   std::vector<Rival> rivals;
-  for (const int channels : {100, 1000}) {
-    const std::string name = absl::StrCat("raw_epoll_channels_", channels);
-    if (!options.Wants(name)) continue;
-    rivals.push_back({.name = name,
-                      .calls = 10 * channels,
-                      .units = 1,
-                      .peers = std::make_unique<ForkedPeers>(RawEpoll(channels))});
-  }
-  if (options.Wants("grpc_channels_100")) {
-    rivals.push_back({.name = "grpc_channels_100",
-                      .calls = 1000,
-                      .units = 1,
-                      .peers = std::make_unique<ForkedPeers>(GrpcChannels(100))});
-  }
+  const auto add = [&](const std::string& kind, ForkedPeers (*make)(int)) {
+    for (const int channels : {100, 1000}) {
+      const std::string name = absl::StrCat(kind, channels);
+      if (!options.Wants(name)) continue;
+      rivals.push_back({.name = name,
+                        .calls = 10 * channels,
+                        .units = 1,
+                        .peers = std::make_unique<ForkedPeers>(make(channels))});
+    }
+  };
+  add("raw_epoll_channels_", RawEpoll);
+  add("grpc_channels_", GrpcChannels);
   if (options.peers) {
     for (LibraryRival& rival : LibraryRivals()) {
       if (!options.Wants(rival.name)) continue;

@@ -31,3 +31,5 @@ def capbroker_dependencies():
             stub_repository(name = name, files = files)
     if not native.existing_rule("system"):
         system_libraries(name = "system")
+    if not native.existing_rule("peers"):
+        system_libraries(name = "peers", peers = True)

@@ -68,6 +68,16 @@ _PROGRAMS = {
     "protoc": "protobuf-compiler",
 }
 
+# What //bench/peers alone needs, in a repository of its own, which is not looked at otherwise.
+_PEER_LIBRARIES = {
+    "capnp_rpc": ("libcapnp-dev", ["capnp-rpc"]),
+    "systemd": ("libsystemd-dev", ["libsystemd"]),
+}
+_PEER_PROGRAMS = {
+    "capnp": "capnproto",
+    "capnpc-c++": "capnproto",
+}
+
 # Libraries whose headers include another library's.
 _DEPS = {
     "gmock": ["gtest"],
@@ -113,7 +123,7 @@ def _declare_library(name, flags):
     deps = [":" + dep for dep in _DEPS.get(name, [])]
     return _CC_LIBRARY.format(name = name, linkopts = repr(linkopts), deps = repr(deps))
 
-def _system_libraries_impl(repository_ctx):
+def _declare(repository_ctx, pkg_config_libraries, plain_libraries, programs):
     pkg_config = repository_ctx.which("pkg-config")
     if not pkg_config:
         _missing("pkg-config", "pkg-config")
@@ -122,13 +132,13 @@ def _system_libraries_impl(repository_ctx):
         "# Debian's libraries and programs; see third_party/system/system_libraries.bzl of capbroker.",
         "package(default_visibility = [\"//visibility:public\"])",
     ]
-    for name, (package, modules) in _PKG_CONFIG_LIBRARIES.items():
+    for name, (package, modules) in pkg_config_libraries.items():
         build.append(_declare_library(name, _pkg_config(repository_ctx, pkg_config, package, modules)))
-    for name, (package, header, flags) in _PLAIN_LIBRARIES.items():
+    for name, (package, header, flags) in plain_libraries.items():
         if not repository_ctx.path("/usr/include/" + header).exists:
             _missing(package, header)
         build.append(_declare_library(name, flags))
-    for name, package in _PROGRAMS.items():
+    for name, package in programs.items():
         program = repository_ctx.which(name)
         if not program:
             _missing(package, name)
@@ -137,9 +147,16 @@ def _system_libraries_impl(repository_ctx):
 
     repository_ctx.file("BUILD.bazel", "\n".join(build), executable = False)
 
+def _system_libraries_impl(repository_ctx):
+    if repository_ctx.attr.peers:
+        _declare(repository_ctx, _PEER_LIBRARIES, {}, _PEER_PROGRAMS)
+    else:
+        _declare(repository_ctx, _PKG_CONFIG_LIBRARIES, _PLAIN_LIBRARIES, _PROGRAMS)
+
 system_libraries = repository_rule(
     doc = "Declares Debian's libraries and programs as targets.",
     implementation = _system_libraries_impl,
+    attrs = {"peers": attr.bool(doc = "Those of the benchmark's peers, in the place of all others.")},
     configure = True,
     environ = ["PATH", "PKG_CONFIG_PATH"],
     # Looked at again whenever a Bazel server starts: packages come and go behind Bazel's back.
