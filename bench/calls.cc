@@ -70,14 +70,17 @@ std::shared_ptr<Chat> BeginChat(const std::shared_ptr<Channel>& channel) {
   return chat;
 }
 
-Variant LimitsCheck(const Options& options) {
+}  // namespace
+
+Variant LimitsCheck(const Options& options, const std::string& name, int names) {
   const std::shared_ptr<const authority::ServiceSchema> schema =
       Must(authority::ServiceSchema::Compile(
                *v1::AskRequest::descriptor()->file()->FindServiceByName("Checked")),
            "schema");
-  const auto limits = Must(authority::Limits::Compile(*schema, LimitsOfChecked()), "limits");
+  const auto limits =
+      Must(authority::Limits::Compile(*schema, LimitsOfChecked(names - 1)), "limits");
   constexpr int kTimes = 100;
-  return {.name = "limits_check_10",
+  return {.name = name,
           .call =
               [schema, limits, request = AllowedQuestion()] {
                 const authority::MethodSchema& method = *schema->FindMethod("Ask");
@@ -88,8 +91,6 @@ Variant LimitsCheck(const Options& options) {
           .calls = options.Calls(500),
           .repeats = kTimes};
 }
-
-}  // namespace
 
 void AddCalls(const Scene& scene, Variants& variants) {
   const Options& options = scene.options;
@@ -127,7 +128,9 @@ void AddCalls(const Scene& scene, Variants& variants) {
                         .calls = options.Calls(500),
                         .servers = servers});
   }
-  if (options.Wants("limits_check_10")) variants.push_back(LimitsCheck(options));
+  if (options.Wants("limits_check_10")) {
+    variants.push_back(LimitsCheck(options, "limits_check_10"));
+  }
 }
 
 }  // namespace capbroker::bench

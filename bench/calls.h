@@ -9,9 +9,14 @@
 #ifndef BENCH_CALLS_H_
 #define BENCH_CALLS_H_
 
+#include <string>
+
 #include "bench/scene.h"
 
 namespace capbroker::bench {
+
+// A check in this process, against limits with `names` names.
+Variant LimitsCheck(const Options& options, const std::string& name, int names = 1);
 
 void AddCalls(const Scene& scene, Variants& variants);
 

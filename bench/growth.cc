@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "bench/channels.h"
+#include "bench/calls.h"
 #include "bench/checked.capbroker.h"
 #include "bench/checked.dispatch.h"
 #include "bench/checked_service.h"
@@ -53,7 +53,7 @@ void AddChannelPoints(const Scene& scene, std::vector<Pending>& pending) {
 }
 
 void AddLimitsPoints(const Scene& scene, std::vector<Pending>& pending) {
-  for (const int n : {10, 100, 1000, 10'000}) {
+  for (const int n : {10, 100, 1000}) {
     const std::shared_ptr<v1::Checked::StubInterface> stub = NewStub<v1::Checked>(
         Must(scene.broker.Open(Serve<CheckedService>(LimitsOfChecked(n - 1))), "open checked"));
     pending.push_back({"growth_limits_entries",
@@ -67,6 +67,13 @@ void AddLimitsPoints(const Scene& scene, std::vector<Pending>& pending) {
                               Must(stub->Ask(&context, request, &response).ok(), "ask");
                             },
                         .calls = scene.options.Calls(500)}});
+  }
+}
+
+void AddCheckPoints(const Scene& scene, std::vector<Pending>& pending) {
+  for (const int n : {10, 100, 1000, 10'000}) {
+    pending.push_back(
+        {"growth_limits_check", n, 0, LimitsCheck(scene.options, absl::StrCat("check ", n), n)});
   }
 }
 
@@ -118,6 +125,7 @@ std::map<std::string, std::vector<GrowthPoint>> MeasureGrowth(
   std::vector<Pending> pending;
   AddChannelPoints(scene, pending);
   AddLimitsPoints(scene, pending);
+  AddCheckPoints(scene, pending);
   AddDepthPoints(scene, tree, pending);
   std::vector<Variant> variants = {base};
   for (const Pending& point : pending) variants.push_back(point.variant);

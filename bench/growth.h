@@ -3,6 +3,7 @@
 //
 //   growth_channels         one of n channels to one service process is called; KiB of that process
 //   growth_limits_entries   a call whose limits have n names; KiB of the service process
+//   growth_limits_check     the check of such a call alone, beyond what a broker admits
 //   growth_directory_depth  a file n directories beneath the granted one is opened by stub
 //   growth_workers          from a worker to the next, up to n of them; KiB of broker and zygote
 #ifndef BENCH_GROWTH_H_

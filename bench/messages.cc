@@ -30,7 +30,7 @@ void Add(const std::string& name, std::shared_ptr<v1::Echo::StubInterface> stub,
 void AddMessages(const Scene& scene, Variants& variants) {
   const std::shared_ptr<v1::Echo::StubInterface> stub = NewStub<v1::Echo>(scene.echo);
   Add("message_1m", stub, scene.echo_server, kMebibyte, 50, scene.options, variants);
-  Add("message_64m", stub, scene.echo_server, kLargest, 3, scene.options, variants);
+  Add("message_64m", stub, scene.echo_server, kLargest, 2, scene.options, variants);
 }
 
 void AddStockGrpc(const Options& options, const std::shared_ptr<v1::Echo::Stub>& stock,
@@ -40,7 +40,7 @@ void AddStockGrpc(const Options& options, const std::shared_ptr<v1::Echo::Stub>&
                       .calls = options.Calls(500),
                       .servers = {server}});
   Add("grpc_message_1m", stock, server, kMebibyte, 50, options, variants);
-  Add("grpc_message_64m", stock, server, kLargest, 3, options, variants);
+  Add("grpc_message_64m", stock, server, kLargest, 2, options, variants);
 }
 
 }  // namespace capbroker::bench

@@ -21,7 +21,7 @@ struct Options {
   bool one_cpu = true;
 
   // `count` calls, or few.
-  int Calls(int count) const { return quick ? (count < 150 ? 2 : count / 75) : count; }
+  int Calls(int count) const { return quick ? (count < 150 ? 1 : count / 75) : count; }
   // Whether `name` is to be measured. What must be ready for it is made only then.
   bool Wants(absl::string_view name) const;
 };

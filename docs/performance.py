@@ -50,6 +50,7 @@ BARS = [
 GROWTH = [
     ("growth_channels", "channels to one service process", "p50 of a call, µs", "KiB, that process alone"),
     ("growth_limits_entries", "names in the limits of a channel", "p50 of a call, µs", "KiB, the service process alone"),
+    ("growth_limits_check", "names in limits", "p50 of the check alone, µs", None),
     ("growth_directory_depth", "directories on the way to a file", "p50 of opening it, µs", None),
     ("growth_workers", "workers alive", "one more worker, µs", "KiB, broker and zygote together"),
 ]

@@ -62,7 +62,9 @@ def bars(title, axis_label, rows, log=False):
     """`rows`: (label, value, whether it is ours), from above to below."""
     left, right, top, step, width = 210, 90, 46, 26, 720
     height = top + step * len(rows) + 52
-    axis = _Axis([value for _, value, _ in rows], left, width - right, log)
+    # A logarithmic axis begins below the least value, or that would have no bar.
+    least = min(value for _, value, _ in rows)
+    axis = _Axis([value for _, value, _ in rows] + ([least * 0.6] if log else []), left, width - right, log)
     bottom = top + step * len(rows)
     parts = []
     for tick in axis.ticks:
