@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/file_grant.h"
+#include "base/heap_holes.h"
 #include "base/lifeline.h"
 #include "base/pid_fd.h"
 #include "base/status_macros.h"
@@ -28,6 +29,7 @@
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
+#include "serving/prepared_service.h"
 #include "serving/service.h"
 #include "serving/service_needs.h"
 #include "serving/service_process.h"
@@ -76,6 +78,12 @@ class Zygote {
   int Run();
 
  private:
+  // What the processes of one service inherit.
+  struct Prepared {
+    serving::PreparedService service;
+    ServiceConfinement confinement;
+  };
+
   bool ReceiveCommands();
   absl::StatusOr<ForkedProcess> Obey(const v1::ZygoteCommand& command,
                                      CommandDescriptors descriptors);
@@ -83,12 +91,9 @@ class Zygote {
                                             CommandDescriptors descriptors);
   absl::StatusOr<ForkedProcess> ForkSpare(const v1::ForkSpare& command,
                                           CommandDescriptors descriptors);
-  [[noreturn]] void BeService(const serving::ServiceDefinition& service,
-                              const ServiceConfinement& confinement,
-                              serving::ServiceProcessStart start, UniqueFd lifeline,
-                              UniqueFd hand_over);
-  absl::StatusOr<const ServiceConfinement*> PrepareService(
-      const serving::ServiceDefinition& service);
+  [[noreturn]] void BeService(const Prepared& prepared, serving::ServiceProcessStart start,
+                              UniqueFd lifeline, UniqueFd hand_over);
+  absl::StatusOr<const Prepared*> PrepareService(const serving::ServiceDefinition& service);
   void PrepareAhead();
   absl::StatusOr<ForkedProcess> ForkWorker(const v1::ForkWorker& command,
                                            CommandDescriptors descriptors);
@@ -102,8 +107,8 @@ class Zygote {
   // start without it, and a spare sleeps without it.
   bool commanded_ = false;
   std::optional<absl::StatusOr<sandbox::WorkerSandbox>> sandbox_;
-  std::map<std::string, ServiceConfinement> services_;  // by name; those that were prepared
-  std::map<uint64_t, ForkedProcess> children_;          // by the call that asked for them
+  std::map<std::string, Prepared> services_;    // by name; those that were prepared
+  std::map<uint64_t, ForkedProcess> children_;  // by the call that asked for them
 };
 
 int Zygote::Run() {
@@ -194,7 +199,7 @@ absl::StatusOr<ForkedProcess> Zygote::ForkService(const v1::ForkService& command
   start.supervisor = descriptors.Take(command.supervisor());
   start.commands = descriptors.Take(command.commands());
   UniqueFd lifeline = descriptors.Take(command.lifeline());
-  CB_ASSIGN_OR_RETURN(const ServiceConfinement* confinement, PrepareService(*service));
+  CB_ASSIGN_OR_RETURN(const Prepared* prepared, PrepareService(*service));
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     return ErrnoToStatus(errno, "fork service: socket for the listener");
@@ -202,18 +207,21 @@ absl::StatusOr<ForkedProcess> Zygote::ForkService(const v1::ForkService& command
   UniqueFd hand_over(ends[0]), watch(ends[1]);
   CB_ASSIGN_OR_RETURN(Cloned cloned, CloneProcess({}));
   if (cloned.pid == 0) {
-    BeService(*service, *confinement, std::move(start), std::move(lifeline), std::move(hand_over));
+    BeService(*prepared, std::move(start), std::move(lifeline), std::move(hand_over));
   }
   return ForkedProcess{cloned.pid, std::move(cloned.process), ViolationWatch(std::move(watch)),
-                       confinement->layers()};
+                       prepared->confinement.layers()};
 }
 
-absl::StatusOr<const ServiceConfinement*> Zygote::PrepareService(
+absl::StatusOr<const Zygote::Prepared*> Zygote::PrepareService(
     const serving::ServiceDefinition& service) {
   const auto found = services_.find(service.name);
   if (found != services_.end()) return &found->second;
+  CB_ASSIGN_OR_RETURN(serving::PreparedService prepared,
+                      serving::PreparedService::Prepare(service));
   CB_ASSIGN_OR_RETURN(ServiceConfinement confinement, ServiceConfinement::Prepare(service));
-  return &services_.emplace(service.name, std::move(confinement)).first->second;
+  Prepared both{std::move(prepared), std::move(confinement)};
+  return &services_.emplace(service.name, std::move(both)).first->second;
 }
 
 // In an idle moment: what starts are spared.
@@ -222,11 +230,12 @@ void Zygote::PrepareAhead() {
   for (const std::string& name : serving::RegisteredServices()) {
     (void)PrepareService(*serving::FindService(name));
   }
+  FillHeapHoles();
 }
 
-void Zygote::BeService(const serving::ServiceDefinition& service,
-                       const ServiceConfinement& confinement, serving::ServiceProcessStart start,
+void Zygote::BeService(const Prepared& prepared, serving::ServiceProcessStart start,
                        UniqueFd lifeline, UniqueFd hand_over) {
+  const serving::ServiceDefinition& service = prepared.service.definition();
   // Above all: nothing may outlive the broker. INVARIANT(no-orphans)
   const int held = lifeline.get();
   if (!DieWithLifeline(std::move(lifeline)).ok()) _exit(kStartFailed);
@@ -235,7 +244,7 @@ void Zygote::BeService(const serving::ServiceDefinition& service,
   if (!CloseAllBut({start.supervisor, start.commands, hand_over, FdRef::FromRaw(held)}).ok()) {
     _exit(kStartFailed);
   }
-  start.confine = [&confinement,
+  start.confine = [&confinement = prepared.confinement,
                    number = std::move(hand_over).Release()](const serving::ServiceReach& reach) {
     return confinement.Enter(reach, UniqueFd(number));
   };
@@ -243,7 +252,7 @@ void Zygote::BeService(const serving::ServiceDefinition& service,
   NameProcess(service.descriptor != nullptr ? service.descriptor->full_name() : service.name);
   (void)setrlimit(RLIMIT_NOFILE, &start_.service_descriptors);
   // Not exit(): what is registered with atexit() is the application's.
-  _exit(serving::RunServiceProcess(service, std::move(start)));
+  _exit(serving::RunServiceProcess(prepared.service, std::move(start)));
 }
 
 absl::Status Zygote::PrepareSandbox() {

@@ -7,7 +7,8 @@
 // Work that waits already is worth more: then the understudy leads at once.
 //
 // A leader that has had calls of one lane alone for a while leaves the lead to the understudy and
-// attends that lane: it blocks in receiving from it, which is the shortest way there is. A
+// attends that lane: it blocks in receiving from it, which is the shortest way there is, or looks
+// for the next call for some microseconds, as long as calls pay for that (transport/polling.h). A
 // handler there that does not come back gives the lane back to the loop, and so does a lane
 // that is quiet for some milliseconds.
 //

@@ -120,6 +120,7 @@ void ServedLane::BeginEpoch() {
 }
 
 Left ServedLane::OnReady(uint32_t events) {
+  looks_next_.store(false, std::memory_order_relaxed);
   if ((events & EPOLLOUT) != 0) Flush();
   return Drain();
 }
@@ -165,11 +166,19 @@ Left ServedLane::Drain() {
   return Left::kNothing;
 }
 
-bool ServedLane::BeginAttending() { return transport::SetCancelTick(lane_).ok(); }
+bool ServedLane::BeginAttending() {
+  may_look_ = transport::HasSeveralCpus();
+  return transport::SetCancelTick(lane_).ok();
+}
 
 // What comes while a handler here is held up finds the loop again (LoopThreads).
 bool ServedLane::Attend() {
-  std::optional<transport::ReceivedPacket> packet = Receive(transport::Blocking::kWait);
+  std::optional<transport::ReceivedPacket> packet;
+  const auto look = [&] { return (packet = Receive(transport::Blocking::kDontWait)).has_value(); };
+  const bool awake = may_look_ && polling_.looks() && polling_.Look(look);
+  if (!awake) packet = Receive(transport::Blocking::kWait);
+  if (packet) polling_.Earn();
+  looks_next_.store(packet && may_look_ && polling_.looks(), std::memory_order_relaxed);
   if (!packet) return false;
   CallPtr call = Accept(*std::move(packet));
   if (call == nullptr) return true;
@@ -374,6 +383,7 @@ void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
                                           "reply metadata larger than its bound"));
   }
   PacketHeader header = ResponseHeader(call, status);
+  if (looks_next_.load(std::memory_order_relaxed)) header.flags = transport::kFlagAwake;
   if (!status.ok()) return Transmit(header, metadata, {}, {});
   const size_t size = static_cast<size_t>(response.GetCachedSize());
   const auto serialize = [&response](char* bytes) {
@@ -386,7 +396,7 @@ void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
       return SendFailure(
           call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no memory for the response"));
     }
-    header.flags = transport::kFlagBulk;
+    header.flags |= transport::kFlagBulk;
     header.message_size = static_cast<uint32_t>(size);
     descriptors.push_back(*std::move(memory));
     return Transmit(header, metadata, {}, std::move(descriptors));

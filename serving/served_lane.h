@@ -26,6 +26,7 @@
 #include "serving/method_table.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
+#include "transport/polling.h"
 
 namespace capbroker::serving {
 
@@ -113,6 +114,12 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   const transport::ClientDescriptors descriptors_;
   const std::shared_ptr<const MethodTable> methods_;
   const std::shared_ptr<ChannelState> state_;
+
+  // Of the thread that attends.
+  bool may_look_ = false;
+  transport::Polling polling_;
+  // What replies tell: that thread looks for the next request before it sleeps.
+  std::atomic<bool> looks_next_{false};
 
   absl::Mutex mutex_;
   uint64_t watch_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -22,6 +22,7 @@
 #include "serving/event_loop.h"
 #include "serving/family_server.h"
 #include "serving/lane_server.h"
+#include "serving/prepared_service.h"
 #include "serving/service_needs.h"
 #include "serving/succession.h"
 #include "transport/bulk.h"
@@ -141,9 +142,8 @@ void WatchFiles(const ServiceReach& reach, EventLoop* loop) {
   });
 }
 
-absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart start) {
-  CB_ASSIGN_OR_RETURN(const std::unique_ptr<const authority::ServiceSchema> schema,
-                      authority::ServiceSchema::Compile(*definition.descriptor));
+absl::Status Serve(const PreparedService& prepared, ServiceProcessStart start) {
+  const ServiceDefinition& definition = prepared.definition();
   CB_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   const auto supervisor = std::make_shared<Channel>(std::move(start.supervisor));
   const std::unique_ptr<v1::Supervisor::StubInterface> stub = NewStub<v1::Supervisor>(supervisor);
@@ -167,7 +167,7 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
     }
     service = definition.make(std::move(inputs));
     family = std::make_unique<FamilyServer>(loop.get(), &server, service.get(), capability.get(),
-                                            schema.get(), stub.get());
+                                            &prepared.schema(), stub.get());
     return family.get();
   };
   const std::unique_ptr<Dispatch> control =
@@ -186,11 +186,12 @@ absl::Status Serve(const ServiceDefinition& definition, ServiceProcessStart star
 
 }  // namespace
 
-int RunServiceProcess(const ServiceDefinition& service, ServiceProcessStart start) {
+int RunServiceProcess(const PreparedService& service, ServiceProcessStart start) {
   // Protobuf reports malformed text to standard error: no worker's to write to.
   google::protobuf::SetLogHandler(nullptr);
   const absl::Status served = Serve(service, std::move(start));
-  ABSL_RAW_LOG(ERROR, "service %s: %s", service.name.c_str(), served.ToString().c_str());
+  ABSL_RAW_LOG(ERROR, "service %s: %s", service.definition().name.c_str(),
+               served.ToString().c_str());
   return kFailedToStart;
 }
 

@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "base/unique_fd.h"
-#include "serving/service.h"
+#include "serving/prepared_service.h"
 #include "serving/service_needs.h"
 
 namespace capbroker::serving {
@@ -25,7 +25,7 @@ struct ServiceProcessStart {
 // code: 0 when its work was done.
 //
 // Lives in: a service process, forked from the zygote, single-threaded at call.
-int RunServiceProcess(const ServiceDefinition& service, ServiceProcessStart start);
+int RunServiceProcess(const PreparedService& service, ServiceProcessStart start);
 
 }  // namespace capbroker::serving
 

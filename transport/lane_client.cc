@@ -16,6 +16,7 @@
 #include "transport/calls_in_flight.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
+#include "transport/polling.h"
 
 namespace capbroker::transport {
 namespace {
@@ -84,7 +85,10 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   const size_t max_message_size_;
   bool external_pump_ = false;
   UniqueFd lane_;
-  ReceiveBuffer received_;  // the leader's
+  // The leader's.
+  ReceiveBuffer received_;
+  Polling polling_;
+  bool service_awake_ = false;
 
   absl::Mutex mutex_;
   absl::CondVar callbacks_ready_;
@@ -281,7 +285,18 @@ absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const Pe
       blocking = Blocking::kDontWait;
     }
   }
-  return ReceivePacket(lane_, received_, PacketDirection::kToClient, blocking);
+  absl::StatusOr<std::optional<ReceivedPacket>> packet = std::nullopt;
+  const auto receive = [&](Blocking how) {
+    packet = ReceivePacket(lane_, received_, PacketDirection::kToClient, how);
+    return !packet.ok() || packet->has_value();
+  };
+  const bool looks = blocking == Blocking::kWait && service_awake_ && polling_.looks();
+  if (!looks || !polling_.Look([&] { return receive(Blocking::kDontWait); })) receive(blocking);
+  if (packet.ok() && packet->has_value()) {
+    polling_.Earn();
+    service_awake_ = ((*packet)->view.header.flags & kFlagAwake) != 0;
+  }
+  return packet;
 }
 
 void LaneClient::Core::Consume(ReceivedPacket& packet, PendingCall& own) {

@@ -27,6 +27,17 @@ bool HasBody(PacketType type) {
          type == PacketType::kEpoch;
 }
 
+uint8_t KnownFlags(PacketType type) {
+  switch (type) {
+    case PacketType::kRequest:
+      return kFlagBulk;
+    case PacketType::kResponse:
+      return kFlagBulk | kFlagAwake;
+    default:
+      return 0;
+  }
+}
+
 // How many descriptors of the packet its header alone accounts for.
 bool DescriptorsFit(const PacketHeader& header) {
   if (header.descriptor_count > kMaxDescriptors) return false;
@@ -57,10 +68,8 @@ absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptor
   data.remove_prefix(sizeof header);
   if (header.magic != kPacketMagic || header.reserved != 0) return malformed("unknown header");
   if (!MayTravel(header.type, direction)) return malformed("unexpected type");
-  if ((header.flags & ~kFlagBulk) != 0) return malformed("unknown flag");
+  if ((header.flags & ~KnownFlags(header.type)) != 0) return malformed("unknown flag");
   const bool bulk = (header.flags & kFlagBulk) != 0;
-  if (bulk && (!HasBody(header.type) || header.type == PacketType::kEpoch))
-    return malformed("flag without a message");
   if (!DescriptorsFit(header) || header.descriptor_count != descriptors) {
     return malformed("wrong number of descriptors");
   }

@@ -36,6 +36,9 @@ enum class PacketType : uint8_t {
 // The message is not in the packet: a response's is in the memfd that is the
 // packet's last descriptor, a request's in the memfd that the service sent.
 inline constexpr uint8_t kFlagBulk = 1;
+// Of a response: the service looks for the next request for some microseconds, on a CPU of its own
+// (transport/polling.h).
+inline constexpr uint8_t kFlagAwake = 2;
 
 struct PacketHeader {
   uint32_t magic;

@@ -207,6 +207,9 @@ TEST_F(HostileLaneTest, UnknownFlagEndsItsChannel) {
   PacketHeader header = Request(kEcho, 1, 0);
   header.flags = 0x80;
   ExpectEndsItsChannelOnly(Packet(header));
+  // One that only a service may send.
+  header.flags = transport::kFlagAwake;
+  ExpectEndsItsChannelOnly(Packet(header));
 }
 
 TEST_F(HostileLaneTest, DescriptorsThatTheHeaderDoesNotCountEndTheChannel) {
