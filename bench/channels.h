@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/unique_fd.h"
 #include "bench/scene.h"
 #include "transport/channel.h"
 

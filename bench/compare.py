@@ -83,7 +83,7 @@ def compare(base, new):
 def machines_differ(base, new):
     old, now = base.get("machine", {}), new.get("machine", {})
     return [f"{fact}: {old.get(fact)} / {now.get(fact)}" for fact in sorted(old | now)
-            if fact != "rounds" and old.get(fact) != now.get(fact)]
+            if fact not in ("rounds", "load before") and old.get(fact) != now.get(fact)]
 
 
 def main(arguments):

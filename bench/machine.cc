@@ -23,6 +23,14 @@ std::string CpuModel() {
   return "unknown";
 }
 
+// Of the last minute: others that ran meanwhile are in the figures.
+std::string Load() {
+  std::ifstream file("/proc/loadavg");
+  std::string load = "unknown";
+  file >> load;
+  return load;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> DescribeMachine(const Options& options) {
@@ -43,6 +51,7 @@ std::map<std::string, std::string> DescribeMachine(const Options& options) {
           {"kernel", absl::StrCat(system.sysname, " ", system.release, " ", system.machine)},
           {"compiler", compiler},
           {"built", built},
+          {"load before", Load()},
           {"rounds", absl::StrCat(options.rounds)},
           {"placement",
            options.one_cpu ? "caller and services on one CPU" : "where the scheduler puts them"}};

@@ -7,7 +7,9 @@
 #define BENCH_STARTS_H_
 
 #include <memory>
+#include <string>
 
+#include "base/unique_fd.h"
 #include "bench/scene.h"
 #include "client/broker.h"
 #include "transport/channel.h"

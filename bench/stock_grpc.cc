@@ -6,9 +6,11 @@
 #include <grpcpp/server_posix.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "bench/echo_service.h"
 #include "bench/must.h"
