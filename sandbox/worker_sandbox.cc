@@ -143,7 +143,9 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
   WorkerTable wanted = {.kind = kind,
                         .resizes_files = start.resizes_files,
                         .makes_code = start.makes_code,
-                        .has_own_root = in_force.Has(Layer::kMountNamespace)};
+                        .has_own_root = in_force.Has(Layer::kMountNamespace),
+                        .has_own_pids = in_force.Has(Layer::kPidNamespace),
+                        .has_own_host_name = in_force.Has(Layer::kUtsNamespace)};
   if (start.supervision.has_value()) {
     wanted.supervised = true;
     wanted.connects = !start.supervision->outside.empty();

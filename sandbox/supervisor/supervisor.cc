@@ -27,6 +27,7 @@
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
 #include "sandbox/supervisor/journal.h"
+#include "sandbox/supervisor/kernel_name.h"
 #include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/outside.h"
@@ -185,6 +186,7 @@ class Watch {
       if (!answer.has_value()) answer = metadata_.AnswerTo(call);
       if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
       if (!answer.has_value() && call.call().nr == SYS_fcntl) answer = SetSharedFlags(call);
+      if (!answer.has_value() && call.call().nr == SYS_uname) answer = TellKernelName(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
       const std::vector<NamedAccess> asked = names_.TakeAsked();
@@ -305,6 +307,7 @@ Policy SupervisorPolicy(bool connects) {
             .Otherwise(Die())
             .For("the worker's directories, and its working places"));
   p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
+  p.Add(On("uname").Always(Allow()).For("the kernel's version, for the worker"));
   p.Add(On("fcntl")
             .When({Arg32(1).IsOneOf({F_ADD_SEALS, F_GETFL})}, Allow())
             .When({Arg32(1).IsOneOf({F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
