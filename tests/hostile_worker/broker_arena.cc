@@ -53,7 +53,6 @@ int RunNeighbour(Grants grants) {
 struct Style {
   bool executed = false;
   bool supervised = false;
-  bool processes = false;
 };
 
 class BrokerArena : public Arena {
@@ -104,16 +103,15 @@ class BrokerArena : public Arena {
       options.entry = RunAttacker;
     }
     if (style_.supervised) {
-      options.supervision =
-          Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
+      options.supervision = Supervision{.files = {FileGrant::ReadTree(kGranted)}};
     }
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
-    if (!worker.ok()) return {worker.status().ToString(), ""};
+    if (!worker.ok()) return {worker.status().ToString(), "", ""};
     const std::string text = ReadSome(said.reader, 2 * attack.wall_milliseconds);
     const WorkerEnd end = worker->Wait();
     return {OutcomeOf(text, end.signal() == 0 ? end.exit_code() : 0, end.signal(), end.violation(),
                       end.reason()),
-            Harm()};
+            Harm(), text};
   }
 
  private:
@@ -155,13 +153,6 @@ std::unique_ptr<Arena> ExecutedWorkers() {
 }
 std::unique_ptr<Arena> SupervisedWorkers() {
   return std::make_unique<BrokerArena>(Style{.supervised = true});
-}
-std::unique_ptr<Arena> RunWorkers() {
-  return std::make_unique<BrokerArena>(Style{.executed = true, .supervised = true});
-}
-std::unique_ptr<Arena> RunWorkersWithProcesses() {
-  return std::make_unique<BrokerArena>(
-      Style{.executed = true, .supervised = true, .processes = true});
 }
 
 }  // namespace capbroker::hostile

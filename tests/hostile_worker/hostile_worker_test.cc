@@ -1,10 +1,7 @@
 // Every attack in a forked worker of a real broker, on every kind of host, and without confinement.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -22,6 +19,8 @@
 #include "tests/hostile_worker/broker_arena.h"
 #include "tests/hostile_worker/control.h"
 #include "tests/hostile_worker/hosts.h"
+#include "tests/hostile_worker/installed_copy.h"
+#include "tests/hostile_worker/run_arena.h"
 #include "tests/hostile_worker/sandbox_arena.h"
 #include "tests/hostile_worker/stage.h"
 
@@ -40,6 +39,11 @@ struct Setting {
   // Also what does not depend on the worker's layers: services, and bounds that take their time.
   bool complete = false;
 };
+
+std::unique_ptr<Arena> RunAlone() { return ProgramsRunWith({"--grant", "file:read:/usr/share"}); }
+std::unique_ptr<Arena> RunWithProcesses() {
+  return ProgramsRunWith({"--grant", "file:read:/usr/share", "--grant", "exec:/usr/bin/true"});
+}
 
 std::vector<Setting> MakeSettings() {
   using sandbox::Layer;
@@ -64,10 +68,10 @@ std::vector<Setting> MakeSettings() {
       {"RootSupervised", AsRoot, SupervisedWorkers, "", "landlock", Kind::kSupervised},
       {"UserSupervisedWithoutUserNamespaces", AsOrdinaryUserWithoutUserNamespaces,
        SupervisedWorkers, "mount namespace", "landlock", Kind::kSupervised},
-      {"RootRun", AsRoot, RunWorkers, "", "unprivileged uid", Kind::kRun},
-      {"UserRunWithoutUserNamespaces", AsOrdinaryUserWithoutUserNamespaces, RunWorkers,
+      {"RootRun", AsRoot, RunAlone, "", "unprivileged uid", Kind::kRun},
+      {"UserRunWithoutUserNamespaces", AsOrdinaryUserWithoutUserNamespaces, RunAlone,
        "mount namespace", "landlock", Kind::kRun},
-      {"UserRunWithProcesses", AsOrdinaryUser, RunWorkersWithProcesses, "unprivileged uid",
+      {"UserRunWithProcesses", AsOrdinaryUser, RunWithProcesses, "unprivileged uid",
        "user namespace", Kind::kRunWithProcesses},
   };
   // Layers that no host forbids by itself.
@@ -104,9 +108,11 @@ const char* Stated(const Setting& setting, const Attack& attack) {
   return attack.refused;
 }
 
-bool Executes(const Setting& setting) {
-  return setting.kind == Kind::kExecuted || setting.kind == Kind::kRun ||
-         setting.kind == Kind::kRunWithProcesses;
+void Install(const Setting& setting) {
+  if (setting.kind == Kind::kForked || setting.kind == Kind::kSupervised) return;
+  const std::string program = InstalledCopy("tests/hostile_worker/hostile_program");
+  SetProgram(program);
+  if (setting.kind != Kind::kExecuted) SetRun(InstalledCopy("cli/capbroker"), program);
 }
 
 // What each attack came to: by setting and name.
@@ -115,25 +121,13 @@ std::map<std::string, std::map<std::string, std::string>>& Outcomes() {
   return *outcomes;
 }
 
-// A copy of the program where everybody may read it.
-const std::string& ProgramForEverybody() {
-  static const auto* const path = [] {
-    auto* const copy = new std::string(absl::StrCat("/tmp/hostile-program.", getpid()));
-    std::filesystem::copy_file("tests/hostile_worker/hostile_program", *copy);
-    chmod(copy->c_str(), 0755);
-    std::atexit([] { std::filesystem::remove(ProgramForEverybody()); });
-    return copy;
-  }();
-  return *path;
-}
-
 std::map<std::string, std::unique_ptr<Stage>>& Stages() {
   static auto* const stages = new std::map<std::string, std::unique_ptr<Stage>>;
   return *stages;
 }
 
 Stage& StageFor(const Setting& setting, bool anew = false) {
-  if (Executes(setting)) SetProgram(ProgramForEverybody());
+  Install(setting);
   std::unique_ptr<Stage>& stage = Stages()[setting.name];
   if (stage == nullptr || anew) stage = std::make_unique<Stage>(setting.enter, setting.make);
   return *stage;
