@@ -148,6 +148,7 @@ void AddClosing(Policy& p, const WorkerTable& table) {
 }
 
 void AddDescriptors(Policy& p, const WorkerTable& table) {
+  const bool asks = table.supervised && table.sees_descriptors;
   p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
            "fstat", "fsync", "fdatasync", "dup")
             .Always(Allow())
@@ -170,9 +171,9 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  table.supervised ? Ask() : AnswerSuccess())
+                  asks ? Ask() : AnswerSuccess())
             // Programs put back what they have found.
-            .When({Arg32(1).Is(F_SETFL)}, table.supervised ? Ask() : Fail(EPERM))
+            .When({Arg32(1).Is(F_SETFL)}, asks ? Ask() : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
@@ -436,7 +437,8 @@ void AddSupervised(Policy& p, const WorkerTable& table) {
             // to what is granted all the same: the worker's own root, or beneath a directory
             // that is the root of a mount of its own.
             .When({Arg32(0).Is(kHere)}, Ask())
-            .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : Ask())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)},
+                  table.has_own_root || !table.sees_descriptors ? Allow() : Ask())
             .Otherwise(Ask())
             .For("stat(); fstat() of the C library"));
 }

@@ -63,6 +63,9 @@ struct WorkerTable {
   // Processes are numbered for it alone (Layer::kPidNamespace). Otherwise it asks about itself
   // only.
   bool has_own_pids = true;
+  // Its supervisor may look at its descriptors. Otherwise it tells nothing by one, and what paths
+  // have of metadata is seen as without a supervisor.
+  bool sees_descriptors = true;
   // The host's name is not the machine's (Layer::kUtsNamespace). Otherwise a supervisor says it.
   bool has_own_host_name = true;
 

@@ -34,6 +34,7 @@
 #include "sandbox/supervisor/shared_flags.h"
 #include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/supervisor/working_place.h"
 #include "sandbox/table/filter_evaluator.h"
@@ -372,7 +373,8 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   GrantedNames names(GrantedPlaces(std::move(places)),
                      WorkingPlaces(plan.working_place_number,
                                    {.directory = plan.supervision->working_directory,
-                                    .file_mode_mask = plan.supervision->file_mode_mask}));
+                                    .file_mode_mask = plan.supervision->file_mode_mask},
+                                   DuplicateFrom(worker, STDIN_FILENO).fd.valid()));
   Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names),
               LimitOf(plan.limits, RLIMIT_FSIZE));
   if (const size_t count = plan.supervision->outside.size(); count > 0) {
