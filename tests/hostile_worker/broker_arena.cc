@@ -53,6 +53,7 @@ int RunNeighbour(Grants grants) {
 struct Style {
   bool executed = false;
   bool supervised = false;
+  bool processes = false;
 };
 
 class BrokerArena : public Arena {
@@ -103,7 +104,8 @@ class BrokerArena : public Arena {
       options.entry = RunAttacker;
     }
     if (style_.supervised) {
-      options.supervision = Supervision{.files = {FileGrant::ReadTree(kGranted)}};
+      options.supervision =
+          Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
     }
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
     if (!worker.ok()) return {worker.status().ToString(), "", ""};
@@ -153,6 +155,13 @@ std::unique_ptr<Arena> ExecutedWorkers() {
 }
 std::unique_ptr<Arena> SupervisedWorkers() {
   return std::make_unique<BrokerArena>(Style{.supervised = true});
+}
+std::unique_ptr<Arena> RunWorkers() {
+  return std::make_unique<BrokerArena>(Style{.executed = true, .supervised = true});
+}
+std::unique_ptr<Arena> RunWorkersWithProcesses() {
+  return std::make_unique<BrokerArena>(
+      Style{.executed = true, .supervised = true, .processes = true});
 }
 
 }  // namespace capbroker::hostile

@@ -16,6 +16,10 @@ std::unique_ptr<Arena> ForkedWorkers();
 std::unique_ptr<Arena> ExecutedWorkers();
 // With a supervisor, and the grant of a directory in which there is nothing that is attacked.
 std::unique_ptr<Arena> SupervisedWorkers();
+// The program again, as `capbroker run` starts it: with a supervisor, and files in memory.
+std::unique_ptr<Arena> RunWorkers();
+// The same with the right to fork.
+std::unique_ptr<Arena> RunWorkersWithProcesses();
 void SetProgram(const std::string& path);
 
 }  // namespace capbroker::hostile

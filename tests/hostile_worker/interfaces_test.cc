@@ -63,7 +63,8 @@ class InterfacesTest : public ::testing::TestWithParam<Host> {};
 INSTANTIATE_TEST_SUITE_P(Hosts, InterfacesTest,
                          ::testing::Values(AsRoot, AsOrdinaryUser, AsRootWithoutUserNamespaces,
                                            AsOrdinaryUserWithoutUserNamespaces,
-                                           AsOrdinaryUserWithoutLandlock, AsRootWithoutReports));
+                                           AsOrdinaryUserWithoutLandlock, AsRootWithoutReports,
+                                           AsRootInDocker, AsOrdinaryUserInDocker));
 
 TEST_P(InterfacesTest, FewAreWithinReachOfAForkedWorker) {
   EXPECT_LE(WithinReach(GetParam(), ForkedWorkers).size(), kMostOfWorkers);
