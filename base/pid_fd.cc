@@ -35,6 +35,34 @@ absl::StatusOr<std::optional<ProcessEnd>> WaitOn(FdRef fd, int options) {
   return end;
 }
 
+// In a child: as CLONE_CLEAR_SIGHAND does it.
+void ClearHandlers() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action = {};
+    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+// The older call, whose lower half of flags has no CLONE_CLEAR_SIGHAND. It has the place for the
+// descriptor where its parent's thread id would be.
+long CloneWithoutClone3(const clone_args& args, int* pidfd) {
+  const bool clears = (args.flags & CLONE_CLEAR_SIGHAND) != 0;
+  const uint64_t flags = (args.flags & ~CLONE_CLEAR_SIGHAND) | args.exit_signal;
+  // Until they are cleared no handler may run in the child.
+  sigset_t all, before;
+  sigfillset(&all);
+  if (clears) sigprocmask(SIG_SETMASK, &all, &before);
+  const long pid = syscall(SYS_clone, flags, nullptr, pidfd, nullptr, nullptr);
+  const int error = errno;
+  if (clears && pid == 0) ClearHandlers();
+  if (clears) sigprocmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return pid;
+}
+
 }  // namespace
 
 absl::StatusOr<PidFd> PidFd::Open(pid_t pid) {
@@ -65,11 +93,8 @@ absl::StatusOr<Cloned> CloneProcess(const CloneOptions& options) {
   args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   args.exit_signal = static_cast<uint64_t>(options.exit_signal);
   long pid = syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0 && errno == ENOSYS) {
-    // Containers answer so, because no filter can see its flags. The older call has the place
-    // for the descriptor where its parent's thread id would be.
-    pid = syscall(SYS_clone, args.flags | args.exit_signal, nullptr, &pidfd, nullptr, nullptr);
-  }
+  // Containers answer so, because no filter can see its flags.
+  if (pid < 0 && errno == ENOSYS) pid = CloneWithoutClone3(args, &pidfd);
   if (pid < 0) return ErrnoToStatus(errno, "clone process");
   Cloned cloned;
   cloned.pid = static_cast<pid_t>(pid);

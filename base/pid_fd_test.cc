@@ -1,6 +1,7 @@
 #include "base/pid_fd.h"
 
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -75,6 +76,16 @@ TEST(PidFdTest, ChildIsMadeWhereClone3IsNotThere) {
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
       return 1;
     }
+    // The older call knows nothing of handlers.
+    signal(SIGUSR1, [](int) { _exit(6); });
+    absl::StatusOr<Cloned> cleared = CloneProcess({.flags = CLONE_CLEAR_SIGHAND});
+    if (!cleared.ok()) return 5;
+    if (cleared->pid == 0) {
+      raise(SIGUSR1);
+      _exit(7);
+    }
+    const absl::StatusOr<ProcessEnd> cleared_end = cleared->process.Wait();
+    if (!cleared_end.ok() || cleared_end->signal != SIGUSR1) return 6;
     const PidFd child = StartChild([] { return 5; });
     if (!child.valid()) return 2;
     if (waitpid(-1, nullptr, WNOHANG) != -1) return 3;

@@ -160,6 +160,11 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
     Attach(std::move(channel), preparation.descriptors,
            grant.connects() ? command.add_outside() : command.add_channels());
   }
+  // A program that knows nothing of all this has its standard descriptors alone.
+  if (request.has_program() && request.has_supervision() && birth.input().empty() &&
+      birth.names().empty()) {
+    return absl::OkStatus();
+  }
   const size_t size = birth.ByteSizeLong();
   CB_ASSIGN_OR_RETURN(UniqueFd memory, transport::MakeSealedMessage(size, [&](char* bytes) {
                         return birth.SerializeToArray(bytes, static_cast<int>(size));

@@ -91,6 +91,10 @@ std::string DescribeHost(const HostFacts& facts) {
   absl::StrAppend(&text, facts.landlock_abi == 0 ? "none" : "ABI ",
                   facts.landlock_abi == 0 ? "" : absl::StrCat(facts.landlock_abi),
                   "\n  seccomp      ", absl::StrJoin(facts.seccomp_actions, " "),
+                  "\n  supervisors  ",
+                  facts.shows_descriptors ? "complete"
+                                          : "no connections, no names relative to directories: "
+                                            "pidfd_getfd is forbidden",
                   "\n  cgroup       ", CgroupLine(facts), "\n\nA worker of this user has\n");
   ForEachLayer(facts, [&](Layer layer, const std::string& reason, const std::string& remedy) {
     absl::StrAppend(&text, facts.offered.Has(layer) ? "  yes  " : "  no   ",
@@ -111,6 +115,7 @@ std::string DescribeHostInJson(const HostFacts& facts) {
   Set(host, "seccomp_actions", facts.seccomp_actions);
   Set(host, "cgroup", facts.cgroup);
   Set(host, "delegated_controllers", facts.delegated_controllers);
+  Set(host, "supervisors_complete", facts.shows_descriptors);
   Set(host, "workers_start", facts.CheckFloor().ok());
   ListValue& layers = List(host, "layers");
   ForEachLayer(facts, [&](Layer layer, const std::string& reason, const std::string& remedy) {

@@ -61,6 +61,8 @@ TEST(CheckCommandTest, JsonHasEveryLayer) {
   const google::protobuf::Struct host = Parse(DescribeHostInJson(Container()));
   EXPECT_EQ(host.fields().at("landlock_abi").number_value(), 2);
   EXPECT_TRUE(host.fields().at("workers_start").bool_value());
+  EXPECT_FALSE(host.fields().at("supervisors_complete").bool_value());
+  EXPECT_THAT(DescribeHost(Container()), HasSubstr("pidfd_getfd is forbidden"));
   EXPECT_EQ(host.fields().at("seccomp_actions").list_value().values_size(), 2);
   const auto& layers = host.fields().at("layers").list_value();
   ASSERT_EQ(layers.values_size(), sandbox::kLayerCount);

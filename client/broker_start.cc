@@ -1,11 +1,9 @@
 // Broker::Start() and Broker::StartProgram(): Linux's pdfork. A target of its own,
 // because it needs //broker at link time and workers don't.
-#include <dirent.h>
 #include <fcntl.h>
 #include <grpc/grpc.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +21,7 @@
 #include "base/lifeline.h"
 #include "base/pid_fd.h"
 #include "base/status_macros.h"
+#include "base/thread_count.h"
 #include "client/broker.h"
 #include "client/broker_link.h"
 #include "client/broker_main.h"
@@ -34,25 +33,6 @@ namespace {
 
 constexpr char kWhatToDo[] =
     "call it first thing in main, or use Broker::StartProgram, which executes a broker program";
-
-// Whether this process has a single thread.
-absl::StatusOr<bool> IsSingleThreaded() {
-  // Only a process with a single thread may unshare its thread group, and then
-  // nothing happens. Needs no /proc.
-  if (unshare(CLONE_THREAD) == 0) return true;
-  if (errno == EINVAL) return false;
-  // A container's filter may forbid unshare().
-  DIR* const tasks = opendir("/proc/self/task");
-  if (tasks == nullptr) {
-    return absl::FailedPreconditionError(
-        "start broker: cannot see whether this process has threads: unshare is forbidden and "
-        "/proc is not mounted");
-  }
-  int threads = 0;
-  while (const dirent* entry = readdir(tasks)) threads += entry->d_name[0] != '.';
-  closedir(tasks);
-  return threads == 1;
-}
 
 // INVARIANT(fork-before-threads): a fork of a threaded process has locks that
 // nobody will ever release.

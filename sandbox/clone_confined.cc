@@ -11,6 +11,7 @@
 
 #include "base/errno_status.h"
 #include "base/status_macros.h"
+#include "base/thread_count.h"
 #include "base/unique_fd.h"
 
 #ifndef CLONE_CLEAR_SIGHAND
@@ -20,9 +21,8 @@
 namespace capbroker::sandbox {
 
 absl::Status CheckSingleThreaded() {
-  // Asks for nothing that a single thread does not have already; refused when
-  // there are others.
-  if (unshare(CLONE_THREAD) == 0) return absl::OkStatus();
+  CB_ASSIGN_OR_RETURN(const bool single, IsSingleThreaded());
+  if (single) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "start worker: the process has more than one thread, and a fork copies "
       "only one");

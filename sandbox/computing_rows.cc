@@ -9,14 +9,12 @@
 namespace capbroker::sandbox {
 namespace {
 
-void AddSignals(Policy& p, bool runs_programs) {
+void AddSignals(Policy& p) {
   p.Add(On("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait",
            "rt_sigsuspend", "sigaltstack", "pause")
             .Always(Allow())
             .For("handlers and masks of the process itself"));
-  p.Add(On("signalfd", "signalfd4")
-            .Always(runs_programs ? Allow() : Fail(EPERM))
-            .For("event loops of programs; nobody but itself signals our code"));
+  p.Add(On("signalfd", "signalfd4").Always(Fail(ENOSYS)).For("event loops have pipes, too"));
 }
 
 void AddThreads(Policy& p) {
@@ -33,12 +31,7 @@ void AddThreads(Policy& p) {
   p.Add(On("set_robust_list", "set_tid_address", "rseq")
             .Always(Allow())
             .For("glibc, for every thread"));
-  p.Add(On("membarrier")
-            // QUERY, and PRIVATE_EXPEDITED with its registration, plain, for
-            // rseq and for code.
-            .When({Arg32(0).IsOneOf({0, 8, 16, 32, 64, 128, 256})}, Allow())
-            .Otherwise(Fail(EINVAL))
-            .For("lock-free libraries; the global kinds disturb every CPU"));
+  p.Add(On("membarrier").Always(Fail(ENOSYS)).For("libraries have other barriers"));
   p.Add(On("clone3").Always(Fail(ENOSYS)).For("its flags are in memory: libc falls back to clone"));
   p.Add(On("futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "get_robust_list",
            "set_mempolicy", "get_mempolicy", "mbind", "migrate_pages", "move_pages",
@@ -52,9 +45,12 @@ void AddThreads(Policy& p) {
 }
 
 void AddMemory(Policy& p, bool makes_code) {
-  p.Add(On("munmap", "brk", "mremap", "msync", "mlock", "mlock2", "munlock", "munlockall", "mseal")
+  p.Add(On("munmap", "brk", "mremap", "msync", "munlock", "munlockall")
             .Always(Allow())
             .For("malloc; none of them changes what a page allows"));
+  p.Add(On("mlock", "mlock2")
+            .Always(Fail(EPERM))
+            .For("what stays in memory is not for it to say; callers go on, as without the right"));
   p.Add(On("mprotect")
             .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE)}, Allow())
             .When({Arg64(2).HasOnly(PROT_READ | PROT_WRITE | PROT_EXEC)},
@@ -64,35 +60,45 @@ void AddMemory(Policy& p, bool makes_code) {
             .For("thread stacks, the loader's read-only data; memory becomes code only for those "
                  "to whom that was granted"));
   p.Add(On("madvise")
-            // All but sharing by content (KSM), huge pages, which a kernel may lack, and failing
-            // pages on purpose.
-            .When({Arg32(2).IsOneOf({MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-                                     MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK,
-                                     MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK,
-                                     MADV_KEEPONFORK, MADV_COLD, MADV_PAGEOUT,
-                                     22 /* POPULATE_READ */, 23 /* POPULATE_WRITE */,
-                                     102 /* GUARD_INSTALL */, 103 /* GUARD_REMOVE */})},
+            // All but sharing by content (KSM), huge pages, which a kernel may lack, putting pages
+            // aside, and failing them on purpose.
+            .When({Arg32(2).IsOneOf(
+                      {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED,
+                       MADV_FREE, MADV_DONTFORK, MADV_DOFORK, MADV_NOHUGEPAGE, MADV_DONTDUMP,
+                       MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK, 22 /* POPULATE_READ */,
+                       23 /* POPULATE_WRITE */, 102 /* GUARD_INSTALL */, 103 /* GUARD_REMOVE */})},
                   Allow())
             .Otherwise(Fail(EINVAL))
             .Often()
             .For("malloc and thread stacks give pages back"));
   p.Add(On("mlockall", "remap_file_pages", "pkey_mprotect", "pkey_alloc", "pkey_free", "mincore",
-           "cachestat", "map_shadow_stack", "memfd_secret", "shmget", "shmat", "shmdt", "shmctl",
-           "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl")
+           "cachestat", "map_shadow_stack", "mseal", "memfd_secret", "shmget", "shmat", "shmdt",
+           "shmctl", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv",
+           "msgctl")
             .Always(Fail(ENOSYS))
             .For("System V objects are named by keys; the others tell about or "
                  "rearrange memory"));
 }
 
-void AddTime(Policy& p, bool runs_programs) {
-  p.Add(On("clock_gettime", "clock_getres", "gettimeofday", "time", "nanosleep", "clock_nanosleep",
-           "alarm", "setitimer", "getitimer", "timerfd_create", "timerfd_settime",
-           "timerfd_gettime")
+void AddTime(Policy& p, const Computing& computing) {
+  p.Add(On("gettimeofday", "time", "nanosleep", "alarm", "setitimer", "getitimer")
             .Always(Allow())
             .For("clocks and timers of the process itself"));
-  p.Add(On("timer_create", "timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete")
-            .Always(runs_programs ? Allow() : Fail(EPERM))
-            .For("programs, timeout(1) for one; our code has timerfd and clock_nanosleep"));
+  // CPU clocks are named by the number of who uses the CPU, or 0.
+  constexpr uint64_t kOwnProcess = 0xfffffffa, kOwnThread = 0xfffffffe;
+  p.Add(On("clock_gettime", "clock_getres", "clock_nanosleep")
+            .When({Arg32(0).HasOnly(0xf)}, Allow())
+            .When({Arg32(0).IsOneOf({kOwnProcess, kOwnThread})}, Allow())
+            .Otherwise(computing.has_own_pids ? Allow() : Fail(EINVAL))
+            .For("the same; where others have numbers, too, only clocks that are nobody else's"));
+  p.Add(On("timer_create")
+            .When({Arg32(0).HasOnly(0xf)}, computing.runs_programs ? Allow() : Fail(EPERM))
+            .Otherwise(Fail(EINVAL))
+            .For("programs, timeout(1) for one; our code has clock_nanosleep and poll"));
+  p.Add(On("timer_settime", "timer_gettime", "timer_getoverrun", "timer_delete", "timerfd_create",
+           "timerfd_settime", "timerfd_gettime")
+            .Always(computing.runs_programs ? Allow() : Fail(EPERM))
+            .For("the same"));
   p.Add(On("clock_settime", "settimeofday", "adjtimex", "clock_adjtime")
             .Always(Fail(EPERM))
             .For("the machine's clock"));
@@ -122,10 +128,10 @@ void AddOneProcess(Policy& p) {
 }
 
 void AddComputing(Policy& p, const Computing& computing) {
-  AddSignals(p, computing.runs_programs);
+  AddSignals(p);
   AddThreads(p);
   AddMemory(p, computing.makes_code);
-  AddTime(p, computing.runs_programs);
+  AddTime(p, computing);
   AddWaiting(p);
 }
 

@@ -24,6 +24,8 @@ struct Computing {
   bool makes_code = false;
   // For code that was not written for this: more of what a process may do with itself.
   bool runs_programs = false;
+  // No other process has a number in its PID namespace.
+  bool has_own_pids = false;
 };
 
 void AddComputing(Policy& policy, const Computing& computing);

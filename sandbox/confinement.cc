@@ -89,8 +89,7 @@ StepResult EnterSurroundings(const Confinement& confinement) {
     if (!result.ok()) return result;
   }
   if (layers.Has(Layer::kUtsNamespace)) {
-    constexpr char kName[] = "worker";
-    if (sethostname(kName, sizeof kName - 1) != 0 || setdomainname("", 0) != 0) {
+    if (sethostname(kHostName, sizeof kHostName - 1) != 0 || setdomainname("", 0) != 0) {
       return FailedWithErrno(Step::kHostName);
     }
   }

@@ -19,6 +19,9 @@
 
 namespace capbroker::sandbox {
 
+// What a worker is told that its host is called.
+inline constexpr char kHostName[] = "worker";
+
 struct Confinement {
   LayerSet layers;
   Ids own_ids;                  // of the zygote, as it sees them

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -48,6 +49,12 @@ class Prober {
 
   bool may_assign() const { return may_assign_; }
   StepResult landlock() const { return landlock_; }
+  // A container's filter may forbid it, whomever it is about.
+  bool ShowsDescriptors() const {
+    if (!self_.ok()) return false;
+    const int number = self_->fd().get();
+    return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, number, number, 0))).valid();
+  }
 
   // What a child with these layers finds; a status if it cannot even be made.
   absl::StatusOr<Findings> Try(LayerSet layers) const;
@@ -272,6 +279,7 @@ HostFacts FactFinder::Find() {
   facts_.offered = kAlwaysInForce;
   facts_.landlock_abi = LandlockAbi();
   facts_.may_assign_uids = prober_.may_assign();
+  facts_.shows_descriptors = prober_.ShowsDescriptors();
   if (!FindEverything()) {
     FindLandlock();
     FindIdentity();

@@ -27,6 +27,9 @@ struct HostFacts {
   int landlock_abi = 0;  // 0: none
   // This process has root's authority over the uids that workers are given.
   bool may_assign_uids = false;
+  // Processes may be looked into for descriptors (pidfd_getfd): what supervisors need for
+  // connections, and for names that begin at a directory that is open.
+  bool shows_descriptors = false;
 
   // What a filter may do to a system call: "errno", "user_notif", ...
   std::vector<std::string> seccomp_actions;

@@ -41,24 +41,38 @@ void AddProcessItself(Policy& p, const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   p.Add(On("exit", "exit_group", "restart_syscall").Always(Allow()).For("every program ends"));
   p.Add(On("getpid", "gettid", "getppid", "getpgrp", "getuid", "geteuid", "getgid", "getegid",
-           "getresuid", "getresgid", "getgroups", "capget")
+           "getresuid", "getresgid", "getgroups")
             .Always(Allow())
             .For("what a process may know about itself"));
+  p.Add(On("capget")
+            .Always(table.has_own_pids ? Allow() : Fail(EPERM))
+            .For("the same; whom it asks about is in memory"));
   p.Add(On("getpgid", "getsid")
             .When({Arg32(0).Is(0)}, Allow())
             .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
             .Otherwise(table.processes ? Allow() : Fail(EPERM))
             .For("the same; without a PID namespace they would tell of anybody"));
   p.Add(On("getpriority")
-            .When({Arg32(1).Is(0)}, Allow())
-            .Otherwise(table.processes ? Allow() : Fail(EPERM))
+            .When({Arg32(0).Is(PRIO_PROCESS), Arg32(1).Is(0)}, Allow())
+            .When({Arg32(0).Is(PRIO_PROCESS)}, table.processes ? Allow() : Fail(EPERM))
+            .Otherwise(Fail(EPERM))
             .For("the same"));
-  p.Add(On("uname", "sysinfo", "getcpu", "getrusage", "times", "getrlimit", "sched_yield",
-           "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_getattr",
-           "sched_get_priority_max", "sched_get_priority_min", "sched_rr_get_interval")
+  p.Add(
+      On("uname")
+          .Always(table.supervised && !table.has_own_host_name ? Ask() : Allow())
+          .For("the kernel's version, and a name that is the host's only where nothing else can be "
+               "said"));
+  p.Add(On("sysinfo", "getcpu", "getrusage", "times", "getrlimit", "sched_yield",
+           "sched_get_priority_max", "sched_get_priority_min")
             .Always(Allow())
-            .For("Abseil and gRPC ask for the number of CPUs and the size of "
-                 "memory"));
+            .For("Abseil and gRPC ask for the size of memory"));
+  p.Add(On("sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_getattr",
+           "sched_rr_get_interval")
+            .When({Arg32(0).Is(0)}, Allow())
+            .When({Arg32(0).Is(Parameter::kWorkerPid)}, Allow())
+            // Of other threads of its own the C library goes on without.
+            .Otherwise(table.has_own_pids ? Allow() : Fail(ENOSYS))
+            .For("Abseil and gRPC ask for the number of CPUs"));
   p.Add(On("prlimit64")
             .When({Arg32(0).Is(0), Arg64(2).Is(0)}, Allow())
             .When({Arg32(0).Is(0), Arg32(1).Is(RLIMIT_NOFILE)}, Allow())
@@ -134,21 +148,22 @@ void AddClosing(Policy& p, const WorkerTable& table) {
 }
 
 void AddDescriptors(Policy& p, const WorkerTable& table) {
+  const bool asks = table.supervised && table.sees_descriptors;
   p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
-           "fstat", "fsync", "fdatasync", "fadvise64", "dup")
+           "fstat", "fsync", "fdatasync", "dup")
             .Always(Allow())
             .For("what a granted descriptor's access mode allows"));
-  p.Add(On("readahead", "sync_file_range")
-            .Always(table.kind == WorkerTable::Kind::kExecuted ? Allow() : Fail(EINVAL))
-            .For("hints of programs that care for disks"));
+  p.Add(On("fadvise64", "readahead", "sync_file_range")
+            .Always(Fail(ENOSYS))
+            .For("hints, for which disks are made to work: programs do without"));
   AddClosing(p, table);
   // RWF_NOAPPEND writes into the middle of an append-only file.
   p.Add(On("preadv2", "pwritev2").Always(Fail(ENOSYS)).For("libc falls back to preadv, pwritev"));
   p.Add(On("fcntl")
             .When({Arg32(1).Is(F_SETFD), Arg32(0).Is(Parameter::kWorkingPlace)},
                   table.supervised ? Fail(EBADF) : Allow())
-            .When({Arg32(1).IsOneOf({F_GETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC,
-                                     F_GET_SEALS, F_GETPIPE_SZ})},
+            .When({Arg32(1).IsOneOf(
+                      {F_GETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS})},
                   Allow())
             // INVARIANT(default-deny): the flags of an open file are shared
             // with whoever else holds it, and O_APPEND is a right. gRPC insists
@@ -156,9 +171,9 @@ void AddDescriptors(Policy& p, const WorkerTable& table) {
             // done so.
             .When({Arg32(1).Is(F_SETFL), Arg32(2).Has(O_NONBLOCK),
                    Arg32(2).HasOnly(O_ACCMODE | O_NONBLOCK | kLargeFile)},
-                  table.supervised ? Ask() : AnswerSuccess())
+                  asks ? Ask() : AnswerSuccess())
             // Programs put back what they have found.
-            .When({Arg32(1).Is(F_SETFL)}, table.supervised ? Ask() : Fail(EPERM))
+            .When({Arg32(1).Is(F_SETFL)}, asks ? Ask() : Fail(EPERM))
             .When({Arg32(1).Is(F_ADD_SEALS)}, table.resizes_files ? Allow() : Fail(EPERM))
             .When({Arg32(1).IsOneOf({F_GETLK, F_SETLK, F_SETLKW, 36 /* F_OFD_GETLK */,
                                      37 /* F_OFD_SETLK */, 38 /* F_OFD_SETLKW */})},
@@ -283,11 +298,10 @@ void AddSockets(Policy& p, const WorkerTable& table) {
             .For("gRPC, for a connected socket"));
   const Outcome with_connections = table.connects ? Allow() : Fail(ENOPROTOOPT);
   p.Add(On("getsockopt")
-            // Not SO_PEERPIDFD: a process is not a property of a channel.
+            // Not SO_PEERPIDFD, nor SO_PEERCRED: a process is not a property of a channel.
             .When({Arg32(1).Is(SOL_SOCKET),
                    Arg32(2).IsOneOf({SO_TYPE, SO_ERROR, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN,
-                                     SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
-                                     SO_PEERCRED})},
+                                     SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO})},
                   Allow())
             .When({Arg32(1).Is(IPPROTO_TCP),
                    Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT})},
@@ -423,7 +437,8 @@ void AddSupervised(Policy& p, const WorkerTable& table) {
             // to what is granted all the same: the worker's own root, or beneath a directory
             // that is the root of a mount of its own.
             .When({Arg32(0).Is(kHere)}, Ask())
-            .When({Arg32(3).Is(AT_EMPTY_PATH)}, table.has_own_root ? Allow() : Ask())
+            .When({Arg32(3).Is(AT_EMPTY_PATH)},
+                  table.has_own_root || !table.sees_descriptors ? Allow() : Ask())
             .Otherwise(Ask())
             .For("stat(); fstat() of the C library"));
 }
@@ -481,7 +496,9 @@ Policy WorkerPolicy(const WorkerTable& table) {
   const bool executed = table.kind == WorkerTable::Kind::kExecuted;
   Policy p;
   AddProcessItself(p, table);
-  AddComputing(p, {.makes_code = table.makes_code, .runs_programs = executed});
+  AddComputing(p, {.makes_code = table.makes_code,
+                   .runs_programs = executed,
+                   .has_own_pids = table.has_own_pids});
   AddOtherProcesses(p, table);
   AddDescriptors(p, table);
   AddSockets(p, table);

@@ -60,6 +60,14 @@ struct WorkerTable {
   // together with AT_EMPTY_PATH. Forked ones never: their fstat() is answered as
   // fstat_answer.h says.
   bool has_own_root = true;
+  // Processes are numbered for it alone (Layer::kPidNamespace). Otherwise it asks about itself
+  // only.
+  bool has_own_pids = true;
+  // Its supervisor may look at its descriptors. Otherwise it tells nothing by one, and what paths
+  // have of metadata is seen as without a supervisor.
+  bool sees_descriptors = true;
+  // The host's name is not the machine's (Layer::kUtsNamespace). Otherwise a supervisor says it.
+  bool has_own_host_name = true;
 
   friend auto operator<=>(const WorkerTable&, const WorkerTable&) = default;
 };

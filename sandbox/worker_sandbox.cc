@@ -143,7 +143,10 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
   WorkerTable wanted = {.kind = kind,
                         .resizes_files = start.resizes_files,
                         .makes_code = start.makes_code,
-                        .has_own_root = in_force.Has(Layer::kMountNamespace)};
+                        .has_own_root = in_force.Has(Layer::kMountNamespace),
+                        .has_own_pids = in_force.Has(Layer::kPidNamespace),
+                        .sees_descriptors = host.shows_descriptors,
+                        .has_own_host_name = in_force.Has(Layer::kUtsNamespace)};
   if (start.supervision.has_value()) {
     wanted.supervised = true;
     wanted.connects = !start.supervision->outside.empty();
@@ -189,6 +192,10 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
     return absl::InvalidArgumentError(absl::StrCat("start worker: ", supervision->outside.size(),
                                                    " channels of connections, at most ",
                                                    kMostOutsideChannels));
+  }
+  if (!supervision->outside.empty() && !host.shows_descriptors) {
+    return absl::FailedPreconditionError(
+        "start worker: connections need pidfd_getfd, which this host forbids");
   }
   if (!supervision->outside.empty() && supervision->make_outside == nullptr) {
     return absl::FailedPreconditionError(

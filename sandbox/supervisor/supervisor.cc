@@ -27,12 +27,14 @@
 #include "sandbox/supervisor/file_calls.h"
 #include "sandbox/supervisor/granted_names.h"
 #include "sandbox/supervisor/journal.h"
+#include "sandbox/supervisor/kernel_name.h"
 #include "sandbox/supervisor/metadata_calls.h"
 #include "sandbox/supervisor/notification.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/shared_flags.h"
 #include "sandbox/supervisor/socket_calls.h"
 #include "sandbox/supervisor/tree_calls.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/supervisor/working_place.h"
 #include "sandbox/table/filter_evaluator.h"
@@ -185,6 +187,7 @@ class Watch {
       if (!answer.has_value()) answer = metadata_.AnswerTo(call);
       if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
       if (!answer.has_value() && call.call().nr == SYS_fcntl) answer = SetSharedFlags(call);
+      if (!answer.has_value() && call.call().nr == SYS_uname) answer = TellKernelName(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
       const std::vector<NamedAccess> asked = names_.TakeAsked();
@@ -305,6 +308,7 @@ Policy SupervisorPolicy(bool connects) {
             .Otherwise(Die())
             .For("the worker's directories, and its working places"));
   p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
+  p.Add(On("uname").Always(Allow()).For("the kernel's version, for the worker"));
   p.Add(On("fcntl")
             .When({Arg32(1).IsOneOf({F_ADD_SEALS, F_GETFL})}, Allow())
             .When({Arg32(1).IsOneOf({F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
@@ -369,7 +373,8 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   GrantedNames names(GrantedPlaces(std::move(places)),
                      WorkingPlaces(plan.working_place_number,
                                    {.directory = plan.supervision->working_directory,
-                                    .file_mode_mask = plan.supervision->file_mode_mask}));
+                                    .file_mode_mask = plan.supervision->file_mode_mask},
+                                   DuplicateFrom(worker, STDIN_FILENO).fd.valid()));
   Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names),
               LimitOf(plan.limits, RLIMIT_FSIZE));
   if (const size_t count = plan.supervision->outside.size(); count > 0) {

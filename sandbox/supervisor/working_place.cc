@@ -34,6 +34,9 @@ WorkingPlace WorkingPlaces::Of(pid_t thread) const {
 }
 
 Answer WorkingPlaces::Set(const WorkingPlace& place, int64_t result) const {
+  if (!sees_descriptors_) {
+    return place.directory == initial_.directory ? Result(result) : Failure(EPERM);
+  }
   std::string bytes(reinterpret_cast<const char*>(&place.file_mode_mask),
                     sizeof place.file_mode_mask);
   bytes += place.directory;

@@ -27,8 +27,10 @@ struct WorkingPlace {
 
 class WorkingPlaces {
  public:
-  // `number` is that of the descriptor; `initial` that of a process which has none.
-  WorkingPlaces(int number, WorkingPlace initial) : number_(number), initial_(std::move(initial)) {}
+  // `number` is that of the descriptor; `initial` that of a process which has none. Where a
+  // worker's descriptors cannot be looked at, nobody leaves the initial place.
+  WorkingPlaces(int number, WorkingPlace initial, bool sees_descriptors)
+      : number_(number), initial_(std::move(initial)), sees_descriptors_(sees_descriptors) {}
 
   WorkingPlace Of(pid_t thread) const;
   // The answer to a call that makes `place` the caller's.
@@ -37,6 +39,7 @@ class WorkingPlaces {
  private:
   const int number_;
   const WorkingPlace initial_;
+  const bool sees_descriptors_;
 };
 
 }  // namespace capbroker::sandbox

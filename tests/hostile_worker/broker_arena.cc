@@ -108,12 +108,12 @@ class BrokerArena : public Arena {
           Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
     }
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
-    if (!worker.ok()) return {worker.status().ToString(), ""};
+    if (!worker.ok()) return {worker.status().ToString(), "", ""};
     const std::string text = ReadSome(said.reader, 2 * attack.wall_milliseconds);
     const WorkerEnd end = worker->Wait();
     return {OutcomeOf(text, end.signal() == 0 ? end.exit_code() : 0, end.signal(), end.violation(),
                       end.reason()),
-            Harm()};
+            Harm(), text};
   }
 
  private:

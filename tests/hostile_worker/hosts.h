@@ -14,6 +14,10 @@ bool AsOrdinaryUserWithoutUserNamespaces();
 bool AsOrdinaryUserWithoutLandlock();
 // Somebody outside answers system calls already: there can be only one listener.
 bool AsRootWithoutReports();
+// In a container of Docker's: its default profile of system calls and its default capabilities.
+bool AsRootInDocker();
+bool AsOrdinaryUserInDocker();
+bool AsOrdinaryUserInDockerWithoutLandlock();
 
 }  // namespace capbroker::hostile
 

@@ -10,14 +10,19 @@
 #ifndef TESTS_HOSTILE_WORKER_INTERFACES_H_
 #define TESTS_HOSTILE_WORKER_INTERFACES_H_
 
+#include <cstddef>
 #include <vector>
 
 #include "tests/hostile_worker/attack.h"
 
 namespace capbroker::hostile {
 
-// As attacks, which FindAttack finds, too: "succeeded" means within reach.
+// As attacks: "succeeded" means within reach.
 const std::vector<Attack>& AllInterfaces();
+
+// An attack that FindAttack finds, too: all of them in order, from this one on, until the worker
+// dies of one. It says an outcome on each line.
+Attack InterfacesFrom(size_t first);
 
 }  // namespace capbroker::hostile
 

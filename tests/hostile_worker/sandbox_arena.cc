@@ -48,10 +48,10 @@ class SandboxArena : public Arena {
     }
     const sandbox::Story story = sandbox::Collect(std::move(worker));
     if (story.signal() == SIGXCPU) reason = "cpu_time";
-    if (story.failed.has_value()) return {story.text, ""};
+    if (story.failed.has_value()) return {story.text, "", ""};
     return {OutcomeOf(text, story.signal() > 0 ? 0 : story.exit_code(),
                       story.signal() > 0 ? story.signal() : 0, story.violated_call(), reason),
-            owner_.Harm()};
+            owner_.Harm(), text};
   }
 
  private:

@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -24,6 +25,7 @@ namespace {
 
 constexpr size_t kMostSaid = 64 << 10;
 constexpr char kCannot[] = "cannot";
+constexpr absl::string_view kSeparator("\0", 1);  // in an answer
 
 std::string Receive(int fd) {
   std::string text(kMostSaid, '\0');
@@ -53,7 +55,7 @@ void Send(int fd, const std::string& text) {
     if (name.empty()) break;
     const Attack* const attack = FindAttack(name);
     const Record record = attack == nullptr ? Record() : arena->Play(*attack);
-    Send(lane, absl::StrCat(record.outcome, "\n", record.harm, "\n"));
+    Send(lane, absl::StrJoin({record.outcome, record.harm, record.said}, kSeparator));
   }
   arena.reset();  // and with it what it has made for others to see
   _exit(0);
@@ -89,9 +91,9 @@ Stage::~Stage() {
 Record Stage::Play(const Attack& attack) {
   Send(lane_.get(), attack.name);
   const std::string answer = Receive(lane_.get());
-  const std::vector<std::string> lines = absl::StrSplit(answer, '\n');
-  if (lines.size() < 3) return {"", "the application is dead"};
-  return {lines[0], lines[1]};
+  const std::vector<std::string> parts = absl::StrSplit(answer, absl::MaxSplits(kSeparator, 2));
+  if (parts.size() < 3) return {"", "the application is dead", ""};
+  return {parts[0], parts[1], parts[2]};
 }
 
 std::string OutcomeOf(const std::string& said, int exit_code, int signal,

@@ -25,6 +25,7 @@ struct Record {
   std::string outcome;
   // What has happened to the surroundings, the broker or another worker: nothing, if empty.
   std::string harm;
+  std::string said;  // by the attacker
 };
 
 // Who starts workers. Lives in the stage's process.

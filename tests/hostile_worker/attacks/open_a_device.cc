@@ -8,7 +8,7 @@
 namespace capbroker::hostile {
 namespace {
 
-std::string Run(const Scene&) { return Result(syscall(SYS_open, "/dev/null", O_RDWR)); }
+std::string Run(const Scene&) { return Result(syscall(SYS_open, "/dev/ptmx", O_RDWR)); }
 
 const Registered attack({
     .aims_at = "devices",

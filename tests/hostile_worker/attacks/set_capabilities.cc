@@ -11,7 +11,7 @@ namespace {
 std::string Run(const Scene&) {
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct sets[2] = {};
-  if (syscall(SYS_capget, &header, sets) != 0) return Result(-1);
+  (void)syscall(SYS_capget, &header, sets);
   return Result(syscall(SYS_capset, &header, sets));
 }
 

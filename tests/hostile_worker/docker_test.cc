@@ -1,0 +1,123 @@
+// The command in a container of Docker's, with and without Landlock: what it says is missing, what
+// works all the same, and what does not start.
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
+#include "client/broker.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/hostile_worker/hosts.h"
+#include "tests/hostile_worker/installed_copy.h"
+#include "tests/hostile_worker/stage.h"
+
+namespace capbroker::hostile {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kPatience = 30000;  // milliseconds
+
+// What a shell there prints in an empty directory of everybody's. $C: the command.
+std::string InContainer(bool (*enter)(), const std::string& script) {
+  const std::string capbroker = InstalledCopy("cli/capbroker");
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) abort();
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const std::string text =
+      absl::StrCat("D=$(mktemp -d) && cd $D && C=", capbroker, "; ", script, "; rm -r $D");
+  const pid_t shell = fork();
+  if (shell == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!enter() || dup2(writer.get(), 1) < 0 || dup2(1, 2) < 0) _exit(1);
+    execl("/bin/sh", "sh", "-c", text.c_str(), nullptr);
+    _exit(1);
+  }
+  writer.Reset();
+  std::string said = ReadSome(reader, kPatience);
+  waitpid(shell, nullptr, 0);
+  return said;
+}
+
+class DockerTest : public ::testing::TestWithParam<bool (*)()> {};
+INSTANTIATE_TEST_SUITE_P(Users, DockerTest,
+                         ::testing::Values(AsRootInDocker, AsOrdinaryUserInDocker));
+
+TEST_P(DockerTest, CheckNamesWhatIsMissing) {
+  const std::string said = InContainer(GetParam(), "$C check");
+  for (const char* line :
+       {"yes  landlock", "yes  system call table", "no   user namespace", "no   pid namespace",
+        "a container whose seccomp profile allows clone and unshare with namespaces",
+        "pidfd_getfd is forbidden", "Workers start here."}) {
+    EXPECT_THAT(said, HasSubstr(line));
+  }
+}
+
+TEST_P(DockerTest, ProgramsReadAndWriteWhatTheyAreGranted) {
+  const auto prints = [](const std::string& script) { return InContainer(GetParam(), script); };
+  EXPECT_EQ(prints("echo hello > letter; $C run --grant file:read:letter -- cat letter"),
+            "hello\n");
+  EXPECT_EQ(prints("echo hello > letter; $C run -- /usr/bin/cat letter"),
+            "/usr/bin/cat: letter: No such file or directory\n");
+  EXPECT_EQ(prints("echo hello | $C run -- gzip -c | $C run -- gzip -dc"), "hello\n");
+  EXPECT_EQ(prints("$C run --grant file:write:. -- mkdir made && ls"), "made\n");
+  EXPECT_EQ(prints("$C run -- /usr/bin/python3 -I -c 'print(6 * 7)'"), "42\n");
+}
+
+// Its names would begin somewhere else than it thinks.
+TEST_P(DockerTest, NobodyLeavesTheDirectoryWhereItStarts) {
+  EXPECT_EQ(InContainer(GetParam(),
+                        "mkdir sub; echo inner > sub/f; echo outer > f; "
+                        "$C run --grant file:read:. -- sh -c 'cd sub 2>/dev/null || read a < f; "
+                        "echo $a'"),
+            "outer\n");
+}
+
+TEST_P(DockerTest, ConnectionsAndProcessesDoNotStartAndSayWhy) {
+  EXPECT_EQ(InContainer(GetParam(), "$C run --grant connect:localhost:9 -- true"),
+            "capbroker: start worker: connections need pidfd_getfd, which this host forbids\n");
+  EXPECT_EQ(InContainer(GetParam(), "$C run --grant exec:/usr/bin/true -- true"),
+            "capbroker: start worker: processes need a pid namespace\n");
+}
+
+// INVARIANT(fail-closed)
+TEST(DockerWithoutLandlockTest, NothingStartsAndSaysWhy) {
+  const std::string said =
+      InContainer(AsOrdinaryUserInDockerWithoutLandlock, "$C run -- /bin/echo started");
+  EXPECT_THAT(said, HasSubstr("workers need the system call table, and Landlock or namespaces: "
+                              "landlock: the kernel has no Landlock"));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr("started\n")));
+  EXPECT_THAT(InContainer(AsOrdinaryUserInDockerWithoutLandlock, "$C check"),
+              HasSubstr("No worker starts here."));
+}
+
+// INVARIANT(fail-closed): the zygote asks for the floor, whatever a worker is.
+TEST(DockerWithoutLandlockTest, NoForkedWorkerStarts) {
+  const pid_t application = fork();
+  if (application == 0) {
+    if (!AsOrdinaryUserInDockerWithoutLandlock()) _exit(1);
+    absl::StatusOr<Broker> broker = Broker::Start();
+    if (!broker.ok()) _exit(2);
+    const absl::Status status = broker->Launch({.entry = [](Grants) { return 0; }}).status();
+    _exit(absl::IsFailedPrecondition(status) &&
+                  absl::StrContains(status.message(), "workers need the system call table")
+              ? 0
+              : 3);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(application, &status, 0), application);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace capbroker::hostile
