@@ -38,7 +38,8 @@ class Grants {
 
   // Takes what the broker put into this process. For executed programs; a forked
   // worker's entry gets it as its argument. FAILED_PRECONDITION: this process is no
-  // worker, or has taken its grants already.
+  // worker, or has taken its grants already, or was given nothing but what its
+  // supervisor answers.
   static absl::StatusOr<Grants> FromEnvironment();
 
   // A stub of the protobuf service `Service` over the grant `name`. Never null:
