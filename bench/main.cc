@@ -10,9 +10,9 @@
 //                 from run to run between that and the waking of a sleeping CPU
 //   --quick       few calls: whether it works, not what it measures
 //
-// What each figure is stands in the header of its subject: calls.h, messages.h, channels.h,
-// files.h, starts.h, memory.h, and rivals.h and sandbox_tools.h. A further figure is one more
-// variant there, a name in bench_test.sh, and, where a bound is promised for it, a row in
+// What each figure is stands in the header of its subject: calls.h, apart.h, messages.h,
+// channels.h, files.h, starts.h, memory.h, and rivals.h and sandbox_tools.h. A further figure is
+// one more variant there, a name in bench_test.sh, and, where a bound is promised for it, a row in
 // docs/promises.py.
 #include <cstdio>
 #include <memory>
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/descriptor_limit.h"
+#include "bench/apart.h"
 #include "bench/calls.h"
 #include "bench/channels.h"
 #include "bench/files.h"
@@ -48,6 +49,7 @@ int main(int argc, char* argv[]) {
   // First what has processes of its own, then the broker, then what may start threads.
   RawSeqpacket raw;
   StockGrpc stock;
+  Apart apart;
   const SmallFile file;
   ForkedCaller direct = DirectOpener(file);
   std::vector<Rival> rivals = MakeRivals(options);
@@ -75,6 +77,7 @@ int main(int argc, char* argv[]) {
   AddFiles(scene, file, direct, variants);
   AddStarts(scene, variants);
   AddRivals(options, rivals, variants);
+  apart.AddTo(scene, variants);
   AddStockGrpc(options, stock.Connect(), stock.server(), variants);
   if (options.peers) AddSandboxTools(scene, variants);
   std::erase_if(variants,

@@ -26,15 +26,43 @@ pid_t ParentOf(pid_t process) {
   return 0;
 }
 
+// The CPUs of this process when it began.
+const cpu_set_t& AllCpus() {
+  static const cpu_set_t all = [] {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    (void)sched_getaffinity(0, sizeof cpus, &cpus);
+    return cpus;
+  }();
+  return all;
+}
+
 }  // namespace
 
 void StayOnThisCpu() {
+  (void)AllCpus();
   const int cpu = sched_getcpu();
   if (cpu < 0) return;
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(cpu, &one);
   (void)sched_setaffinity(0, sizeof one, &one);
+}
+
+bool LetRunElsewhere(pid_t process) {
+  cpu_set_t cpus = AllCpus();
+  if (CPU_COUNT(&cpus) < 2) return false;
+  if (const int own = sched_getcpu(); own >= 0) CPU_CLR(own, &cpus);
+  DIR* const directory = opendir(absl::StrCat("/proc/", process, "/task").c_str());
+  if (directory == nullptr) return false;
+  while (const dirent* entry = readdir(directory)) {
+    pid_t thread = 0;
+    if (absl::SimpleAtoi(entry->d_name, &thread)) {
+      (void)sched_setaffinity(thread, sizeof cpus, &cpus);
+    }
+  }
+  closedir(directory);
+  return true;
 }
 
 long PrivateKib(pid_t process) {

@@ -11,6 +11,10 @@ namespace capbroker::bench {
 // For this process and those that it will fork.
 void StayOnThisCpu();
 
+// Lets all threads of `process` run on other CPUs than that on which this thread is. False: there
+// are none.
+bool LetRunElsewhere(pid_t process);
+
 // KiB that only this process has: private clean and dirty pages of smaps_rollup.
 long PrivateKib(pid_t process);
 

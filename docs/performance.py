@@ -16,9 +16,11 @@ from promises import PROMISES
 
 # Name in the run, and what a reader calls it.
 CALLS = [
-    ("raw_seqpacket", "bare seqpacket"), ("stub_unary_adaptive", "stub, polling"), ("stub_unary", "stub"),
+    ("raw_seqpacket", "bare seqpacket"), ("raw_seqpacket_apart", "bare seqpacket, two CPUs"),
+    ("stub_unary_adaptive", "stub, polling, two CPUs"), ("stub_unary", "stub"),
     ("stub_callback", "callback stub"), ("sdbus_unary", "sd-bus"), ("nvlist_unary", "nvlist"),
-    ("capnp_unary", "Cap'n Proto RPC"), ("grpc_unary", "stock gRPC"), ("stream_message", "stream on the wire"),
+    ("capnp_unary", "Cap'n Proto RPC"), ("grpc_unary", "stock gRPC"), ("grpc_unary_apart", "stock gRPC, two CPUs"),
+    ("stream_message", "stream on the wire"),
 ]
 FILES = [
     ("openat_direct", "open()"), ("descriptor_by_stub", "by stub"), ("transparent_openat", "open() in a worker"),

@@ -115,7 +115,7 @@ absl::Status LaneCall::Read(transport::ReceivedPacket packet, UniqueFd bulk) {
     return absl::InvalidArgumentError("malformed metadata");
   }
   if (bulk.valid()) {
-    // Copied and parsed on the handler's thread, not on the loop's.
+    // Parsed on the handler's thread, not on the loop's.
     bulk_ = std::move(bulk);
     bulk_size_ = header.message_size;
     return absl::OkStatus();
@@ -129,11 +129,12 @@ absl::Status LaneCall::Read(transport::ReceivedPacket packet, UniqueFd bulk) {
 
 absl::Status LaneCall::ParseBulk() {
   if (!bulk_.valid()) return absl::OkStatus();
-  // The client can still write the memory: what is parsed is a copy.
-  CB_ASSIGN_OR_RETURN(const std::string copy, transport::CopyMessage(bulk_, bulk_size_));
+  bool parsed = false;
+  CB_RETURN_IF_ERROR(transport::ReadRequest(bulk_, bulk_size_, [&](absl::string_view bytes) {
+    parsed = request_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  }));
   bulk_.Reset();
-  if (!request_->ParseFromString(copy)) return absl::InvalidArgumentError("malformed request");
-  return absl::OkStatus();
+  return parsed ? absl::OkStatus() : absl::InvalidArgumentError("malformed request");
 }
 
 absl::Status LaneCall::CheckRequest() {

@@ -166,19 +166,16 @@ Left ServedLane::Drain() {
   return Left::kNothing;
 }
 
-bool ServedLane::BeginAttending() {
-  may_look_ = transport::HasSeveralCpus();
-  return transport::SetCancelTick(lane_).ok();
-}
+bool ServedLane::BeginAttending() { return transport::SetCancelTick(lane_).ok(); }
 
 // What comes while a handler here is held up finds the loop again (LoopThreads).
 bool ServedLane::Attend() {
   std::optional<transport::ReceivedPacket> packet;
   const auto look = [&] { return (packet = Receive(transport::Blocking::kDontWait)).has_value(); };
-  const bool awake = may_look_ && polling_.looks() && polling_.Look(look);
+  const bool awake = polling_.looks() && polling_.Look(look);
   if (!awake) packet = Receive(transport::Blocking::kWait);
   if (packet) polling_.Earn();
-  looks_next_.store(packet && may_look_ && polling_.looks(), std::memory_order_relaxed);
+  looks_next_.store(packet && polling_.looks(), std::memory_order_relaxed);
   if (!packet) return false;
   CallPtr call = Accept(*std::move(packet));
   if (call == nullptr) return true;

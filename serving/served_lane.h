@@ -116,7 +116,6 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   const std::shared_ptr<ChannelState> state_;
 
   // Of the thread that attends.
-  bool may_look_ = false;
   transport::Polling polling_;
   // What replies tell: that thread looks for the next request before it sleeps.
   std::atomic<bool> looks_next_{false};

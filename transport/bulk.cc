@@ -33,7 +33,9 @@ absl::StatusOr<UniqueFd> MakeMemfd(size_t size) {
 }
 
 absl::Status Write(FdRef fd, size_t size, absl::FunctionRef<bool(char*)> fill) {
-  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  // In one go: a fault for each page costs more than the writing.
+  void* memory =
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
   if (memory == MAP_FAILED) return ErrnoToStatus(errno, "map message memory");
   const absl::Cleanup unmap = [=] { munmap(memory, size); };
   if (!fill(static_cast<char*>(memory))) return absl::InternalError("serialize message");
@@ -53,7 +55,7 @@ absl::StatusOr<UniqueFd> MakeSealedMessage(size_t size, absl::FunctionRef<bool(c
 
 absl::StatusOr<UniqueFd> MakeRequestBuffer(size_t size) {
   CB_ASSIGN_OR_RETURN(UniqueFd fd, MakeMemfd(size));
-  if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+  if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
     return ErrnoToStatus(errno, "seal message memory");
   }
   return fd;
@@ -87,6 +89,14 @@ absl::StatusOr<std::string> CopyWholeMessage(FdRef memfd) {
     return absl::InvalidArgumentError("message memory of an impossible size");
   }
   return CopyMessage(memfd, static_cast<size_t>(status.st_size));
+}
+
+absl::Status ReadRequest(FdRef memfd, size_t size,
+                         absl::FunctionRef<void(absl::string_view)> read) {
+  // Refused while somebody has it mapped for writing, and by the client's own F_SEAL_SEAL: then
+  // what is read is a copy.
+  (void)fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SEAL);
+  return ReadMessage(memfd, size, read);
 }
 
 absl::Status ReadMessage(FdRef memfd, size_t size,

@@ -4,8 +4,8 @@
 // memory files and cannot make the service map something else:
 // - a response's is written, sealed against every change and sent;
 // - a request's is made to size and sealed against resizing, so that reading it
-//   cannot fault; the client writes it and the service copies it before parsing,
-//   since the client can go on writing.
+//   cannot fault; the client writes it, and the service seals it before it reads. If
+//   the client can still write, the service reads a copy.
 //
 // Runs in every process. May be used in a compromised process.
 #ifndef TRANSPORT_BULK_H_
@@ -30,6 +30,11 @@ absl::StatusOr<UniqueFd> MakeRequestBuffer(size_t size);
 
 // Writes the buffer that the service sent. Client side.
 absl::Status FillRequestBuffer(FdRef buffer, size_t size, absl::FunctionRef<bool(char*)> fill);
+
+// Calls `read` with the bytes that the client has written: nobody can change them any
+// more. Service side. Errors as CopyMessage().
+absl::Status ReadRequest(FdRef buffer, size_t size,
+                         absl::FunctionRef<void(absl::string_view)> read);
 
 // Copies `size` bytes out of a memfd. Either side. INVALID_ARGUMENT: it is
 // shorter, or no memfd.

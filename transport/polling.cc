@@ -1,6 +1,5 @@
 #include "transport/polling.h"
 
-#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -18,7 +17,12 @@ int64_t NowNs() {
 
 void Polling::Earn() {
   saved_ns_ = std::min(saved_ns_ + kEarnedNs, kMostSavedNs);
-  if (saved_ns_ == kMostSavedNs) looks_.store(true, std::memory_order_relaxed);
+  if (wait_ > 0) {
+    --wait_;
+  } else if (saved_ns_ == kMostSavedNs && !looks()) {
+    found_ = 0;
+    looks_.store(true, std::memory_order_relaxed);
+  }
 }
 
 bool Polling::Look(absl::FunctionRef<bool()> found) {
@@ -30,14 +34,14 @@ bool Polling::Look(absl::FunctionRef<bool()> found) {
     now_ns = NowNs();
   } while (!success && now_ns - begun_ns < kLookNs);
   saved_ns_ -= now_ns - begun_ns;
-  if (saved_ns_ < kLookNs) looks_.store(false, std::memory_order_relaxed);
+  if (success) found_ = std::min(found_ + 1, kFoundAtLeast);
+  if (saved_ns_ < kLookNs) {
+    looks_.store(false, std::memory_order_relaxed);
+    const bool in_vain = found_ < kFoundAtLeast;
+    wait_ = in_vain ? next_wait_ : 0;
+    next_wait_ = in_vain ? std::min(2 * next_wait_, kLongestWait) : kFirstWait;
+  }
   return success;
-}
-
-bool HasSeveralCpus() {
-  cpu_set_t cpus;
-  // A machine with more CPUs than the set has room for has several.
-  return sched_getaffinity(0, sizeof cpus, &cpus) != 0 || CPU_COUNT(&cpus) > 1;
 }
 
 }  // namespace capbroker::transport

@@ -5,8 +5,11 @@
 // kEarnedNs into an account, and looking takes from it the time that it took. Who has saved for
 // several looks begins, because the first ones wait for a peer that still sleeps; who cannot pay a
 // whole one stops. So however a peer paces its packets, looking for them costs no more CPU than
-// handling them did; whoever is quiet costs a look or a few and then nothing; and who shares its
-// CPU with its peer, and so looks in vain, soon has nothing left.
+// handling them did, and whoever is quiet costs a look or a few and then nothing.
+//
+// Who shares its CPU with its peer looks in vain: it keeps from the peer what that needs to answer.
+// No thread can know that of the other, so whoever has looked mostly in vain waits for twice as
+// many packets before it begins again, and soon hardly ever does.
 // INVARIANT(nobody-spins-for-a-stranger)
 //
 // Lives in: both ends of a lane. Of one thread at a time, but for looks().
@@ -26,6 +29,11 @@ inline constexpr int64_t kLookNs = 50'000;
 inline constexpr int64_t kEarnedNs = 6'000;
 // What it takes to begin, and the most that is kept.
 inline constexpr int64_t kMostSavedNs = 4 * kLookNs;
+// Who has found fewer packets before it had to stop has looked in vain.
+inline constexpr int kFoundAtLeast = 64;
+// For how many packets it then waits, and for how many at most.
+inline constexpr int kFirstWait = 64;
+inline constexpr int kLongestWait = 4096;
 
 class Polling {
  public:
@@ -38,12 +46,11 @@ class Polling {
 
  private:
   int64_t saved_ns_ = 0;
+  int found_ = 0;  // since it began
+  int wait_ = 0;   // packets until it may begin again
+  int next_wait_ = kFirstWait;
   std::atomic<bool> looks_{false};
 };
-
-// Whether this process may run on more than one CPU: with one, whoever looks keeps from its peer
-// the CPU that it needs to answer.
-bool HasSeveralCpus();
 
 }  // namespace capbroker::transport
 

@@ -47,6 +47,22 @@ TEST(PollingTest, LookingCostsNoMoreThanWhatWasEarned) {
   EXPECT_LT(CpuNs() - begun, kPackets * kEarnedNs * 3 / 2);
 }
 
+// As on one CPU, where looking keeps the peer from answering.
+TEST(PollingTest, WhoAlwaysLooksInVainSoonHardlyEverLooks) {
+  Polling polling;
+  int looks = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    if (polling.looks()) {
+      EXPECT_FALSE(polling.Look([] { return false; }));
+      ++looks;
+    }
+    polling.Earn();
+  }
+  // Five at a time, at most.
+  EXPECT_LE(looks, 5 * (200'000 / kLongestWait + 10));
+  EXPECT_GE(looks, 10);
+}
+
 TEST(PollingTest, WhatIsFoundAtOnceCostsNextToNothing) {
   Polling polling;
   for (int64_t earned = 0; earned < kMostSavedNs; earned += kEarnedNs) polling.Earn();
