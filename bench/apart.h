@@ -2,8 +2,7 @@
 // waking of the other, or nothing of that where both stay awake.
 //
 //   stub_unary_adaptive    a call through a generated stub, back to back: both ends look for the
-//   next
-//                          packet for a while before they sleep (transport/polling.h)
+//                          next packet for a while before they sleep (transport/polling.h)
 //   raw_seqpacket_apart    the bare blocking round trip so placed
 //   grpc_unary_apart       stock gRPC so placed
 //

@@ -10,9 +10,9 @@
 //                 from run to run between that and the waking of a sleeping CPU
 //   --quick       few calls: whether it works, not what it measures
 //
-// What each figure is stands in the header of its subject: calls.h, apart.h, messages.h, channels.h,
-// files.h, starts.h, memory.h, and rivals.h and sandbox_tools.h. A further figure is one more
-// variant there, a name in bench_test.sh, and, where a bound is promised for it, a row in
+// What each figure is stands in the header of its subject: calls.h, apart.h, messages.h,
+// channels.h, files.h, starts.h, memory.h, and rivals.h and sandbox_tools.h. A further figure is
+// one more variant there, a name in bench_test.sh, and, where a bound is promised for it, a row in
 // docs/promises.py.
 #include <cstdio>
 #include <memory>
