@@ -15,19 +15,22 @@ constexpr size_t kLargestHole = 64u << 10;
 constexpr size_t kStep = 16;
 constexpr size_t kSmall = 1024;
 
-// Where the memory begins that was never given out.
-uintptr_t EndOfUsed() {
-  return reinterpret_cast<uintptr_t>(sbrk(0)) - static_cast<uintptr_t>(mallinfo2().keepcost);
-}
-
 }  // namespace
 
 void FillHeapHoles() {
-  const uintptr_t end = EndOfUsed();
+  const struct mallinfo2 heap = mallinfo2();
+  // Where the memory begins that was never given out.
+  const uintptr_t end =
+      reinterpret_cast<uintptr_t>(sbrk(0)) - static_cast<uintptr_t>(heap.keepcost);
+  // The holes have less than the heap. It is empty where malloc() is another library's.
+  size_t left = heap.arena;
   size_t size = kLargestHole;
-  while (size >= kStep) {
+  while (size >= kStep && left >= size) {
     void* const hole = std::malloc(size - sizeof(size_t));
-    if (hole != nullptr && reinterpret_cast<uintptr_t>(hole) < end) continue;
+    if (hole != nullptr && reinterpret_cast<uintptr_t>(hole) < end) {
+      left -= size;
+      continue;
+    }
     std::free(hole);
     size = size > kSmall ? size - size / 8 / kStep * kStep : size - kStep;
   }

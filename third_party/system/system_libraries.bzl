@@ -8,6 +8,8 @@ Libraries are the shared ones that Debian maintains: programs are small and quic
 fix needs no new build. An optimised program (`-c opt`) has gRPC, Protocol Buffers and Abseil linked into
 it: a process that is forked from it has a tenth of the mappings to copy, which is half of the time that a
 worker or a service process takes to start. TLS and zlib, in which bytes of strangers are parsed, stay shared.
+`--define=capbroker_libraries=shared` shares all of them in optimised programs, too, as one must that loads
+libraries which use Protocol Buffers themselves.
 
 A missing package fails the build with one line that names it.
 """
@@ -98,9 +100,23 @@ cc_library(
     name = "{name}",
     linkopts = select({{
         ":optimized": {optimized},
+        ":optimized_and_shared": {shared},
         "//conditions:default": {shared},
     }}),
     deps = {deps},
+)
+"""
+
+_CONFIG_SETTINGS = """
+config_setting(
+    name = "optimized",
+    values = {"compilation_mode": "opt"},
+)
+
+config_setting(
+    name = "optimized_and_shared",
+    define_values = {"capbroker_libraries": "shared"},
+    values = {"compilation_mode": "opt"},
 )
 """
 
@@ -162,7 +178,7 @@ def _declare(repository_ctx, pkg_config_libraries, plain_libraries, programs):
     build = [
         "# Debian's libraries and programs; see third_party/system/system_libraries.bzl of capbroker.",
         "package(default_visibility = [\"//visibility:public\"])",
-        "config_setting(name = \"optimized\", values = {\"compilation_mode\": \"opt\"})",
+        _CONFIG_SETTINGS,
     ]
     for name, (package, modules) in pkg_config_libraries.items():
         build.append(_declare_library(name, _pkg_config(repository_ctx, pkg_config, package, modules)))
