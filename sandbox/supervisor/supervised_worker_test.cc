@@ -363,20 +363,6 @@ TEST_P(SupervisedWorkerTest, HasAWorkingDirectoryOfItsOwn) {
       "");
 }
 
-TEST_P(SupervisedWorkerTest, HasOneWithoutStandardInput) {
-  Start start;
-  start.supervision.emplace().files = {FileGrant::ReadTree(Path("data"))};
-  const std::string data = Path("data");
-  EXPECT_EQ(Collect(runner_.Start(
-                        [&] {
-                          if (fcntl(STDIN_FILENO, F_GETFD) >= 0) return 1;
-                          return chdir(data.c_str()) == 0 ? 0 : 2;
-                        },
-                        std::move(start)))
-                .exit_code(),
-            0);
-}
-
 TEST_P(SupervisedWorkerTest, RestrictsItselfFurtherWithOpenat2) {
   EXPECT_EQ(Run([&](Faults& faults) {
               const int sub = open(Path("data/sub").c_str(), O_RDONLY | O_DIRECTORY);

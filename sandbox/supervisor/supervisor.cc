@@ -22,7 +22,6 @@
 #include <utility>
 
 #include "base/descriptor_packet.h"
-#include "base/open_how.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
@@ -95,12 +94,6 @@ StepResult Arrange(const Supervision& supervision, std::vector<GrantedPlace>& pl
     if (result.ok()) places[i].root.Reset(kRootsPlace + static_cast<int>(i));
   }
   return result;
-}
-
-// Whether the host allows it. The worker may have no descriptor of that number.
-bool SeesDescriptorsOf(pid_t worker) {
-  const Opened descriptor = DuplicateFrom(worker, STDIN_FILENO);
-  return descriptor.fd.valid() || descriptor.error_number == EBADF;
 }
 
 // The worker, after its listener was received to kListenerPlace.
@@ -381,7 +374,7 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                      WorkingPlaces(plan.working_place_number,
                                    {.directory = plan.supervision->working_directory,
                                     .file_mode_mask = plan.supervision->file_mode_mask},
-                                   SeesDescriptorsOf(worker)));
+                                   DuplicateFrom(worker, STDIN_FILENO).fd.valid()));
   Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names),
               LimitOf(plan.limits, RLIMIT_FSIZE));
   if (const size_t count = plan.supervision->outside.size(); count > 0) {
