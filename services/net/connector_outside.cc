@@ -55,6 +55,8 @@ int ErrnoOf(const absl::Status& status) {
       return ENOBUFS;
     case absl::StatusCode::kUnavailable:
       return ECONNREFUSED;
+    case absl::StatusCode::kDeadlineExceeded:
+      return ETIMEDOUT;
     default:
       return ENETDOWN;
   }

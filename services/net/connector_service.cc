@@ -74,9 +74,14 @@ bool SetBlocking(FdRef socket) {
   return flags >= 0 && fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK) == 0;
 }
 
-absl::Status NotConnected(int error_number) {
-  if (error_number == ECANCELED) return absl::CancelledError("cancelled by the caller");
-  return absl::UnavailableError("no address could be connected to");
+// OK while somebody waits for the answer. Whoever of the two sides sees the deadline first, the
+// caller is told the same.
+absl::Status StillAwaited(const grpc::ServerContext& context) {
+  if (absl::Now() >= absl::FromChrono(context.deadline())) {
+    return absl::DeadlineExceededError("nobody answered in time");
+  }
+  if (context.IsCancelled()) return absl::CancelledError("cancelled by the caller");
+  return absl::OkStatus();
 }
 
 v1::ConnectAddressResponse::Outcome OutcomeOf(int error_number) {
@@ -183,10 +188,10 @@ absl::StatusOr<HostAnswer> ConnectorService::Ask(grpc::ServerContext* context,
   const auto answered = [&pending]()
                             ABSL_NO_THREAD_SAFETY_ANALYSIS { return pending->answer.has_value(); };
   while (!pending->mutex.AwaitWithTimeout(absl::Condition(&answered), kLook)) {
-    if (!context->IsCancelled() && absl::Now() < until) continue;
+    const absl::Status awaited = StillAwaited(*context);
+    if (awaited.ok() && absl::Now() < until) continue;
     stop.request_stop();
-    return context->IsCancelled() ? absl::CancelledError("cancelled by the caller")
-                                  : absl::DeadlineExceededError("nobody answered in time");
+    return awaited.ok() ? absl::DeadlineExceededError("nobody answered in time") : awaited;
   }
   return *std::move(pending->answer);
 }
@@ -225,8 +230,10 @@ grpc::Status ConnectorService::Connect(grpc::ServerContext* context,
 
   FirstDialed first = DialFirst(found->addresses, *port, DeadlineOf(*context),
                                 [context] { return context->IsCancelled(); });
-  if (first.dialed.error_number != 0) {
-    return Failed(subject, NotConnected(first.dialed.error_number));
+  if (!first.dialed.socket.valid()) {
+    const absl::Status awaited = StillAwaited(*context);
+    return Failed(subject, awaited.ok() ? absl::UnavailableError("no address could be connected to")
+                                        : awaited);
   }
   if (!request->nonblocking() && !SetBlocking(first.dialed.socket)) {
     return Failed(subject, absl::InternalError("no blocking socket"));
@@ -280,9 +287,13 @@ grpc::Status ConnectorService::ConnectAddress(grpc::ServerContext* context,
   Dialed dialed = request->nonblocking() ? StartDialing(*address, *port)
                                          : Dial(*address, *port, DeadlineOf(*context),
                                                 [context] { return context->IsCancelled(); });
-  if (dialed.error_number == ECANCELED) return Failed(kSubject, NotConnected(ECANCELED));
+  if (!dialed.socket.valid()) {
+    const absl::Status awaited = StillAwaited(*context);
+    if (!awaited.ok()) return Failed(kSubject, awaited);
+    response->set_outcome(OutcomeOf(dialed.error_number));
+    return grpc::Status::OK;
+  }
   response->set_outcome(OutcomeOf(dialed.error_number));
-  if (!dialed.socket.valid()) return grpc::Status::OK;
   if (!request->nonblocking() && !SetBlocking(dialed.socket)) {
     return Failed(kSubject, absl::InternalError("no blocking socket"));
   }
