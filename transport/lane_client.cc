@@ -29,12 +29,6 @@ constexpr size_t kStackMessage = 2048;
 
 }  // namespace
 
-int64_t MonotonicNowNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 // Shared with the callback thread, which may run a callback that destroys the
 // client.
 class LaneClient::Core : public std::enable_shared_from_this<Core> {

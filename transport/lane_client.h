@@ -80,9 +80,6 @@ class LaneClient {
   const std::shared_ptr<Core> core_;
 };
 
-// CLOCK_MONOTONIC now, in nanoseconds: the clock of deadlines on a lane.
-int64_t MonotonicNowNs();
-
 }  // namespace capbroker::transport
 
 #endif  // TRANSPORT_LANE_CLIENT_H_

@@ -1,5 +1,7 @@
 #include "transport/packet.h"
 
+#include <time.h>
+
 #include <cstring>
 
 #include "absl/status/status.h"
@@ -55,6 +57,12 @@ bool DescriptorsFit(const PacketHeader& header) {
 }
 
 }  // namespace
+
+int64_t MonotonicNowNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptors,
                                        PacketDirection direction) {

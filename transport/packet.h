@@ -80,6 +80,9 @@ constexpr uint64_t MethodId(absl::string_view full_name) {
   return hash;
 }
 
+// CLOCK_MONOTONIC now, in nanoseconds: the clock of deadlines on a lane.
+int64_t MonotonicNowNs();
+
 // A packet as it was received; the views point into the receiver's buffer.
 struct PacketView {
   PacketHeader header = {};

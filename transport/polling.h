@@ -12,11 +12,10 @@
 // many packets before it begins again, and soon hardly ever does.
 // INVARIANT(nobody-spins-for-a-stranger)
 //
-// Lives in: both ends of a lane. Of one thread at a time, but for looks().
+// Lives in: both ends of a lane. Of one thread at a time.
 #ifndef TRANSPORT_POLLING_H_
 #define TRANSPORT_POLLING_H_
 
-#include <atomic>
 #include <cstdint>
 
 #include "absl/functional/function_ref.h"
@@ -39,8 +38,8 @@ class Polling {
  public:
   // A packet came.
   void Earn();
-  // Whether it looks now, rather than sleeping at once. Any thread.
-  bool looks() const { return looks_.load(std::memory_order_relaxed); }
+  // Whether it looks now, rather than sleeping at once.
+  bool looks() const { return looks_; }
   // Calls `found` until it is true, for kLookNs. False: it never was.
   bool Look(absl::FunctionRef<bool()> found);
 
@@ -49,7 +48,7 @@ class Polling {
   int found_ = 0;  // since it began
   int wait_ = 0;   // packets until it may begin again
   int next_wait_ = kFirstWait;
-  std::atomic<bool> looks_{false};
+  bool looks_ = false;
 };
 
 }  // namespace capbroker::transport

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/descriptor_packet.h"
 #include "gtest/gtest.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "tests/connections/connected_fixture.h"
@@ -190,20 +191,10 @@ TEST_F(ConnectionEscapeTest, DescriptorsSentToTheNameServiceAreClosed) {
               std::strcpy(name.sun_path, "/var/run/nscd/socket");
               faults.ExpectErrno(connect(names, reinterpret_cast<sockaddr*>(&name), sizeof name), 0,
                                  "connect");
-              char bytes[12] = {};
-              iovec content = {bytes, sizeof bytes};  // of no version: it ends the conversation
-              alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-              msghdr message = {};
-              message.msg_iov = &content;
-              message.msg_iovlen = 1;
-              message.msg_control = control;
-              message.msg_controllen = sizeof control;
-              cmsghdr* const header = CMSG_FIRSTHDR(&message);
-              header->cmsg_level = SOL_SOCKET;
-              header->cmsg_type = SCM_RIGHTS;
-              header->cmsg_len = CMSG_LEN(sizeof(int));
-              std::memcpy(CMSG_DATA(header), &pair[1], sizeof(int));
-              faults.Expect(sendmsg(names, &message, MSG_NOSIGNAL) == 12, "send");
+              const char bytes[12] = {};  // of no version: it ends the conversation
+              faults.Expect(SendDescriptorPacket(FdRef::FromRaw(names), bytes, sizeof bytes,
+                                                 {FdRef::FromRaw(pair[1])}),
+                            "send");
               close(pair[1]);
               char byte;
               faults.Expect(recv(names, &byte, 1, 0) == 0, "the conversation ends");

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "base/descriptor_packet.h"
 #include "base/status_matchers.h"
 #include "broker/testing/probe_service.h"
 #include "client/broker.h"
@@ -58,24 +59,6 @@ Program Start(const char* how, const UniqueFd& third) {
   return program;
 }
 
-void Send(const UniqueFd& socket, const UniqueFd& fd) {
-  char byte = 0;
-  iovec bytes = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int number = fd.get();
-  std::memcpy(CMSG_DATA(header), &number, sizeof number);
-  ASSERT_EQ(sendmsg(socket.get(), &message, 0), 1);
-}
-
 constexpr char kAllowed[] = "a ok\nfake faked\nc NOT_IN_LIMITS\nd NOT_IN_LIMITS\n";
 
 TEST(OuterBrokerTest, ChannelGoesByExecAndIsHandedOnNarrowed) {
@@ -106,7 +89,7 @@ TEST(OuterBrokerTest, ChannelGoesOverASocketAndEndsWithTheOuterBroker) {
   theirs.Reset();
   {
     ASSERT_OK_AND_ASSIGN(const UniqueFd lane, channel->Release());
-    Send(ours, lane);
+    ASSERT_TRUE(SendDescriptorPacket(ours, "", 1, {lane}));
   }
   EXPECT_EQ(program.Lines(4), kAllowed);
   broker = absl::UnavailableError("ended");

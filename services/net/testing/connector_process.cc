@@ -12,6 +12,7 @@
 #include <fstream>
 #include <utility>
 
+#include "base/descriptor_packet.h"
 #include "capbroker/net/v1/connector.dispatch.h"
 #include "services/net/connector_service.h"
 #include "tests/conformance/local_family.h"
@@ -23,38 +24,14 @@ void Require(bool holds) {
   if (!holds) std::abort();
 }
 
-void SendLane(FdRef control, FdRef lane) {
-  char byte = 0;
-  iovec data = {.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char buffer[CMSG_SPACE(sizeof(int))] = {};
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  packet.msg_control = buffer;
-  packet.msg_controllen = sizeof buffer;
-  cmsghdr* const header = CMSG_FIRSTHDR(&packet);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int fd = lane.get();
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  Require(sendmsg(control.get(), &packet, MSG_NOSIGNAL) == 1);
-}
+void SendLane(FdRef control, FdRef lane) { Require(SendDescriptorPacket(control, "", 1, {lane})); }
 
 UniqueFd ReceiveLane(FdRef control) {
-  char byte = 0;
-  iovec data = {.iov_base = &byte, .iov_len = 1};
-  alignas(cmsghdr) char buffer[CMSG_SPACE(sizeof(int))] = {};
-  msghdr packet = {};
-  packet.msg_iov = &data;
-  packet.msg_iovlen = 1;
-  packet.msg_control = buffer;
-  packet.msg_controllen = sizeof buffer;
-  Require(recvmsg(control.get(), &packet, MSG_CMSG_CLOEXEC) == 1);
-  int fd = -1;
-  Require(CMSG_FIRSTHDR(&packet) != nullptr);
-  std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&packet)), sizeof fd);
-  return UniqueFd(fd);
+  char byte;
+  PacketDescriptors descriptors;
+  Require(ReceiveDescriptorPacket(control, &byte, 1, descriptors) == 1);
+  Require(descriptors[0].valid());
+  return std::move(descriptors[0]);
 }
 
 [[noreturn]] void Serve(const TestHosts& hosts, const v1::ConnectorLimits& limits, FdRef control) {
