@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -62,10 +63,10 @@ Rights::Kind KindOf(FdRef fd) {
   if (fstat(fd.get(), &status) != 0) return Rights::KIND_UNSPECIFIED;
   switch (status.st_mode & S_IFMT) {
     case S_IFREG:
+      // What follows lives on no device, and so does much else.
+      if (major(status.st_dev) != 0) return Rights::REGULAR_FILE;
       // Only memfds can be asked for seals, and tmpfs files, which have none.
-      if (const int seals = fcntl(fd.get(), F_GET_SEALS); seals >= 0 && status.st_nlink == 0) {
-        return Rights::MEMFD;
-      }
+      if (status.st_nlink == 0 && fcntl(fd.get(), F_GET_SEALS) >= 0) return Rights::MEMFD;
       break;
     case S_IFIFO:
       return Rights::PIPE;

@@ -1,6 +1,8 @@
 #include "services/file/object_checks.h"
 
 #include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -61,6 +63,10 @@ v1::FileKind KindOf(mode_t mode) {
 }
 
 absl::StatusOr<struct stat> Look(const authority::Limits& limits, FdRef object, Effect effect) {
+  struct stat status = {};
+  if (fstat(object.get(), &status) != 0) return HostError(errno);
+  // On a device, so no kernel has made it up.
+  if (major(status.st_dev) != 0) return status;
   struct statfs file_system = {};
   if (fstatfs(object.get(), &file_system) != 0) return HostError(errno);
   if (MadeUpByKernel(static_cast<uint32_t>(file_system.f_type))) {
@@ -70,8 +76,6 @@ absl::StatusOr<struct stat> Look(const authority::Limits& limits, FdRef object, 
       return RefuseObject("kernel_file_systems");
     }
   }
-  struct stat status = {};
-  if (fstat(object.get(), &status) != 0) return HostError(errno);
   return status;
 }
 
