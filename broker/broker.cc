@@ -37,8 +37,7 @@ absl::Status Shed(BrokerStart& start) {
   // INVARIANT(no-orphans): from here on the broker dies with its handle.
   CB_RETURN_IF_ERROR(DieWithLifeline(std::move(start.lifeline)));
   ResetSignals();
-  // A Ctrl-C in the application's terminal is the application's to answer.
-  setsid();
+  LeaveForeground();
   NameProcess("capbroker");
   ForbidInspection();
   // Service processes and workers whose zygote has died become the broker's children.

@@ -42,6 +42,12 @@ void ResetSignals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+void LeaveForeground() {
+  setpgid(0, 0);
+  // Would stop who writes to standard error (stty tostop).
+  signal(SIGTTOU, SIG_IGN);
+}
+
 absl::Status CloseAllBut(std::initializer_list<FdRef> kept) {
   std::vector<int> numbers;
   for (const FdRef& fd : kept) {

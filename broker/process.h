@@ -19,6 +19,11 @@ namespace capbroker::broker {
 // Every signal has its default action and none is blocked.
 void ResetSignals();
 
+// A Ctrl-C in the application's terminal is the application's to answer; its terminal can still be
+// written to. The session stays: the scheduler switches between two of them at a price, which calls
+// would pay (autogroup, sched(7)).
+void LeaveForeground();
+
 // Closes every descriptor above 2 but `kept`.
 absl::Status CloseAllBut(std::initializer_list<FdRef> kept);
 

@@ -248,7 +248,7 @@ void Zygote::BeService(const Prepared& prepared, serving::ServiceProcessStart st
                    number = std::move(hand_over).Release()](const serving::ServiceReach& reach) {
     return confinement.Enter(reach, UniqueFd(number));
   };
-  setsid();
+  LeaveForeground();
   NameProcess(service.descriptor != nullptr ? service.descriptor->full_name() : service.name);
   (void)setrlimit(RLIMIT_NOFILE, &start_.service_descriptors);
   // Not exit(): what is registered with atexit() is the application's.
@@ -372,6 +372,7 @@ int RunZygote(ZygoteStart start) {
   const int held = start.lifeline.get();
   if (!DieWithLifeline(std::move(start.lifeline)).ok()) return kStartFailed;
   ResetSignals();
+  LeaveForeground();
   NameProcess("zygote");
   ForbidInspection();
   if (!CloseAllBut({start.control, FdRef::FromRaw(held)}).ok()) return kStartFailed;

@@ -331,7 +331,8 @@ void RunInit(const InitPlan& plan) {
   sigprocmask(SIG_SETMASK, &all, nullptr);
   // Room for the placements, whatever the application had allowed itself.
   (void)RaiseDescriptorLimit();
-  setsid();  // the terminal's signals are for the application
+  // Away from the application's terminal.
+  if (setsid() < 0) FailStart(plan.report, FailedWithErrno(Step::kSession));
 
   std::vector<GrantedPlace> places;
   if (StepResult result = EnterWithGrants(plan, places); !result.ok()) {

@@ -62,6 +62,8 @@ absl::string_view StepName(Step step) {
       return "reset signals";
     case Step::kSession:
       return "start a session";
+    case Step::kGroup:
+      return "start a process group";
     case Step::kPersonality:
       return "reset the personality";
     case Step::kDescriptors:

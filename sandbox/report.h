@@ -36,9 +36,10 @@ enum class Step : int32_t {
   kHostName,     // replace the host's name
   kNoNewPrivileges,
   kLandlock,
+  kSession,  // a session of the init's own
   kForkWorker,
   kSignals,      // default dispositions, empty mask
-  kSession,      // new session, umask, working directory
+  kGroup,        // process group, umask, working directory
   kPersonality,  // readable memory must not be executable by default
   kDescriptors,  // exactly the stated descriptors
   kResourceBounds,

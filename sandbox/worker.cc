@@ -77,8 +77,10 @@ StepResult DieWithInit(pid_t init) {
   return getppid() == init ? Done() : FailedWith(Step::kParentWatch, ESRCH);
 }
 
-StepResult StartSession() {
-  if (setsid() < 0 || chdir("/") != 0) return FailedWithErrno(Step::kSession);
+// In the session of its init, which has no terminal: the scheduler switches between two sessions
+// at a price, which every call to the supervisor would pay (autogroup, sched(7)).
+StepResult StartGroup() {
+  if (setpgid(0, 0) != 0 || chdir("/") != 0) return FailedWithErrno(Step::kGroup);
   umask(077);
   return Done();
 }
@@ -131,7 +133,7 @@ StepResult Confine(const WorkerPlan& plan, Companions& companions, UniqueFd& lis
     if (StepResult result = OpenTo(companions.supervisor); !result.ok()) return result;
   }
   if (StepResult result = ResetSignals(plan); !result.ok()) return result;
-  if (StepResult result = StartSession(); !result.ok()) return result;
+  if (StepResult result = StartGroup(); !result.ok()) return result;
   // A domain inside the init's, so that the init is out of its reach.
   if (plan.layers.Has(Layer::kLandlock)) {
     if (StepResult result = EnterLandlockDomain(plan.ruleset); !result.ok()) return result;

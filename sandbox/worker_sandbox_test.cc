@@ -212,7 +212,7 @@ TEST(WorkerSandboxTest, HasNoIdentityWorthHaving) {
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 5;
     if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return 6;
     if (umask(0) != 077) return 7;
-    if (getsid(0) != getpid()) return 8;
+    if (getsid(0) != getppid() || getpgrp() != getpid()) return 8;
     if (layers.Has(Layer::kPidNamespace) && (getpid() != 2 || getppid() != 1)) return 9;
     return 0;
   });

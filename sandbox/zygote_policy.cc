@@ -51,10 +51,10 @@ std::set<std::string> AllowedToChildren() {
 // What it takes to make children.
 Policy OwnRows() {
   Policy p;
-  p.Add(On("clone", "clone3", "fork", "vfork", "setsid", "umask", "chdir", "fchdir", "personality",
-           "setrlimit", "prlimit64", "prctl", "arch_prctl", "dup3", "close_range", "waitid",
-           "wait4", "pidfd_open", "pidfd_send_signal", "kill", "tgkill", "execve", "execveat",
-           "signalfd4")
+  p.Add(On("clone", "clone3", "fork", "vfork", "setsid", "setpgid", "umask", "chdir", "fchdir",
+           "personality", "setrlimit", "prlimit64", "prctl", "arch_prctl", "dup3", "close_range",
+           "waitid", "wait4", "pidfd_open", "pidfd_send_signal", "kill", "tgkill", "execve",
+           "execveat", "signalfd4")
             .Always(Allow())
             .For("processes, and what they begin with"));
   p.Add(On("unshare", "mount", "umount2", "pivot_root", "fsopen", "fsconfig", "fsmount",
@@ -72,9 +72,9 @@ Policy OwnRows() {
            "inotify_add_watch", "inotify_rm_watch", "mknod", "mknodat", "rename", "renameat",
            "renameat2", "link", "linkat", "symlink", "rmdir", "unlink", "creat", "truncate",
            "chmod", "fchmod", "fchmodat", "chown", "lchown", "fchown", "fchownat", "utimensat",
-           "utimes", "setpgid", "copy_file_range", "sendfile", "splice", "ioctl",
-           "rt_tgsigqueueinfo", "getpriority", "setpriority", "sched_setaffinity", "membarrier",
-           "mlock", "mlock2", "readahead", "sync_file_range", "signalfd")
+           "utimes", "copy_file_range", "sendfile", "splice", "ioctl", "rt_tgsigqueueinfo",
+           "getpriority", "setpriority", "sched_setaffinity", "membarrier", "mlock", "mlock2",
+           "readahead", "sync_file_range", "signalfd")
             .Always(Allow())
             .For("services that declare calls of their own, or that nothing confines"));
   return p;

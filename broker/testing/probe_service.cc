@@ -34,7 +34,7 @@ grpc::Status ProbeService::Sleep(grpc::ServerContext*, const v1::SleepRequest* r
 grpc::Status ProbeService::Look(grpc::ServerContext*, const v1::LookRequest*,
                                 v1::LookResponse* response) {
   response->set_process(getpid());
-  response->set_session(getsid(0));
+  response->set_process_group(getpgrp());
   char name[16] = {};
   prctl(PR_GET_NAME, name);
   response->set_name(name);
@@ -50,7 +50,7 @@ grpc::Status ProbeService::Look(grpc::ServerContext*, const v1::LookRequest*,
   for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction action = {};
     if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_DFL) {
-      response->add_caught_or_blocked_signals(signal);
+      response->add_handled_or_ignored_signals(signal);
     }
   }
   return grpc::Status::OK;

@@ -86,6 +86,7 @@ struct Step {
 constexpr Step kSteps[] = {
     {"clone3", SYS_clone3},
     {"setsid", SYS_setsid},
+    {"setpgid", SYS_setpgid},
     {"chdir", SYS_chdir},
     {"capset", SYS_capset},
     {"setresuid", SYS_setresuid},

@@ -15,6 +15,7 @@ const Registered attack({
     .aims_at = "terminals",
     .run = Run,
     .refused = "EPERM",
+    .run_with_processes = "succeeded",
 });
 
 }  // namespace

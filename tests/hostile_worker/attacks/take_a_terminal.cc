@@ -1,5 +1,4 @@
 // Makes a terminal that somebody has sent the controlling one.
-#include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,7 +9,7 @@ namespace capbroker::hostile {
 namespace {
 
 std::string Run(const Scene&) {
-  if (setsid() < 0 && errno == EPERM && getsid(0) != getpid()) return "EPERM";
+  (void)setsid();
   return Result(ioctl(TakeSmuggled().terminal, TIOCSCTTY, 1));
 }
 
