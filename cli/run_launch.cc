@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "cli/program_file.h"
 #include "cli/run_policy.pb.h"
+#include "sandbox/host_facts.h"
 #include "services/net/grants.h"
 
 namespace capbroker::cli {
@@ -163,7 +164,8 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
       supervision.connections.push_back(
           ToGrant(connections, static_cast<int>(supervision.connections.size()) + 1));
     }
-  } else {
+  } else if (sandbox::ProbeHost().shows_descriptors) {
+    // Files can be learned also where no worker has connections.
     supervision.connections.push_back(Everywhere());
   }
   supervision.processes = options.policy.run_size() > 0;
