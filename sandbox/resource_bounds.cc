@@ -46,7 +46,8 @@ uint32_t DescriptorBound(const Bounds& bounds) {
   return std::clamp<uint32_t>(bounds.descriptors, 16, kHighestDescriptorBound);
 }
 
-std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image) {
+std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image,
+                                     uint32_t others) {
   const auto both = [](uint64_t value) { return rlimit{value, value}; };
   const uint64_t memory = bounds.memory_bytes == 0 ? kDefaultMemory : bounds.memory_bytes;
   std::vector<ResourceLimit> limits = {
@@ -59,7 +60,8 @@ std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& imag
       {RLIMIT_NICE, both(0)},
       {RLIMIT_SIGPENDING, both(256)},
       {RLIMIT_STACK, both(kStack)},
-      {RLIMIT_NPROC, both(bounds.threads == 0 ? kDefaultThreads : bounds.threads)},
+      {RLIMIT_NPROC,
+       both(uint64_t{bounds.threads == 0 ? kDefaultThreads : bounds.threads} + others)},
       {RLIMIT_FSIZE, both(bounds.file_size_bytes == 0 ? kDefaultFileSize : bounds.file_size_bytes)},
       // Data counts private memory, whoever asked for it; the address space
       // bounds shared memory as well.

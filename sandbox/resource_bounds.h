@@ -30,8 +30,8 @@ struct Bounds {
   // Highest descriptor number plus one. Default: 256; at least 16, at most
   // 4096.
   uint32_t descriptors = 0;
-  // Threads. Default: 256. Enforced with a user namespace or an unprivileged
-  // uid.
+  // Threads. Default: 256. Where the worker has neither a user namespace nor a uid of its own, so
+  // many beyond those that its user had at the start; root's are not bounded there.
   uint32_t threads = 0;
   // Size of a file that it writes. Default: 1 GiB.
   uint64_t file_size_bytes = 0;
@@ -54,8 +54,8 @@ struct ResourceLimit {
 // The descriptor bound that `bounds` mean.
 uint32_t DescriptorBound(const Bounds& bounds);
 
-// All but the descriptor bound.
-std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image);
+// All but the descriptor bound. `others`: threads that count against the worker's.
+std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image, uint32_t others);
 
 // Lowers soft and hard limits; limits that are lower already stay.
 StepResult ApplyLimits(const std::vector<ResourceLimit>& limits);

@@ -32,6 +32,7 @@
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
+#include "sandbox/user_threads.h"
 #include "sandbox/worker.h"
 #include "sandbox/worker_policy.h"
 
@@ -283,7 +284,9 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   if (forked) {
     CB_ASSIGN_OR_RETURN(image, ReadImageSize(statm));
   }
-  worker.limits = LimitsFor(bounds, image);
+  const bool shares_user =
+      !in_force.Has(Layer::kUserNamespace) && !in_force.Has(Layer::kUnprivilegedUid);
+  worker.limits = LimitsFor(bounds, image, shares_user ? ThreadsOfUser(getuid()) : 0);
   worker.program_number = static_cast<int>(descriptors);
   if (start.supervision.has_value()) {
     plan.confinement.supervised = true;

@@ -90,6 +90,24 @@ TEST_P(DockerTest, ConnectionsAndProcessesDoNotStartAndSayWhy) {
             "capbroker: start worker: processes need a pid namespace\n");
 }
 
+// Where workers share their user's id, the kernel counts all threads of that user together.
+TEST(DockerUserTest, WhatElseAUserRunsDoesNotUseUpAWorkersThreads) {
+  const std::string said = InContainer(
+      AsOrdinaryUserInDocker,
+      "i=0; while [ $i -lt 80 ]; do sleep 60 & P=\"$P $!\"; i=$((i + 1)); done; "
+      "$C run --bound threads=64 -- /usr/bin/python3 -I -c '\n"
+      "import os, threading\n"
+      "begun = 1\n"
+      "try:\n"
+      "  while begun < 300:\n"
+      "    threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+      "    begun += 1\n"
+      "except RuntimeError: pass\n"
+      "print(\"some\" if begun < 20 else \"all\" if begun == 300 else \"enough\", flush=True)\n"
+      "os._exit(0)'; kill $P");
+  EXPECT_EQ(said, "enough\n");
+}
+
 // INVARIANT(fail-closed)
 TEST(DockerWithoutLandlockTest, NothingStartsAndSaysWhy) {
   const std::string said =

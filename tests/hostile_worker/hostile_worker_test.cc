@@ -59,6 +59,9 @@ std::vector<Setting> MakeSettings() {
        "user namespace"},
       {"RootInDocker", AsRootInDocker, ForkedWorkers, "user namespace", "unprivileged uid"},
       {"RootInDockerRun", AsRootInDocker, RunWorkers, "mount namespace", "landlock", Kind::kRun},
+      {"UserInDocker", AsOrdinaryUserInDocker, ForkedWorkers, "user namespace", "landlock"},
+      {"UserInDockerRun", AsOrdinaryUserInDocker, RunWorkers, "mount namespace", "landlock",
+       Kind::kRun},
       {"RootExecuted", AsRoot, ExecutedWorkers, "", "unprivileged uid", Kind::kExecuted},
       {"UserExecutedWithoutUserNamespaces", AsOrdinaryUserWithoutUserNamespaces, ExecutedWorkers,
        "mount namespace", "landlock", Kind::kExecuted},
@@ -181,7 +184,7 @@ TEST_P(HostileWorkerTest, IsRefusedByNameAndHarmsNobody) {
   const bool reported = absl::StrContains(stage.layers(), "violation reports");
   Outcomes()[attack().name][setting().name] = record.outcome;
   std::string stated = Stated(setting(), attack());
-  if (setting().enter == AsRootInDocker) {
+  if (setting().enter == AsRootInDocker || setting().enter == AsOrdinaryUserInDocker) {
     // What a supervisor cannot see there it leaves to the table.
     for (const char* more : {attack().refused, attack().executed}) {
       if (more != nullptr) absl::StrAppend(&stated, " or ", more);
