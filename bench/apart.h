@@ -3,6 +3,9 @@
 //
 //   stub_unary_adaptive    a call through a generated stub, back to back: both ends look for the
 //                          next packet for a while before they sleep (transport/polling.h)
+//   paced_just_in_time     the same of a caller that pauses: almost for as long as the service
+//                          looks; CPU time is the service's alone
+//   paced_in_vain          longer, so that the service gives it up, and waits
 //   raw_seqpacket_apart    the bare blocking round trip so placed
 //   grpc_unary_apart       stock gRPC so placed
 //

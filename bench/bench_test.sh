@@ -2,7 +2,7 @@
 # Every figure is there: a few calls of each variant.
 set -eu
 apart=
-[ "$(nproc)" = 1 ] || apart='stub_unary_adaptive raw_seqpacket_apart grpc_unary_apart'
+[ "$(nproc)" = 1 ] || apart='stub_unary_adaptive paced_just_in_time paced_in_vain raw_seqpacket_apart grpc_unary_apart'
 out=$("$1" --quick --growth --json)
 for name in $apart machine raw_seqpacket stub_unary stub_callback threads_1 threads_16 stream_message limits_check_10 \
     grpc_unary message_1m message_64m grpc_message_1m grpc_message_64m channels_100 channels_1000 \

@@ -13,9 +13,9 @@ double Seconds(clockid_t clock) {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-double CpuSeconds(const std::vector<pid_t>& processes) {
-  double sum = Seconds(CLOCK_PROCESS_CPUTIME_ID);
-  for (const pid_t process : processes) {
+double CpuSeconds(const Variant& variant) {
+  double sum = variant.counts_caller ? Seconds(CLOCK_PROCESS_CPUTIME_ID) : 0;
+  for (const pid_t process : variant.servers) {
     clockid_t clock;
     if (clock_getcpuclockid(process, &clock) == 0) sum += Seconds(clock);
   }
@@ -59,10 +59,10 @@ void RunRound(const Variant& variant, Series& series) {
     }
   };
   run(std::max(1, variant.calls / 5));
-  const double cpu_before = CpuSeconds(variant.servers);
+  const double cpu_before = CpuSeconds(variant);
   run(variant.calls);
   const double operations = static_cast<double>(variant.calls) * variant.repeats;
-  series.cpu.push_back((CpuSeconds(variant.servers) - cpu_before) * 1e6 / operations);
+  series.cpu.push_back((CpuSeconds(variant) - cpu_before) * 1e6 / operations);
   for (double& time : times) time /= variant.repeats;
   // Of calls that overlap, what counts is how many are done in a time.
   const bool one_by_one = !times.empty() && variant.units == 0;

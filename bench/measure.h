@@ -26,8 +26,9 @@ struct Variant {
   std::function<void()> call = nullptr;
   // Calls of one round, after a fifth of them to warm up.
   int calls = 1000;
-  // Processes that serve it, for their CPU time.
+  // Processes that serve it, for their CPU time; with that of this one, or without.
   std::vector<pid_t> servers = {};
+  bool counts_caller = true;
   // In the place of `call`: many at once, or calls of another process.
   RunCalls run = nullptr;
   // What one call moves of what `per_s` counts: calls, bytes. 0: nobody asks for a rate.

@@ -35,6 +35,8 @@ PROMISES = [
     Promise("Unary call by stub from another CPU, both ends polling for a while before they wait", 0.4,
             "raw round trips so placed",
             lambda run: run["stub_unary_adaptive"]["ratio"] / run["raw_seqpacket_apart"]["ratio"]),
+    Promise("CPU time of a service that polls for calls that come slowly", 2, "times that of one that waits",
+            lambda run: run["paced_just_in_time"]["cpu_us"] / run["paced_in_vain"]["cpu_us"]),
     _raw("Call by the callback stub", 2.0, "stub_callback"),
     _times("Unary call, against stock gRPC", 6, "stub_unary", "grpc_unary"),
     _times("Unary call with polling, against stock gRPC so placed", 18, "stub_unary_adaptive", "grpc_unary_apart"),
