@@ -30,6 +30,7 @@
 #include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/prepared_service.h"
+#include "serving/rehearsal.h"
 #include "serving/service.h"
 #include "serving/service_needs.h"
 #include "serving/service_process.h"
@@ -228,7 +229,8 @@ absl::StatusOr<const Zygote::Prepared*> Zygote::PrepareService(
 void Zygote::PrepareAhead() {
   (void)PrepareSandbox();
   for (const std::string& name : serving::RegisteredServices()) {
-    (void)PrepareService(*serving::FindService(name));
+    const absl::StatusOr<const Prepared*> prepared = PrepareService(*serving::FindService(name));
+    if (prepared.ok()) (void)serving::Rehearse((*prepared)->service);
   }
   FillHeapHoles();
 }
