@@ -39,7 +39,7 @@ absl::StatusOr<transport::LanePair> MakeLane() {
   return transport::MakeLane(transport::ClientDescriptors::kAccepted);
 }
 
-// Calls what is served by this thread.
+// Calls what is served by this thread, and closes the lane.
 absl::Status Ask(EventLoop& loop, transport::LaneClient& client, uint64_t method,
                  const google::protobuf::Message& request, const std::vector<FdRef>& descriptors) {
   absl::Status answer = absl::InternalError("rehearsal: no answer");
@@ -62,6 +62,9 @@ absl::Status Ask(EventLoop& loop, transport::LaneClient& client, uint64_t method
     loop.RunOnce(absl::ZeroDuration());
     (void)client.Pump();
   }
+  // Ends the call, if it was not answered.
+  client.Close();
+  (void)client.Pump();
   return answer;
 }
 
@@ -108,7 +111,6 @@ absl::Status Rehearse(const PreparedService& prepared) {
       Ask(*loop, broker, kInstall, Installation(prepared.schema()), {channel.service}));
   channel.service.Reset();
   CB_RETURN_IF_ERROR(Ask(*loop, holder, kGetLimits, v1::GetLimitsRequest(), {}));
-  holder.Close();
   for (int turn = 0; turn < kTurns; ++turn) loop->RunOnce(absl::ZeroDuration());
   return absl::OkStatus();
 }
