@@ -34,6 +34,7 @@ constexpr absl::Duration kLeastLife = absl::Seconds(3);
 // A successor may open what has the names by then. Not sooner than some seconds after the process
 // was made, which may be a successor itself.
 void WatchFiles(const ServiceReach& reach, EventLoop* loop) {
+  if (reach.files.empty()) return;
   std::vector<std::string> paths;
   for (const FileNeed& file : reach.files) paths.push_back(file.path);
   WatchForSuccession(paths, [loop, soonest = absl::Now() + kLeastLife] {
