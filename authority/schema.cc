@@ -32,14 +32,18 @@ const MethodSchema* ServiceSchema::FindMethod(absl::string_view name) const {
   return found == method_index_.end() ? nullptr : &methods_[found->second];
 }
 
-std::unique_ptr<Message> ServiceSchema::NewMessage(const Descriptor* type) const {
+const Message* ServiceSchema::PrototypeOf(const Descriptor* type) const {
   const bool generated = type->file()->pool() == google::protobuf::DescriptorPool::generated_pool();
   MessageFactory* const factory =
       generated ? MessageFactory::generated_factory() : dynamic_factory_.get();
-  return std::unique_ptr<Message>(factory->GetPrototype(type)->New());
+  return factory->GetPrototype(type);
 }
 
-std::unique_ptr<Message> ServiceSchema::NewLimits() const { return NewMessage(limits_type_); }
-std::unique_ptr<Message> ServiceSchema::NewBudget() const { return NewMessage(budget_type_); }
+std::unique_ptr<Message> ServiceSchema::NewLimits() const {
+  return std::unique_ptr<Message>(limits_prototype_->New());
+}
+std::unique_ptr<Message> ServiceSchema::NewBudget() const {
+  return std::unique_ptr<Message>(budget_prototype_->New());
+}
 
 }  // namespace capbroker::authority

@@ -165,12 +165,14 @@ class ServiceSchema {
  private:
   friend class SchemaCompiler;
   ServiceSchema();
-  std::unique_ptr<google::protobuf::Message> NewMessage(
-      const google::protobuf::Descriptor* type) const;
+  const google::protobuf::Message* PrototypeOf(const google::protobuf::Descriptor* type) const;
 
   const google::protobuf::ServiceDescriptor* descriptor_ = nullptr;
   const google::protobuf::Descriptor* limits_type_ = nullptr;
   const google::protobuf::Descriptor* budget_type_ = nullptr;
+  // The factory's, which it looks up under a lock.
+  const google::protobuf::Message* limits_prototype_ = nullptr;
+  const google::protobuf::Message* budget_prototype_ = nullptr;
   uint32_t max_message_bytes_ = kDefaultMaxMessageBytes;
   std::vector<LimitField> limit_fields_;
   std::vector<BudgetField> budget_fields_;

@@ -126,17 +126,19 @@ absl::StatusOr<std::unique_ptr<const ServiceSchema>> SchemaCompiler::Compile() {
 
 absl::Status SchemaCompiler::CompileMessageTypes() {
   const v1::ServiceAuthority& authority = service_.options().GetExtension(v1::authority);
-  const auto find = [this](const std::string& name, const Descriptor*& type) -> absl::Status {
+  const auto find = [this](const std::string& name, const Descriptor*& type,
+                           const google::protobuf::Message*& prototype) -> absl::Status {
     if (name.empty()) return absl::OkStatus();
     type = service_.file()->pool()->FindMessageTypeByName(name);
     if (type == nullptr) {
       return Fault(service_.full_name(), absl::StrCat("no message \"", name, "\" is known"));
     }
     if (!IsProto3(*type)) return Fault(name, "is not proto3");
+    prototype = schema_->PrototypeOf(type);
     return absl::OkStatus();
   };
-  CB_RETURN_IF_ERROR(find(authority.limits(), schema_->limits_type_));
-  CB_RETURN_IF_ERROR(find(authority.budget(), schema_->budget_type_));
+  CB_RETURN_IF_ERROR(find(authority.limits(), schema_->limits_type_, schema_->limits_prototype_));
+  CB_RETURN_IF_ERROR(find(authority.budget(), schema_->budget_type_, schema_->budget_prototype_));
   if (authority.max_message_bytes() > kLargestMaxMessageBytes) {
     return Fault(service_.full_name(),
                  absl::StrCat("max_message_bytes is more than ", kLargestMaxMessageBytes));

@@ -16,6 +16,7 @@
 #include "broker/testing/probe_client.h"
 #include "broker/testing/probe_service.h"
 #include "client/broker.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace capbroker {
@@ -277,14 +278,51 @@ TEST_F(TreeTest, StoppedZygoteHoldsNobodyUp) {
   EXPECT_OK(broker_->Open(Probe({"a"})));
 }
 
+// Of this process, and so of its broker: CAP_SETPCAP in effect.
+bool HasSetPcap() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.rfind("CapEff:", 0) == 0) {
+      return (std::stoull(line.substr(7), nullptr, 16) >> 8 & 1) != 0;
+    }
+  }
+  return false;
+}
+
 // The value of a line of /proc/<process>/status.
-int StatusOf(int process, const std::string& key) {
+std::string TextOfStatus(int process, const std::string& key) {
   std::ifstream status("/proc/" + std::to_string(process) + "/status");
   std::string line;
   while (std::getline(status, line)) {
-    if (line.rfind(key + ":", 0) == 0) return std::atoi(line.c_str() + key.size() + 1);
+    if (line.rfind(key + ":", 0) == 0)
+      return line.substr(line.find_first_not_of(" \t", key.size() + 1));
   }
-  return -1;
+  return "-1";
+}
+
+int StatusOf(int process, const std::string& key) {
+  return std::atoi(TextOfStatus(process, key).c_str());
+}
+
+TEST_F(TreeTest, NoServiceAndNoZygoteCanGainCapabilities) {
+  if (!HasSetPcap()) GTEST_SKIP() << "nothing to gain";
+  const auto expect_empty_set = [](int process) {
+    EXPECT_THAT(TextOfStatus(process, "CapBnd"), ::testing::MatchesRegex("0+")) << process;
+  };
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<Channel> channel, broker_->Open(Probe({"a"})));
+    ASSERT_OK(ProbeClient(channel).Say("a"));
+    const v1::InspectResponse tree = Tree();
+    expect_empty_set(tree.zygote_process());
+    expect_empty_set(tree.families(0).process());
+    EXPECT_THAT(TextOfStatus(tree.families(0).process(), "CapPrm"), ::testing::MatchesRegex("0+"));
+    kill(tree.zygote_process(), SIGKILL);
+    ASSERT_TRUE(Eventually([&] {
+      const int now = Tree().zygote_process();
+      return now != 0 && now != tree.zygote_process();
+    }));
+  }
 }
 
 // sandbox/service_policy_test.cc says what is in them. INVARIANT(default-deny)

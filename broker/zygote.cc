@@ -26,10 +26,12 @@
 #include "capbroker/v1/zygote.pb.h"
 #include "client/worker_birth.h"
 #include "sandbox/layers.h"
+#include "sandbox/service_sandbox.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervision.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/prepared_service.h"
+#include "serving/rehearsal.h"
 #include "serving/service.h"
 #include "serving/service_needs.h"
 #include "serving/service_process.h"
@@ -49,6 +51,15 @@ struct ForkedProcess {
   ViolationWatch watch = {};
   std::string layers = {};
 };
+
+// One that nothing confines may execute programs, with the application's capabilities.
+bool EveryServiceIsConfined() {
+  for (const std::string& name : serving::RegisteredServices()) {
+    const serving::ServiceDefinition& service = *serving::FindService(name);
+    if (service.needs != nullptr && !service.needs().unconfined.empty()) return false;
+  }
+  return true;
+}
 
 // The descriptors of one command, taken by the fields that name them.
 class CommandDescriptors {
@@ -228,7 +239,8 @@ absl::StatusOr<const Zygote::Prepared*> Zygote::PrepareService(
 void Zygote::PrepareAhead() {
   (void)PrepareSandbox();
   for (const std::string& name : serving::RegisteredServices()) {
-    (void)PrepareService(*serving::FindService(name));
+    const absl::StatusOr<const Prepared*> prepared = PrepareService(*serving::FindService(name));
+    if (prepared.ok()) (void)serving::Rehearse((*prepared)->service);
   }
   FillHeapHoles();
 }
@@ -376,6 +388,8 @@ int RunZygote(ZygoteStart start) {
   NameProcess("zygote");
   ForbidInspection();
   if (!CloseAllBut({start.control, FdRef::FromRaw(held)}).ok()) return kStartFailed;
+  // Otherwise each service process does it. The zygote itself executes nothing.
+  if (EveryServiceIsConfined() && !sandbox::EmptyBoundingSetForServices().ok()) return kStartFailed;
   // Not destroyed on any path: children of this process go on with its memory.
   return (new Zygote(std::move(start)))->Run();
 }

@@ -131,13 +131,8 @@ StepResult TakeSplitIds(Ids real, Ids effective) {
   return Done();
 }
 
-StepResult LockCapabilities() {
+StepResult EmptyBoundingSet() {
   if (!HasCapability(CAP_SETPCAP)) return Done();
-  constexpr unsigned long kLocked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                                    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-                                    SECBIT_NO_CAP_AMBIENT_RAISE |
-                                    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-  if (prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0) return FailedWithErrno(Step::kCapabilities);
   for (int capability = 0; capability < 64; ++capability) {
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
       if (errno == EINVAL && capability > 0) break;  // one above the kernel's last
@@ -145,6 +140,30 @@ StepResult LockCapabilities() {
     }
   }
   return Done();
+}
+
+bool IsBoundingSetEmpty() {
+  for (int capability = 0; capability < 64; ++capability) {
+    const int bounded = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+    if (bounded < 0) return errno == EINVAL && capability > 0;
+    if (bounded != 0) return false;
+  }
+  return true;
+}
+
+StepResult LockCapabilityRules() {
+  if (!HasCapability(CAP_SETPCAP)) return Done();
+  constexpr unsigned long kLocked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                    SECBIT_NO_CAP_AMBIENT_RAISE |
+                                    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+  if (prctl(PR_SET_SECUREBITS, kLocked, 0, 0, 0) != 0) return FailedWithErrno(Step::kCapabilities);
+  return Done();
+}
+
+StepResult LockCapabilities() {
+  const StepResult locked = LockCapabilityRules();
+  return locked.ok() ? EmptyBoundingSet() : locked;
 }
 
 StepResult DropCapabilities(uint64_t kept) {

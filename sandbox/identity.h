@@ -63,8 +63,13 @@ StepResult TakeSplitIds(Ids real, Ids effective);
 // Drops all groups but the gid.
 StepResult DropGroups();
 
-// Locks the rules that give root capabilities, and empties the bounding set.
+// Empties the bounding set, which children inherit as it is unless they enter a user namespace.
 // Needs CAP_SETPCAP; without it there is nothing to lose.
+StepResult EmptyBoundingSet();
+bool IsBoundingSetEmpty();
+// Locks the rules that give root capabilities. Needs CAP_SETPCAP, as above.
+StepResult LockCapabilityRules();
+// Both.
 StepResult LockCapabilities();
 // Empties every set, but keeps those of `kept` (bits by number) in effect that are.
 StepResult DropCapabilities(uint64_t kept = 0);

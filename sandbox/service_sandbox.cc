@@ -67,13 +67,14 @@ struct ServiceSandbox::State {
   ServiceIdentity identity;
   Policy policy;
   CompiledFilter filter;  // of the policy; violations go to the listener
+  bool bounded = false;   // the zygote's bounding set is empty, and so is each process's
 
   absl::Status LeaveRights() const;
   absl::Status EnterTable(FdRef hand_over) const;
 };
 
 absl::Status ServiceSandbox::State::LeaveRights() const {
-  CB_RETURN_IF_ERROR(ToStatus(LockCapabilities()));
+  CB_RETURN_IF_ERROR(ToStatus(bounded ? LockCapabilityRules() : LockCapabilities()));
   if (layers.Has(Layer::kUnprivilegedUid)) {
     CB_RETURN_IF_ERROR(ToStatus(TakeIds(OwnIds())));
     const rlimit threads = {kMostThreads, kMostThreads};
@@ -129,6 +130,7 @@ absl::StatusOr<ServiceSandbox> ServiceSandbox::Prepare(const ServiceTable& table
   }
   state->layers = layers;
   state->identity = identity;
+  state->bounded = IsBoundingSetEmpty();
   state->policy = ServicePolicy(table);
   CB_ASSIGN_OR_RETURN(state->filter, CompileFilter(state->policy, DieAction::kNotifyListener));
   // Finds out, for every process to come, what the kernel can deny.
@@ -159,6 +161,8 @@ absl::Status ServiceSandbox::Enter(const Reach& reach, FdRef hand_over) const {
   ruleset.Reset();
   return state_->EnterTable(hand_over);
 }
+
+absl::Status EmptyBoundingSetForServices() { return ToStatus(EmptyBoundingSet()); }
 
 UniqueFd ReceiveListener(FdRef hand_over) {
   char byte;

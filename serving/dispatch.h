@@ -50,10 +50,12 @@ class UnaryInvocation {
 };
 
 struct DispatchMethod {
-  const char* name;                               // "/package.Service/Method"
-  uint64_t id;                                    // transport::MethodId(name)
-  int index;                                      // in the ServiceDescriptor
-  bool unary;                                     // others are on the wire only
+  const char* name;          // "/package.Service/Method"
+  uint64_t id;               // transport::MethodId(name)
+  int index;                 // in the ServiceDescriptor
+  bool unary;                // others are on the wire only
+  bool request_descriptors;  // whether a field of it names one
+  bool response_descriptors;
   const google::protobuf::Message* (*request)();  // prototypes
   const google::protobuf::Message* (*response)();
   void (*invoke)(void* service, UnaryInvocation& call);  // null if not unary

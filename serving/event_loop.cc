@@ -17,8 +17,9 @@ namespace {
 constexpr uint64_t kWakeId = 0;
 // One time in so many the others are asked first.
 constexpr unsigned kPollsBeforeOthers = 16;
-// After so many events in a row a descriptor is busy.
-constexpr unsigned kBusyPolls = 64;
+// After so many events in a row a descriptor is busy. What that brings, a second thread, is some
+// ten pages of memory, and not worth it for who calls now and then.
+constexpr unsigned kBusyPolls = 256;
 constexpr uint32_t kEnded = EPOLLHUP | EPOLLRDHUP | EPOLLERR;
 
 // One set of bits for both.

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "capbroker/v1/authority.pb.h"
-#include "transport/descriptor_rights.h"
 #include "transport/packet.h"
 
 namespace capbroker::serving {
@@ -17,13 +16,12 @@ std::shared_ptr<const MethodTable> MethodTable::Build(const std::vector<Dispatch
     size_t bound = service->options().GetExtension(v1::authority).max_message_bytes();
     if (bound == 0) bound = transport::kDefaultMaxMessageSize;
     for (const DispatchMethod& method : dispatch->methods()) {
-      const google::protobuf::MethodDescriptor* descriptor = service->method(method.index);
       ServedMethod served;
       served.dispatch = dispatch;
       served.method = &method;
       served.schema = has_checks ? &checked->methods()[static_cast<size_t>(method.index)] : nullptr;
-      served.request_descriptors = transport::CarriesDescriptors(descriptor->input_type());
-      served.response_descriptors = transport::CarriesDescriptors(descriptor->output_type());
+      served.request_descriptors = method.request_descriptors;
+      served.response_descriptors = method.response_descriptors;
       served.max_message_bytes = std::min(bound, transport::kMaxMessageSize);
       table->max_message_bytes_ = std::max(table->max_message_bytes_, served.max_message_bytes);
       table->methods_.emplace(method.id, served);

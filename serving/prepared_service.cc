@@ -3,13 +3,16 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <memory>
 #include <set>
 #include <utility>
 
 #include "base/status_macros.h"
+#include "capbroker/v1/capability.dispatch.h"
 #include "capbroker/v1/capability.pb.h"
 #include "capbroker/v1/control.pb.h"
 #include "capbroker/v1/lane.pb.h"
+#include "serving/capability_service.h"
 
 namespace capbroker::serving {
 namespace {
@@ -42,7 +45,8 @@ absl::StatusOr<PreparedService> PreparedService::Prepare(const ServiceDefinition
   MakeReflection(*v1::InstallRequest::descriptor()->file(), *made);
   MakeReflection(*v1::NarrowRequest::descriptor()->file(), *made);
   MakeReflection(*v1::RequestMetadata::descriptor()->file(), *made);
-  return PreparedService(&definition, std::move(schema));
+  return PreparedService(&definition, std::move(schema),
+                         v1::CapbrokerMakeDispatch(std::make_unique<CapabilityService>()));
 }
 
 }  // namespace capbroker::serving

@@ -92,6 +92,10 @@ _DEPS = {
     "protoc_lib": ["protobuf"],
 }
 
+# An optimised program looks its libraries' functions up when it starts. Otherwise each process that is forked
+# from it does so again, and writes what it finds into a page of its own.
+_LOOKED_UP_AT_START = ["-Wl,-z,now"]
+
 # What an optimised program has in it; with an underscore at the end, all that begin so.
 _LINKED_IN = ["absl_", "address_sorting", "cares", "gpr", "grpc", "grpc++", "protobuf", "protoc", "re2", "upb"]
 
@@ -166,7 +170,7 @@ def _declare_library(name, flags):
     return _CC_LIBRARY.format(
         name = name,
         shared = repr(_as_needed(flags)),
-        optimized = repr(_optimized(flags)),
+        optimized = repr(_LOOKED_UP_AT_START + _optimized(flags)),
         deps = repr([":" + dep for dep in _DEPS.get(name, [])]),
     )
 

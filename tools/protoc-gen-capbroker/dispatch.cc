@@ -61,6 +61,7 @@ void PrintTable(const ServiceDescriptor& service, const char* invoke, const char
     p->Print(
         v,
         "        {\"$path$\", ::capbroker::transport::MethodId(\"$path$\"), $index$, $unary$,\n"
+        "         $request_descriptors$, $response_descriptors$,\n"
         "         [] { return static_cast<const Message*>(&$request$::default_instance()); },\n"
         "         [] { return static_cast<const Message*>(&$response$::default_instance()); "
         "},\n");
