@@ -13,6 +13,7 @@
 #include "absl/base/internal/raw_logging.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/freed_memory.h"
 #include "base/status_macros.h"
 #include "capbroker/v1/capability.dispatch.h"
 #include "capbroker/v1/control.capbroker.h"
@@ -149,7 +150,8 @@ absl::Status Serve(const PreparedService& prepared, ServiceProcessStart start) {
   const std::unique_ptr<v1::Supervisor::StubInterface> stub = NewStub<v1::Supervisor>(supervisor);
   const std::unique_ptr<Dispatch> capability =
       v1::CapbrokerMakeDispatch(std::make_unique<CapabilityService>());
-  LaneServer server(loop.get(), {});
+  ShareOneHeap();
+  LaneServer server(loop.get(), {.kept = {.and_freed = true}});
   std::unique_ptr<Dispatch> service;
   std::unique_ptr<FamilyServer> family;
   const auto make_family = [&](const google::protobuf::Any& limits,
