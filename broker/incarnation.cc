@@ -163,7 +163,7 @@ void Incarnation::Call(uint64_t method, const google::protobuf::Message& request
   commands_->StartCall(
       call, [] { return false; },
       [done = std::move(done)](transport::Reply& r) {
-        if (r.status == 0) return done(r.message);
+        if (r.status == 0) return done(r.message.unshared());
         done(absl::Status(static_cast<absl::StatusCode>(r.status), r.error));
       });
   // A call that could not be sent is only completed by the next pump.

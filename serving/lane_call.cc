@@ -90,8 +90,12 @@ class LaneCall::Reaction final : public grpc::ServerCallbackUnary {
 };
 
 LaneCall::LaneCall(std::shared_ptr<ServedLane> lane, const ServedMethod& method, uint64_t id,
-                   size_t request_bytes)
-    : lane_(std::move(lane)), method_(method), id_(id), request_bytes_(request_bytes) {
+                   size_t request_bytes, RequestMemory memory)
+    : lane_(std::move(lane)),
+      method_(method),
+      id_(id),
+      request_bytes_(request_bytes),
+      memory_(std::move(memory)) {
   request_ = method.method->request()->New(&arena_);
   response_ = method.method->response()->New(&arena_);
 }
@@ -105,7 +109,7 @@ ChannelState& LaneCall::channel() {
   return *state();
 }
 
-absl::Status LaneCall::Read(transport::ReceivedPacket packet, UniqueFd bulk) {
+absl::Status LaneCall::Read(transport::ReceivedPacket packet) {
   const transport::PacketHeader& header = packet.view.header;
   deadline_ns_ = header.deadline_ns;
   received_ = std::move(packet.descriptors);
@@ -114,12 +118,8 @@ absl::Status LaneCall::Read(transport::ReceivedPacket packet, UniqueFd bulk) {
                                 static_cast<int>(packet.view.metadata.size()))) {
     return absl::InvalidArgumentError("malformed metadata");
   }
-  if (bulk.valid()) {
-    // Parsed on the handler's thread, not on the loop's.
-    bulk_ = std::move(bulk);
-    bulk_size_ = header.message_size;
-    return absl::OkStatus();
-  }
+  // Parsed on the handler's thread, not on the loop's.
+  if (transport::IsInMemory(header.flags)) return absl::OkStatus();
   if (!request_->ParseFromArray(packet.view.message.data(),
                                 static_cast<int>(packet.view.message.size()))) {
     return absl::InvalidArgumentError("malformed request");
@@ -127,13 +127,21 @@ absl::Status LaneCall::Read(transport::ReceivedPacket packet, UniqueFd bulk) {
   return absl::OkStatus();
 }
 
-absl::Status LaneCall::ParseBulk() {
-  if (!bulk_.valid()) return absl::OkStatus();
+absl::Status LaneCall::ParseLarge() {
   bool parsed = false;
-  CB_RETURN_IF_ERROR(transport::ReadRequest(bulk_, bulk_size_, [&](absl::string_view bytes) {
-    parsed = request_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-  }));
-  bulk_.Reset();
+  if (memory_.in_loan) {
+    parsed = memory_.loan.memory().Read(request_bytes_).ParseTo(request_);
+  } else if (memory_.once.valid()) {
+    CB_RETURN_IF_ERROR(
+        transport::ReadRequest(memory_.once, request_bytes_, [&](absl::string_view bytes) {
+          parsed = request_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+        }));
+    memory_.once.Reset();
+  } else {
+    return absl::OkStatus();
+  }
+  // The client may have filled the memory anew if it was told that the call has failed.
+  if (answered_.load()) return absl::CancelledError("the call has failed");
   return parsed ? absl::OkStatus() : absl::InvalidArgumentError("malformed request");
 }
 
@@ -141,7 +149,7 @@ absl::Status LaneCall::CheckRequest() {
   if (deadline_ns_ != 0 && transport::MonotonicNowNs() >= deadline_ns_) {
     return absl::DeadlineExceededError("Deadline Exceeded");
   }
-  CB_RETURN_IF_ERROR(ParseBulk());
+  CB_RETURN_IF_ERROR(ParseLarge());
   if (method_.request_descriptors || !received_.empty()) {
     const absl::InlinedVector<FdRef, 2> refs(received_.begin(), received_.end());
     CB_RETURN_IF_ERROR(transport::CheckDescriptors(*request_, refs));
@@ -209,6 +217,7 @@ void LaneCall::Cancel() {
 
 void LaneCall::Fail(const absl::Status& status) {
   if (!answered_.exchange(true)) {
+    memory_.loan.GiveBack();
     lane_->SendFailure(id_, ToGrpcStatus(status));
     lane_->Forget(*this);
   }
@@ -289,7 +298,7 @@ void LaneCall::Send(const grpc::Status& status) {
   const grpc::ServerContextBase* from = context();
   lane_->SendReply(id_, sent, from == nullptr ? kNone : ServerContextAccess::InitialMetadata(*from),
                    from == nullptr ? kNone : ServerContextAccess::TrailingMetadata(*from),
-                   *response_, std::move(sent_));
+                   *response_, std::move(sent_), memory_.loan);
 }
 
 grpc::Status LaneCall::Attach(UniqueFd fd, v1::Descriptor* field) {

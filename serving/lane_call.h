@@ -20,6 +20,7 @@
 #include "serving/call.h"
 #include "serving/channel_state.h"
 #include "serving/dispatch.h"
+#include "serving/lane_memory.h"
 #include "serving/method_table.h"
 #include "transport/lane_socket.h"
 
@@ -32,7 +33,7 @@ class LaneCall final : public Call,
                        public std::enable_shared_from_this<LaneCall> {
  public:
   LaneCall(std::shared_ptr<ServedLane> lane, const ServedMethod& method, uint64_t id,
-           size_t request_bytes);
+           size_t request_bytes, RequestMemory memory);
   ~LaneCall() override;
 
   uint64_t id() const { return id_; }
@@ -42,7 +43,7 @@ class LaneCall final : public Call,
 
   // TRUST(worker): takes the request out of a packet. INVALID_ARGUMENT: it is
   // malformed in a way that ends this call, and not the channel.
-  absl::Status Read(transport::ReceivedPacket packet, UniqueFd bulk);
+  absl::Status Read(transport::ReceivedPacket packet);
 
   // Checks and runs the handler; answers.
   void Run();
@@ -79,7 +80,7 @@ class LaneCall final : public Call,
   // Null on the broker's own lanes.
   ChannelState* state() const;
 
-  absl::Status ParseBulk();
+  absl::Status ParseLarge();
   absl::Status CheckRequest();
   absl::Status CheckResponse(size_t size);
   absl::Status Deliver();
@@ -98,8 +99,8 @@ class LaneCall final : public Call,
   google::protobuf::Arena arena_{arena_block_, sizeof arena_block_};
   google::protobuf::Message* request_ = nullptr;
   google::protobuf::Message* response_ = nullptr;
-  UniqueFd bulk_;
-  uint32_t bulk_size_ = 0;
+  // Given back by who answers.
+  RequestMemory memory_;
   v1::RequestMetadata metadata_;
   std::vector<UniqueFd> received_;
   std::vector<UniqueFd> sent_;

@@ -21,6 +21,7 @@
 #include "base/unique_fd.h"
 #include "serving/channel_state.h"
 #include "serving/event_loop.h"
+#include "serving/kept_memory.h"
 #include "serving/loop_threads.h"
 #include "serving/method_table.h"
 
@@ -36,6 +37,7 @@ struct LaneServerOptions {
   int max_running = 8;
   size_t max_bytes_in_flight = 16u << 20;
   size_t max_outbox_bytes = 1u << 20;
+  KeptMemoryOptions kept = {};
 };
 
 class ServedLane;
@@ -68,6 +70,7 @@ class LaneServer {
   const LaneServerOptions options_;
   // Shared with the lanes, the last of which may outlive the server.
   const std::shared_ptr<std::atomic<int>> lanes_ = std::make_shared<std::atomic<int>>(0);
+  const std::shared_ptr<KeptMemory> kept_;  // the same
   LoopThreads threads_;
 };
 

@@ -11,7 +11,6 @@
 #include "base/status_macros.h"
 #include "capbroker/v1/lane.pb.h"
 #include "serving/lane_call.h"
-#include "transport/bulk.h"
 #include "transport/grpc_status.h"
 #include "transport/lane_client.h"
 
@@ -75,7 +74,9 @@ ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
       descriptors_(transport::DescriptorsOn(lane_)),
       methods_(std::move(methods)),
       state_(std::move(state)),
-      on_closed_(std::move(closed)) {
+      on_closed_(std::move(closed)),
+      // The broker, which has such lanes, makes and maps little.
+      memory_(state_ == nullptr ? nullptr : server->kept_) {
   lanes_->fetch_add(1);
 }
 
@@ -210,32 +211,25 @@ ServedLane::CallPtr ServedLane::Accept(transport::ReceivedPacket packet) {
     default:
       break;
   }
-  UniqueFd bulk;
-  absl::StatusOr<CallPtr> call = Admit(header, bulk);
+  absl::StatusOr<CallPtr> call = Admit(header);
   if (!call.ok()) {
     SendFailure(header.call, ToGrpcStatus(call.status()));
     return nullptr;
   }
-  if (const absl::Status read = (*call)->Read(std::move(packet), std::move(bulk)); !read.ok()) {
+  if (const absl::Status read = (*call)->Read(std::move(packet)); !read.ok()) {
     (*call)->Answer(ToGrpcStatus(read));
     return nullptr;
   }
   return *std::move(call);
 }
 
-absl::StatusOr<ServedLane::CallPtr> ServedLane::Admit(const PacketHeader& header, UniqueFd& bulk) {
+absl::StatusOr<ServedLane::CallPtr> ServedLane::Admit(const PacketHeader& header) {
   absl::MutexLock lock(&mutex_);
-  const bool has_bulk = (header.flags & transport::kFlagBulk) != 0;
-  size_t bytes = header.message_size;
-  if (has_bulk) {
-    const auto buffer = buffers_.find(header.call);
-    if (buffer == buffers_.end() || buffer->second.size != header.message_size) {
-      return absl::InvalidArgumentError("request names no buffer of its size");
-    }
-    bulk = std::move(buffer->second.memory);
-    buffers_.erase(buffer);
-    bytes_in_flight_ -= bytes;  // reserved again below, for the call
-  }
+  const size_t bytes = header.message_size;
+  size_t offered = 0;
+  absl::StatusOr<RequestMemory> memory = memory_.Take(header, offered);
+  bytes_in_flight_ -= offered;  // reserved again below, for the call
+  if (!memory.ok()) return memory.status();
   const ServedMethod* method = methods_->Find(header.method);
   if (method == nullptr) return absl::UnimplementedError("unknown method");
   if (!method->method->unary) {
@@ -248,7 +242,8 @@ absl::StatusOr<ServedLane::CallPtr> ServedLane::Admit(const PacketHeader& header
     return absl::InvalidArgumentError("request with an undeclared descriptor");
   }
   CB_RETURN_IF_ERROR(Reserve(header.call, bytes));
-  auto call = std::make_shared<LaneCall>(shared_from_this(), *method, header.call, bytes);
+  auto call = std::make_shared<LaneCall>(shared_from_this(), *method, header.call, bytes,
+                                         *std::move(memory));
   calls_.emplace(header.call, call);
   return call;
 }
@@ -256,10 +251,10 @@ absl::StatusOr<ServedLane::CallPtr> ServedLane::Admit(const PacketHeader& header
 absl::Status ServedLane::Reserve(uint64_t call, size_t bytes) {
   const LaneServerOptions& bounds = server_->options_;
   if (closed_) return absl::UnavailableError("the channel is closed");
-  if (calls_.contains(call) || buffers_.contains(call)) {
+  if (calls_.contains(call) || memory_.HasOffered(call)) {
     return absl::InvalidArgumentError("call id is in use");
   }
-  const size_t in_flight = calls_.size() + buffers_.size();
+  const size_t in_flight = calls_.size() + memory_.offers();
   if (in_flight >= static_cast<size_t>(bounds.max_calls_in_flight)) {
     return absl::ResourceExhaustedError("too many calls in flight on the channel");
   }
@@ -272,27 +267,25 @@ absl::Status ServedLane::Reserve(uint64_t call, size_t bytes) {
 }
 
 void ServedLane::MakeBuffer(const PacketHeader& header) {
-  absl::StatusOr<UniqueFd> sent = [&]() -> absl::StatusOr<UniqueFd> {
+  absl::StatusOr<LaneMemory::Offer> offer = [&]() -> absl::StatusOr<LaneMemory::Offer> {
     if (header.message_size > methods_->max_message_bytes() || header.message_size == 0) {
       return absl::ResourceExhaustedError("request larger than its bound");
     }
     absl::MutexLock lock(&mutex_);
     CB_RETURN_IF_ERROR(Reserve(header.call, header.message_size));
-    absl::StatusOr<UniqueFd> memory = transport::MakeRequestBuffer(header.message_size);
-    absl::StatusOr<UniqueFd> copy = memory.ok() ? Duplicate(*memory) : memory.status();
-    if (!copy.ok()) {
-      bytes_in_flight_ -= header.message_size;
-      return absl::ResourceExhaustedError("no memory for the request");
-    }
-    buffers_[header.call] = {*std::move(memory), header.message_size};
-    return copy;
+    absl::StatusOr<LaneMemory::Offer> made = memory_.OfferFor(header);
+    if (made.ok()) return made;
+    bytes_in_flight_ -= header.message_size;
+    return absl::ResourceExhaustedError("no memory for the request");
   }();
-  if (!sent.ok()) return SendFailure(header.call, ToGrpcStatus(sent.status()));
+  if (!offer.ok()) return SendFailure(header.call, ToGrpcStatus(offer.status()));
   PacketHeader answer = {};
+  answer.flags = offer->number == 0 ? uint8_t{0} : transport::kFlagKept;
+  answer.memory = offer->number;
   answer.type = PacketType::kBuffer;
   answer.call = header.call;
   std::vector<UniqueFd> descriptors;
-  descriptors.push_back(*std::move(sent));
+  descriptors.push_back(std::move(offer->memory));
   Transmit(answer, {}, {}, std::move(descriptors));
 }
 
@@ -300,10 +293,7 @@ void ServedLane::CancelCall(uint64_t id) {
   CallPtr call;
   {
     absl::MutexLock lock(&mutex_);
-    if (const auto buffer = buffers_.find(id); buffer != buffers_.end()) {
-      bytes_in_flight_ -= buffer->second.size;
-      buffers_.erase(buffer);
-    }
+    bytes_in_flight_ -= memory_.Withdraw(id);
     const auto found = calls_.find(id);
     if (found == calls_.end()) return;
     call = found->second;
@@ -373,7 +363,7 @@ void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
                            const std::multimap<std::string, std::string>& initial,
                            const std::multimap<std::string, std::string>& trailing,
                            const google::protobuf::Message& response,
-                           std::vector<UniqueFd> descriptors) {
+                           std::vector<UniqueFd> descriptors, KeptMemory::Loan& loan) {
   std::string metadata = ReplyMetadata(status, initial, trailing);
   if (metadata.size() > transport::kMaxMetadataSize) {
     return SendFailure(call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
@@ -381,23 +371,31 @@ void ServedLane::SendReply(uint64_t call, const grpc::Status& status,
   }
   PacketHeader header = ResponseHeader(call, status);
   if (looks_next_.load(std::memory_order_relaxed)) header.flags = transport::kFlagAwake;
-  if (!status.ok()) return Transmit(header, metadata, {}, {});
+  if (loan.valid()) header.flags |= transport::kFlagKept;
+  if (!status.ok()) {
+    loan.GiveBack();
+    return Transmit(header, metadata, {}, {});
+  }
   const size_t size = static_cast<size_t>(response.GetCachedSize());
   const auto serialize = [&response](char* bytes) {
     response.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(bytes));
     return true;
   };
   if (size > transport::kMaxInlineMessage) {
-    absl::StatusOr<UniqueFd> memory = transport::MakeSealedMessage(size, serialize);
-    if (!memory.ok()) {
+    uint32_t number;
+    {
+      absl::MutexLock lock(&mutex_);
+      number = memory_.Enlarge(call, loan, size);
+    }
+    if (!WriteLarge(size, serialize, loan, number, header, descriptors).ok()) {
       return SendFailure(
           call, grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "no memory for the response"));
     }
-    header.flags |= transport::kFlagBulk;
-    header.message_size = static_cast<uint32_t>(size);
-    descriptors.push_back(*std::move(memory));
+    loan.GiveBack();
     return Transmit(header, metadata, {}, std::move(descriptors));
   }
+  // Before the client learns of it: it may lend the memory again at once.
+  loan.GiveBack();
   if (size <= kStackMessage) {
     char bytes[kStackMessage];
     serialize(bytes);
@@ -501,7 +499,7 @@ void ServedLane::Close() {
     for (auto& [id, call] : calls_) orphaned.push_back(call);
     queue_.clear();
     outbox_.clear();
-    buffers_.clear();
+    memory_.Clear();
     on_closed = std::move(on_closed_);
   }
   // Others may hold duplicates of this end: the client learns of it all the same.

@@ -22,6 +22,8 @@
 #include "base/unique_fd.h"
 #include "serving/channel_state.h"
 #include "serving/event_loop.h"
+#include "serving/kept_memory.h"
+#include "serving/lane_memory.h"
 #include "serving/lane_server.h"
 #include "serving/method_table.h"
 #include "transport/lane_socket.h"
@@ -66,7 +68,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   void SendReply(uint64_t call, const grpc::Status& status,
                  const std::multimap<std::string, std::string>& initial,
                  const std::multimap<std::string, std::string>& trailing,
-                 const google::protobuf::Message& response, std::vector<UniqueFd> descriptors);
+                 const google::protobuf::Message& response, std::vector<UniqueFd> descriptors,
+                 KeptMemory::Loan& loan) ABSL_LOCKS_EXCLUDED(mutex_);
   void SendFailure(uint64_t call, const grpc::Status& status);
   void Forget(LaneCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -80,10 +83,6 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
     std::vector<UniqueFd> descriptors;
     size_t size() const { return sizeof header + metadata.size() + message.size(); }
   };
-  struct RequestBuffer {
-    UniqueFd memory;
-    uint32_t size;
-  };
 
   Left Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<transport::ReceivedPacket> Receive(transport::Blocking blocking)
@@ -91,8 +90,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   bool RunsHere(const LaneCall& call) const;
   void Rearm() ABSL_LOCKS_EXCLUDED(mutex_);
   CallPtr Accept(transport::ReceivedPacket packet) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<CallPtr> Admit(const transport::PacketHeader& header, UniqueFd& bulk)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<CallPtr> Admit(const transport::PacketHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
   void MakeBuffer(const transport::PacketHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Reserve(uint64_t call, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CancelCall(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -126,7 +124,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> on_closed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, CallPtr> calls_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, RequestBuffer> buffers_ ABSL_GUARDED_BY(mutex_);
+  LaneMemory memory_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<CallPtr> queue_ ABSL_GUARDED_BY(mutex_);

@@ -11,6 +11,7 @@
 #include "absl/base/internal/raw_logging.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/freed_memory.h"
 #include "base/status_macros.h"
 #include "capbroker/v1/control.capbroker.h"
 #include "capbroker/v1/control.dispatch.h"
@@ -47,7 +48,8 @@ absl::Status Serve(const PreparedService& prepared, ServiceProcessStart start) {
   CB_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   const auto supervisor = std::make_shared<Channel>(std::move(start.supervisor));
   const std::unique_ptr<v1::Supervisor::StubInterface> stub = NewStub<v1::Supervisor>(supervisor);
-  LaneServer server(loop.get(), {});
+  ShareOneHeap();
+  LaneServer server(loop.get(), {.kept = {.and_freed = true}});
   std::unique_ptr<Dispatch> service;
   std::unique_ptr<FamilyServer> family;
   const auto make_family = [&](const google::protobuf::Any& limits,

@@ -61,7 +61,19 @@ absl::StatusOr<UniqueFd> MakeRequestBuffer(size_t size) {
   return fd;
 }
 
+absl::StatusOr<size_t> FixedSize(FdRef memfd, size_t least) {
+  const int seals = fcntl(memfd.get(), F_GET_SEALS);
+  struct stat status;
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(memfd.get(), &status) != 0 ||
+      status.st_size <= 0 || static_cast<size_t>(status.st_size) < least ||
+      static_cast<size_t>(status.st_size) > kMaxMessageSize) {
+    return absl::InvalidArgumentError("malformed packet: message memory of no fixed size");
+  }
+  return static_cast<size_t>(status.st_size);
+}
+
 absl::Status FillRequestBuffer(FdRef buffer, size_t size, absl::FunctionRef<bool(char*)> fill) {
+  CB_RETURN_IF_ERROR(FixedSize(buffer, size).status());
   return Write(buffer, size, fill);
 }
 

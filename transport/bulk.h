@@ -1,4 +1,5 @@
-// Messages too large for a packet, in memfds that the service makes.
+// Messages too large for a packet, each in a memfd of its own that the service makes. Usually they
+// travel in memory that is kept for the next one (message_memory.h).
 //
 // The service makes both kinds, so that a worker needs no right to create
 // memory files and cannot make the service map something else:
@@ -28,7 +29,11 @@ absl::StatusOr<UniqueFd> MakeSealedMessage(size_t size, absl::FunctionRef<bool(c
 // An empty memfd of fixed size for a client to write. Service side.
 absl::StatusOr<UniqueFd> MakeRequestBuffer(size_t size);
 
-// Writes the buffer that the service sent. Client side.
+// The size of memory that the service sent. INVALID_ARGUMENT: it is no memfd of `least` bytes to
+// kMaxMessageSize, or could become smaller, so that touching it could end the process. Client side.
+absl::StatusOr<size_t> FixedSize(FdRef memfd, size_t least);
+
+// Writes the buffer that the service sent. Client side. Errors as FixedSize().
 absl::Status FillRequestBuffer(FdRef buffer, size_t size, absl::FunctionRef<bool(char*)> fill);
 
 // Calls `read` with the bytes that the client has written: nobody can change them any

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "base/status_macros.h"
 #include "transport/bulk.h"
 #include "transport/packet.h"
 
@@ -40,9 +41,13 @@ Reply FailedReply(const absl::Status& why) {
   return reply;
 }
 
-absl::Status Unpack(ReceivedPacket& packet, size_t most, Reply& reply,
-                    absl::FunctionRef<void(absl::string_view)> read) {
+absl::Status Unpack(ReceivedPacket& packet, size_t most, PendingCall& call, Reply& reply,
+                    absl::FunctionRef<void(MessageBytes)> read) {
   const PacketHeader& header = packet.view.header;
+  const bool kept = (header.flags & kFlagKept) != 0;
+  // Memory that is not given back may still be in use.
+  call.gives_back = kept && (header.flags & kFlagBulk) == 0;
+  call.large = IsInMemory(header.flags);
   reply.status = header.status;
   reply.metadata = packet.view.metadata;
   reply.descriptors = std::move(packet.descriptors);
@@ -50,13 +55,35 @@ absl::Status Unpack(ReceivedPacket& packet, size_t most, Reply& reply,
     reply.descriptors.clear();
     return absl::ResourceExhaustedError("response larger than its bound");
   }
-  if ((header.flags & kFlagBulk) == 0) {
+  if (!IsInMemory(header.flags)) {
     read(packet.view.message);
     return absl::OkStatus();
   }
-  const UniqueFd memory = std::move(reply.descriptors.back());
-  reply.descriptors.pop_back();
-  return ReadMessage(memory, header.message_size, read);
+  MessageMemory* memory_of_lane = call.lent.memory.get();
+  if ((header.flags & kFlagBulk) != 0) {
+    const UniqueFd memory = std::move(reply.descriptors.back());
+    reply.descriptors.pop_back();
+    if (!kept) return ReadMessage(memory, header.message_size, read);
+    if (!call.disposes) {
+      return absl::InvalidArgumentError("malformed packet: memory that was not asked for");
+    }
+    CB_ASSIGN_OR_RETURN(call.brought.memory, MessageMemory::Map(memory, header.message_size));
+    call.brought.number = header.memory;
+    memory_of_lane = call.brought.memory.get();
+  }
+  if (memory_of_lane == nullptr || memory_of_lane->capacity() < header.message_size) {
+    return absl::InvalidArgumentError("malformed packet: message in no memory of its size");
+  }
+  read(memory_of_lane->Read(header.message_size));
+  return absl::OkStatus();
+}
+
+absl::Status LateOrCancelled(const PendingCall& call, absl::FunctionRef<bool()> cancelled) {
+  if (cancelled()) return absl::CancelledError("CANCELLED");
+  if (call.deadline_ns != 0 && MonotonicNowNs() >= call.deadline_ns) {
+    return absl::DeadlineExceededError("Deadline Exceeded");
+  }
+  return absl::OkStatus();
 }
 
 CallsInFlight::CallsInFlight(size_t max_message_size, absl::CondVar* completed)
@@ -83,20 +110,25 @@ PendingCall* CallsInFlight::Follower() const {
 void CallsInFlight::Store(ReceivedPacket& packet, PendingCall& call) {
   const size_t metadata_size = packet.view.metadata.size();
   call.storage.assign(packet.view.metadata.data(), metadata_size);
-  const absl::Status unpacked = Unpack(
-      packet, max_message_size_, call.reply,
-      [&](absl::string_view message) { call.storage.append(message.data(), message.size()); });
+  bool stored_message = false;
+  const absl::Status unpacked =
+      Unpack(packet, max_message_size_, call, call.reply, [&](MessageBytes message) {
+        call.reply.message = message;  // stays where it is, if that is lent to the call
+        stored_message = !message.shared();
+        if (stored_message) message.AppendTo(call.storage);
+      });
   if (!unpacked.ok()) {
     call.reply = FailedReply(unpacked);
     return;
   }
   const absl::string_view stored = call.storage;
   call.reply.metadata = stored.substr(0, metadata_size);
-  call.reply.message = stored.substr(metadata_size);
+  if (stored_message) call.reply.message = stored.substr(metadata_size);
 }
 
 void CallsInFlight::Complete(PendingCall& call) {
   call.done = true;
+  if (call.large) answers_large_ = call.method;
   Forget(call);
   if (call.waiting) call.ready.Signal();
   if (call.callback == nullptr) return;
@@ -114,14 +146,34 @@ void CallsInFlight::Fail(PendingCall& call, const absl::Status& why) {
 }
 
 void CallsInFlight::FailAll(const absl::Status& why) {
+  KeepNothing();
   std::vector<PendingCall*> calls;
   for (const auto& [id, call] : calls_) calls.push_back(call);
   for (PendingCall* call : calls) Fail(*call, why);
 }
 
+void CallsInFlight::Lend(size_t request_size, PendingCall& call) {
+  if (lent_ || (request_size <= kMaxInlineMessage && call.method != answers_large_)) return;
+  lent_ = call.disposes = true;
+  call.lent = std::exchange(kept_, {});
+  // Other memory is asked for in its place.
+  if (call.lent.memory != nullptr && call.lent.memory->capacity() < request_size) call.lent = {};
+}
+
+void CallsInFlight::TakeBack(PendingCall& call) {
+  if (!std::exchange(call.disposes, false)) return;
+  lent_ = false;
+  if (call.brought.memory != nullptr) {
+    kept_ = std::move(call.brought);
+  } else if (call.gives_back) {
+    kept_ = std::move(call.lent);
+  }
+}
+
 // On a channel that was idle when the process died, the packet comes after later calls were
 // sent.
 void CallsInFlight::BeginEpoch(absl::string_view survivors, int64_t since_ns) {
+  KeepNothing();  // of which that process knows
   absl::flat_hash_set<uint64_t> kept;
   for (; survivors.size() >= sizeof(uint64_t); survivors.remove_prefix(sizeof(uint64_t))) {
     uint64_t id;

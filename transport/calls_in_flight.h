@@ -20,6 +20,8 @@
 #include "absl/synchronization/mutex.h"
 #include "base/unique_fd.h"
 #include "transport/lane_socket.h"
+#include "transport/message_bytes.h"
+#include "transport/message_memory.h"
 
 namespace capbroker::transport {
 
@@ -30,28 +32,39 @@ struct Reply {
   int32_t status = 0;
   std::string error;
   absl::string_view metadata;  // a serialised capbroker.v1.ReplyMetadata
-  absl::string_view message;
+  MessageBytes message;
   std::vector<UniqueFd> descriptors;
 };
 
 // An answer that was made here.
 Reply FailedReply(const absl::Status& why);
 
-// Fills in `reply` from a packet, and gives `read` its message, which is in the packet or in
-// the memory that came with it. RESOURCE_EXHAUSTED: larger than `most`; then nothing is read.
-absl::Status Unpack(ReceivedPacket& packet, size_t most, Reply& reply,
-                    absl::FunctionRef<void(absl::string_view)> read);
+// Memory that the lane keeps, as the service has numbered it.
+struct KeptMessageMemory {
+  std::unique_ptr<MessageMemory> memory;
+  uint32_t number = 0;
+};
 
 // One call. On the stack of a waiting caller, or owned by CallsInFlight.
 struct PendingCall {
   uint64_t id = 0;
+  uint64_t method = 0;
   int64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
   int64_t begun_ns = 0;     // some milliseconds early, but not late
   absl::CondVar ready;
   bool waiting = false;  // a follower sleeps on `ready`
   bool done = false;
-  UniqueFd buffer;  // for a large request, once it has come
-  Reply reply;      // when received by another thread: its views are of `storage`
+  UniqueFd buffer;             // for a large request, once it has come
+  uint32_t buffer_number = 0;  // of one to keep
+  // What the lane keeps is at this call's disposal: `lent`, or none. Its thread writes there,
+  // whatever has been answered.
+  bool disposes = false;
+  KeptMessageMemory lent;
+  // Of the answer.
+  bool gives_back = false;
+  bool large = false;
+  KeptMessageMemory brought;  // to be kept in place of what was
+  Reply reply;                // when received by another thread: its views are of `storage`
   std::string storage;
   // Of a waiting caller.
   const absl::FunctionRef<void(Reply&)>* consume = nullptr;
@@ -59,6 +72,14 @@ struct PendingCall {
   std::function<bool()> cancelled;
   std::function<void(Reply&)> callback;
 };
+
+// Why nobody waits for `call` any more, if that is so.
+absl::Status LateOrCancelled(const PendingCall& call, absl::FunctionRef<bool()> cancelled);
+
+// Fills in `reply` from a packet, the answer to `call`, and gives `read` its message, which is in
+// the packet or in memory. RESOURCE_EXHAUSTED: larger than `most`; then nothing is read.
+absl::Status Unpack(ReceivedPacket& packet, size_t most, PendingCall& call, Reply& reply,
+                    absl::FunctionRef<void(MessageBytes)> read);
 
 class CallsInFlight {
  public:
@@ -81,6 +102,14 @@ class CallsInFlight {
   void Fail(PendingCall& call, const absl::Status& why);
   void FailAll(const absl::Status& why);
 
+  // Puts what the lane keeps for large messages at the disposal of `call`, if its request is large,
+  // or if its method's answers are, and if no other call has it.
+  void Lend(size_t request_size, PendingCall& call);
+  // At the end of such a call, when its answer was consumed.
+  void TakeBack(PendingCall& call);
+  void KeepNothing() { kept_ = {}; }
+  bool keeps_any() const { return kept_.memory != nullptr; }
+
   // Another process serves the lane since then, and will answer `survivors`, the ids of the calls
   // that it has found in the socket. Of those that were begun before every other one went to the
   // process that died.
@@ -102,6 +131,9 @@ class CallsInFlight {
   absl::flat_hash_map<uint64_t, PendingCall*> calls_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<PendingCall>> owned_;
   std::deque<std::unique_ptr<PendingCall>> completed_;
+  bool lent_ = false;
+  KeptMessageMemory kept_;
+  uint64_t answers_large_ = 0;  // the method whose answer was large last
 };
 
 }  // namespace capbroker::transport

@@ -15,6 +15,8 @@
 #include "transport/bulk.h"
 #include "transport/calls_in_flight.h"
 #include "transport/lane_socket.h"
+#include "transport/message_bytes.h"
+#include "transport/message_memory.h"
 #include "transport/packet.h"
 #include "transport/polling.h"
 
@@ -55,14 +57,16 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   FdRef fd() const { return lane_; }
 
  private:
-  bool Register(PendingCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Register(const LaneRequest& request, PendingCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status SendRequest(const LaneRequest& request, PendingCall& call,
                            absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status SendWithBuffer(const LaneRequest& request, PacketHeader header, PendingCall& call,
-                              absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status SendInMemory(const LaneRequest& request, PacketHeader header, PendingCall& call,
+                            absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<UniqueFd> AskForBuffer(const LaneRequest& request, PendingCall& call,
+                                        absl::FunctionRef<bool()> cancelled)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status SendOrWait(const OutgoingPacket& packet, const PendingCall& call,
                           absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status LateOrCancelled(const PendingCall& call, absl::FunctionRef<bool()> cancelled);
   void WaitUntil(PendingCall& call, absl::FunctionRef<bool()> cancelled,
                  absl::FunctionRef<bool()> arrived) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lead(PendingCall* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -93,22 +97,29 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   std::thread callback_thread_ ABSL_GUARDED_BY(mutex_);
 };
 
-bool LaneClient::Core::Register(PendingCall& call) {
+bool LaneClient::Core::Register(const LaneRequest& request, PendingCall& call) {
+  call.method = request.method;
+  call.deadline_ns = request.deadline_ns;
   absl::MutexLock lock(&mutex_);
+  if (request.message_size > kMaxInlineMessage && calls_.keeps_any() && !led_) {
+    // A successor, whose first packet waits perhaps, knows of no memory.
+    Lead(nullptr, Blocking::kDontWait);
+    PassLeadership();
+  }
   if (!broken_.ok()) {
     calls_.Fail(call, broken_);
     return false;
   }
   calls_.Add(call);
+  if (!external_pump_) calls_.Lend(request.message_size, call);
   return true;
 }
 
 void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
                             absl::FunctionRef<void(Reply&)> consume) {
   PendingCall call;
-  call.deadline_ns = request.deadline_ns;
   call.consume = &consume;
-  if (Register(call)) {
+  if (Register(request, call)) {
     const absl::Status sent = SendRequest(request, call, cancelled);
     absl::MutexLock lock(&mutex_);
     if (!sent.ok()) {
@@ -120,18 +131,20 @@ void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()
   }
   // Null when the leader, this very thread, has consumed the answer in place.
   if (call.consume != nullptr) consume(call.reply);
+  if (!call.disposes) return;
+  absl::MutexLock lock(&mutex_);
+  calls_.TakeBack(call);
 }
 
 void LaneClient::Core::StartCall(const LaneRequest& request, std::function<bool()> cancelled,
                                  std::function<void(Reply&)> done) {
   auto owned = std::make_unique<PendingCall>();
   PendingCall& call = *owned;
-  call.deadline_ns = request.deadline_ns;
   call.cancelled = std::move(cancelled);
   // Not marked as a callback call before it is sent: until then this thread waits
   // for the buffer of a large request itself.
-  const absl::Status sent =
-      Register(call) ? SendRequest(request, call, call.cancelled) : absl::UnavailableError("");
+  const absl::Status sent = Register(request, call) ? SendRequest(request, call, call.cancelled)
+                                                    : absl::UnavailableError("");
   absl::MutexLock lock(&mutex_);
   call.callback = std::move(done);
   if (!sent.ok()) calls_.Fail(call, sent);
@@ -141,15 +154,6 @@ void LaneClient::Core::StartCall(const LaneRequest& request, std::function<bool(
     callback_thread_ = std::thread([self = shared_from_this()] { self->CallbackThread(); });
   }
   callbacks_ready_.Signal();
-}
-
-absl::Status LaneClient::Core::LateOrCancelled(const PendingCall& call,
-                                               absl::FunctionRef<bool()> cancelled) {
-  if (cancelled()) return absl::CancelledError("CANCELLED");
-  if (call.deadline_ns != 0 && MonotonicNowNs() >= call.deadline_ns) {
-    return absl::DeadlineExceededError("Deadline Exceeded");
-  }
-  return absl::OkStatus();
 }
 
 absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCall& call,
@@ -167,8 +171,10 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCa
   header.method = request.method;
   header.deadline_ns = request.deadline_ns;
   if (request.message_size > kMaxInlineMessage) {
-    return SendWithBuffer(request, header, call, cancelled);
+    return SendInMemory(request, header, call, cancelled);
   }
+  if (call.disposes) header.flags = kFlagKept;
+  header.memory = call.lent.number;
   char on_stack[kStackMessage];
   std::string on_heap;
   char* bytes = on_stack;
@@ -182,25 +188,46 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCa
                     call, cancelled);
 }
 
-absl::Status LaneClient::Core::SendWithBuffer(const LaneRequest& request, PacketHeader header,
-                                              PendingCall& call,
-                                              absl::FunctionRef<bool()> cancelled) {
+absl::Status LaneClient::Core::SendInMemory(const LaneRequest& request, PacketHeader header,
+                                            PendingCall& call,
+                                            absl::FunctionRef<bool()> cancelled) {
   if (external_pump_) return absl::ResourceExhaustedError("request too large for a packet");
+  UniqueFd buffer;
+  if (call.lent.memory == nullptr) {
+    CB_ASSIGN_OR_RETURN(buffer, AskForBuffer(request, call, cancelled));
+    if (!buffer.valid() && call.lent.memory == nullptr) return absl::OkStatus();
+  }
+  if (call.lent.memory != nullptr) {
+    CB_RETURN_IF_ERROR(call.lent.memory->Write(request.message_size, request.serialize));
+    header.flags = kFlagKept | kFlagInKept;
+    header.memory = call.lent.number;
+  } else {
+    CB_RETURN_IF_ERROR(FillRequestBuffer(buffer, request.message_size, request.serialize));
+    header.flags = kFlagBulk;
+  }
+  header.message_size = static_cast<uint32_t>(request.message_size);
+  return SendOrWait({header, request.metadata, {}, request.descriptors}, call, cancelled);
+}
+
+// Memory for this request alone, or none: it was lent to the call, or the call is done, with a
+// reply, because the service refused.
+absl::StatusOr<UniqueFd> LaneClient::Core::AskForBuffer(const LaneRequest& request,
+                                                        PendingCall& call,
+                                                        absl::FunctionRef<bool()> cancelled) {
   PacketHeader ask = {};
   ask.type = PacketType::kBufferRequest;
   ask.call = call.id;
+  if (call.disposes) ask.flags = kFlagKept;
   ask.message_size = static_cast<uint32_t>(request.message_size);
   CB_RETURN_IF_ERROR(SendOrWait({ask, {}, {}, {}}, call, cancelled));
-  {
-    absl::MutexLock lock(&mutex_);
-    WaitUntil(call, cancelled, [&call] { return call.done || call.buffer.valid(); });
-    if (call.done) return absl::OkStatus();  // with a reply: the service refused
-  }
-  CB_RETURN_IF_ERROR(FillRequestBuffer(call.buffer, request.message_size, request.serialize));
+  absl::MutexLock lock(&mutex_);
+  WaitUntil(call, cancelled, [&call] { return call.done || call.buffer.valid(); });
+  if (call.done) return UniqueFd();
+  if (call.buffer_number == 0 || !call.disposes) return std::move(call.buffer);
+  CB_ASSIGN_OR_RETURN(call.lent.memory, MessageMemory::Map(call.buffer, request.message_size));
+  call.lent.number = call.buffer_number;
   call.buffer.Reset();
-  header.flags = kFlagBulk;
-  header.message_size = ask.message_size;
-  return SendOrWait({header, request.metadata, {}, request.descriptors}, call, cancelled);
+  return UniqueFd();
 }
 
 absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const PendingCall& call,
@@ -297,7 +324,7 @@ void LaneClient::Core::Consume(ReceivedPacket& packet, PendingCall& own) {
   const auto* consume = std::exchange(own.consume, nullptr);
   Reply reply;
   const absl::Status unpacked =
-      Unpack(packet, max_message_size_, reply, [&](absl::string_view message) {
+      Unpack(packet, max_message_size_, own, reply, [&](MessageBytes message) {
         reply.message = message;
         (*consume)(reply);
       });
@@ -317,6 +344,7 @@ void LaneClient::Core::Deliver(ReceivedPacket packet, PendingCall* own) {
   if (call == nullptr) return;
   if (header.type == PacketType::kBuffer) {
     call->buffer = std::move(packet.descriptors.front());
+    call->buffer_number = header.memory;
     if (call != own && call->waiting) call->ready.Signal();
     return;
   }
@@ -355,6 +383,10 @@ void LaneClient::Core::RunCompleted() {
   while (std::unique_ptr<PendingCall> call = calls_.TakeCompleted()) {
     mutex_.Unlock();
     call->callback(call->reply);
+    if (call->disposes) {
+      absl::MutexLock lock(&mutex_);
+      calls_.TakeBack(*call);
+    }
     call.reset();
     mutex_.Lock();
   }
@@ -433,6 +465,7 @@ absl::StatusOr<UniqueFd> LaneClient::Core::Release() {
     }
     if (!broken_.ok()) return broken_;
     closing_ = true;
+    calls_.KeepNothing();
     broken_ = absl::UnavailableError("the channel was handed on");
     callbacks_ready_.SignalAll();
   }

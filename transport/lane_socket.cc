@@ -140,7 +140,7 @@ SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
   PacketHeader header = packet.header;
   header.magic = kPacketMagic;
   header.metadata_size = static_cast<uint32_t>(packet.metadata.size());
-  if ((header.flags & kFlagBulk) == 0 && header.type != PacketType::kBufferRequest) {
+  if (!IsInMemory(header.flags) && header.type != PacketType::kBufferRequest) {
     header.message_size = static_cast<uint32_t>(packet.message.size());
   }
   header.descriptor_count = static_cast<uint16_t>(packet.descriptors.size());

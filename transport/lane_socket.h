@@ -49,7 +49,7 @@ absl::Status SetCancelTick(FdRef lane);
 struct OutgoingPacket {
   PacketHeader header = {};  // magic and sizes are filled in
   absl::string_view metadata;
-  absl::string_view message;  // empty with kFlagBulk; then header.message_size is kept
+  absl::string_view message;  // empty if it is in memory; then header.message_size counts
   absl::Span<const FdRef> descriptors;
 };
 

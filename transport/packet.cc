@@ -32,12 +32,25 @@ bool HasBody(PacketType type) {
 uint8_t KnownFlags(PacketType type) {
   switch (type) {
     case PacketType::kRequest:
-      return kFlagBulk;
+      return kFlagBulk | kFlagKept | kFlagInKept;
     case PacketType::kResponse:
-      return kFlagBulk | kFlagAwake;
+      return kFlagBulk | kFlagAwake | kFlagKept | kFlagInKept;
+    case PacketType::kBufferRequest:
+    case PacketType::kBuffer:
+      return kFlagKept;
     default:
       return 0;
   }
+}
+
+// Of memory, at most one has the message. A request brings none.
+bool FlagsFit(const PacketHeader& header) {
+  if ((header.flags & ~KnownFlags(header.type)) != 0) return false;
+  const bool bulk = (header.flags & kFlagBulk) != 0;
+  const bool kept = (header.flags & kFlagKept) != 0;
+  const bool in_kept = (header.flags & kFlagInKept) != 0;
+  if ((in_kept && (bulk || !kept)) || (header.memory != 0 && !kept)) return false;
+  return !(bulk && kept) || header.type == PacketType::kResponse;
 }
 
 // How many descriptors of the packet its header alone accounts for.
@@ -74,17 +87,16 @@ absl::StatusOr<PacketView> ParsePacket(absl::string_view data, size_t descriptor
   if (data.size() < sizeof header) return malformed("shorter than its header");
   std::memcpy(&header, data.data(), sizeof header);
   data.remove_prefix(sizeof header);
-  if (header.magic != kPacketMagic || header.reserved != 0) return malformed("unknown header");
+  if (header.magic != kPacketMagic) return malformed("unknown header");
   if (!MayTravel(header.type, direction)) return malformed("unexpected type");
-  if ((header.flags & ~KnownFlags(header.type)) != 0) return malformed("unknown flag");
-  const bool bulk = (header.flags & kFlagBulk) != 0;
+  if (!FlagsFit(header)) return malformed("unknown flags");
   if (!DescriptorsFit(header) || header.descriptor_count != descriptors) {
     return malformed("wrong number of descriptors");
   }
   if (header.metadata_size > kMaxMetadataSize || header.message_size > kMaxMessageSize) {
     return malformed("impossible length");
   }
-  const bool inline_message = HasBody(header.type) && !bulk;
+  const bool inline_message = HasBody(header.type) && !IsInMemory(header.flags);
   if (inline_message && header.message_size > kMaxInlineMessage) {
     return malformed("impossible length");
   }

@@ -26,7 +26,7 @@ enum class PacketType : uint8_t {
   kBufferRequest = 3,  // asks for a memfd of `message_size` bytes for a large request
   // Service to client.
   kResponse = 16,
-  kBuffer = 17,  // answers kBufferRequest; carries the memfd
+  kBuffer = 17,  // answers kBufferRequest; carries the memfd, with kFlagKept one to keep
   // A successor serves now: ends every call in flight with UNAVAILABLE, but those
   // whose ids are the message, because it found them unread, and those that were begun
   // after it had begun itself, at `deadline_ns`.
@@ -39,6 +39,14 @@ inline constexpr uint8_t kFlagBulk = 1;
 // Of a response: the service looks for the next request for some microseconds, on a CPU of its own
 // (transport/polling.h).
 inline constexpr uint8_t kFlagAwake = 2;
+// The memory that both ends of the lane keep for large messages (transport/message_memory.h) is at
+// one call's disposal at a time. Of a request: at this call's; `memory` says which, or that the
+// client has none, and the service may use it, or bring other memory in its place, until it
+// answers. Of a response: it is given back; with kFlagBulk other memory is brought. An answer
+// without the flag, or none at all, leaves the client without memory.
+inline constexpr uint8_t kFlagKept = 4;
+// With kFlagKept: the message is there, and not in the packet.
+inline constexpr uint8_t kFlagInKept = 8;
 
 struct PacketHeader {
   uint32_t magic;
@@ -49,9 +57,9 @@ struct PacketHeader {
   uint64_t method;            // kRequest: MethodId() of the full name
   int64_t deadline_ns;        // kRequest, kEpoch: CLOCK_MONOTONIC; 0: none
   uint32_t metadata_size;     // bytes after the header
-  uint32_t message_size;      // bytes after those, or in the memfd with kFlagBulk
+  uint32_t message_size;      // bytes after those, or in memory with kFlagBulk or kFlagInKept
   int32_t status;             // kResponse: a gRPC status code
-  uint32_t reserved;          // 0
+  uint32_t memory;            // with kFlagKept: the number of what is kept; 0: none
 };
 static_assert(sizeof(PacketHeader) == 48);
 
@@ -87,8 +95,11 @@ int64_t MonotonicNowNs();
 struct PacketView {
   PacketHeader header = {};
   absl::string_view metadata;
-  absl::string_view message;  // empty with kFlagBulk
+  absl::string_view message;  // empty if it is in memory
 };
+
+// Whether the message of a packet with these flags is in memory, and not in the packet.
+constexpr bool IsInMemory(uint8_t flags) { return (flags & (kFlagBulk | kFlagInKept)) != 0; }
 
 // Which end parses: each accepts only what the other may send.
 enum class PacketDirection { kToService, kToClient };

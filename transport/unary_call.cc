@@ -102,7 +102,7 @@ grpc::Status ReadReply(const ClientMethod& method, Reply& reply, grpc::ClientCon
     if (reply.status != 0) status = grpc::Status(static_cast<grpc::StatusCode>(reply.status), "");
   }
   if (!status.ok()) return status;
-  if (!response->ParseFromArray(reply.message.data(), static_cast<int>(reply.message.size()))) {
+  if (!reply.message.ParseTo(response)) {
     return grpc::Status(grpc::StatusCode::INTERNAL, "malformed response");
   }
   if (method.response_descriptors) return DeliverDescriptors(reply, context, *response);

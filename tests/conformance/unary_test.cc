@@ -39,6 +39,46 @@ TEST_P(ConformanceTest, UnaryCarriesMessagesOfEverySize) {
   }
 }
 
+TEST_P(ConformanceTest, LargeMessagesOfSeveralThreadsDoNotMix) {
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([this, thread] {
+      for (int call = 0; call < 25; ++call) {
+        // Small, large, and large in answer alone, each with content of its own.
+        const bool large_request = (call + thread) % 3 != 0;
+        const std::string payload((large_request ? 150'000u : 30'000u) + static_cast<size_t>(call),
+                                  static_cast<char>('a' + (call * 4 + thread) % 26));
+        v1::EchoRequest request = EchoOf(payload);
+        request.set_times(call % 2 == 0 ? 1 : 5);
+        grpc::ClientContext context;
+        v1::EchoResponse response;
+        const grpc::Status status = stub().Echo(&context, request, &response);
+        ASSERT_TRUE(status.ok()) << status.error_message();
+        std::string expected;
+        for (uint32_t i = 0; i < request.times(); ++i) expected += payload;
+        EXPECT_TRUE(response.payload() == expected) << thread << " " << call;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_P(ConformanceTest, LargeMessagesAfterACallThatWasLateAreTheirOwn) {
+  for (int round = 0; round < 20; ++round) {
+    const std::string payload(400'000, static_cast<char>('a' + round));
+    v1::EchoRequest request = EchoOf(payload);
+    grpc::ClientContext late;
+    late.set_deadline(system_clock::now() + std::chrono::microseconds(round * 40));
+    v1::EchoResponse response;
+    (void)stub().Echo(&late, request, &response);
+    grpc::ClientContext context;
+    const std::string next(300'000, static_cast<char>('A' + round));
+    const grpc::Status status = stub().Echo(&context, EchoOf(next), &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_TRUE(response.payload() == next) << round;
+  }
+}
+
 TEST_P(ConformanceTest, ResponseBeyondTheBoundIsResourceExhausted) {
   grpc::ClientContext context;
   v1::EchoResponse response;
