@@ -41,7 +41,7 @@ struct ServiceDefinition {
   // Makes the object that serves. Called in the service process, once, before its first
   // channel is served.
   std::unique_ptr<Dispatch> (*make)(ServiceInputs inputs) = nullptr;
-  // What its processes need. Null: nothing. Called in the zygote, once.
+  // What its processes need. Null: nothing. Called in each zygote and in the processes.
   ServiceNeeds (*needs)() = nullptr;
   // Called in the service process, once, before it is confined and before `make`. Null: nothing
   // to prepare.
