@@ -28,6 +28,7 @@
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root_view.h"
+#include "sandbox/shared_surroundings.h"
 #include "sandbox/supervisor/granted_places.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervisor.h"
@@ -38,7 +39,7 @@
 namespace capbroker::sandbox {
 namespace {
 
-constexpr int kAbiScopingSignals = 6;
+constexpr int kAbiScoping = 6;  // signals and abstract sockets
 
 constexpr LayerSet kNamespacesBesidesUser = {
     Layer::kMountNamespace, Layer::kPidNamespace, Layer::kNetworkNamespace,
@@ -120,6 +121,7 @@ struct WorkerSandbox::State {
   UniqueFd null;   // /dev/null
   UniqueFd statm;  // of this process
   UniqueFd deny_all;
+  std::optional<SharedSurroundings> surroundings;
   std::vector<ProgramPlace> program_places;
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
@@ -130,6 +132,7 @@ struct WorkerSandbox::State {
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
   absl::Status CheckMayStart() const;
+  bool MayShareSurroundings() const;
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
@@ -151,7 +154,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
     wanted.supervised = true;
     wanted.connects = !start.supervision->outside.empty();
     wanted.processes = start.supervision->processes;
-    wanted.scopes_signals = host.landlock_abi >= kAbiScopingSignals;
+    wanted.scopes_signals = host.landlock_abi >= kAbiScoping;
     if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
   }
   const auto found = worker_tables.find(wanted);
@@ -167,6 +170,14 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
     return absl::FailedPreconditionError("start worker: prepared in another process");
   }
   return CheckSingleThreaded();
+}
+
+// Ids are taken from outside: nothing is left to do for which an init needs the host's files.
+bool WorkerSandbox::State::MayShareSurroundings() const {
+  return in_force.HasAll({Layer::kMountNamespace, Layer::kNetworkNamespace, Layer::kLandlock,
+                          Layer::kUnprivilegedUid}) &&
+         host.landlock_abi >= kAbiScoping && HasCapability(CAP_SYS_ADMIN) &&
+         HasCapability(CAP_SYS_CHROOT);
 }
 
 absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& supervision,
@@ -334,6 +345,10 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   if (state->in_force.Has(Layer::kLandlock)) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(state->deny_all)));
   }
+  if (state->MayShareSurroundings()) {
+    // Without them each worker makes its own.
+    if (auto made = SharedSurroundings::Make(); made.ok()) state->surroundings = *std::move(made);
+  }
   state->program_places = ProgramPlaces();
   state->loaders = Loaders();
   CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
@@ -366,6 +381,8 @@ absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()
   if (start.supervision.has_value()) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
     plan.confinement.ruleset = granted;
+  } else if (state_->surroundings.has_value()) {
+    plan.confinement.surroundings = &*state_->surroundings;
   }
   plan.worker.entry = &entry;
   CB_ASSIGN_OR_RETURN(Cloned init,
