@@ -54,7 +54,9 @@ int main(int argc, char* argv[]) {
   ForkedCaller direct = DirectOpener(file);
   std::vector<Rival> rivals = MakeRivals(options);
   capbroker::Broker broker = capbroker::Broker::StartOrDie();
+  capbroker::Broker with_spares = capbroker::Broker::StartOrDie({.spare_workers = kSpareWorkers});
   const Scene scene = MakeScene(options, broker);
+  const Scene scene_with_spares = MakeScene(options, with_spares);
 
   Report report;
   report.machine = DescribeMachine(options);
@@ -75,7 +77,7 @@ int main(int argc, char* argv[]) {
   AddMessages(scene, variants);
   AddChannels(scene, variants);
   AddFiles(scene, file, direct, variants);
-  AddStarts(scene, variants);
+  AddStarts(scene, scene_with_spares, variants);
   AddRivals(options, rivals, variants);
   apart.AddTo(scene, variants);
   AddStockGrpc(options, stock.Connect(), stock.server(), variants);

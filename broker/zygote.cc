@@ -24,8 +24,8 @@
 #include "base/status_macros.h"
 #include "broker/process.h"
 #include "broker/service_confinement.h"
+#include "broker/worker_places.h"
 #include "capbroker/v1/zygote.pb.h"
-#include "client/worker_birth.h"
 #include "sandbox/layers.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervision.h"
@@ -314,17 +314,11 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   // INVARIANT(fail-closed): without the floor there are no workers.
   CB_RETURN_IF_ERROR(PrepareSandbox());
   sandbox::Start start;
-  const auto place = [&](const v1::Descriptor& field, int number) {
-    if (UniqueFd fd = descriptors.Take(field); fd.valid()) {
+  for (const auto& [field, number] : WorkerPlaces(command)) {
+    if (UniqueFd fd = descriptors.Take(*field); fd.valid()) {
       start.descriptors.push_back({std::move(fd), number});
     }
-  };
-  place(command.standard_input(), 0);
-  place(command.standard_output(), 1);
-  place(command.standard_error(), 2);
-  int number = kBirthDescriptor;
-  place(command.birth(), number);
-  for (const v1::Descriptor& channel : command.channels()) place(channel, ++number);
+  }
   const v1::WorkerBounds& bounds = command.bounds();
   start.bounds.cpu_time = FromProto(bounds.cpu_time());
   start.bounds.memory_bytes = bounds.memory_bytes();
@@ -345,13 +339,14 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());
   absl::StatusOr<sandbox::Started> started;
-  if (command.entry() != 0) {
-    const auto enter = start_.enter_worker;
-    const uint64_t entry = command.entry();
-    started = (*sandbox_)->Fork(std::move(start), [=] {
-      ForgetEnvironment();
-      return enter(entry);
-    });
+  const auto enter = [this](uint64_t entry) {
+    ForgetEnvironment();
+    return start_.enter_worker(entry);
+  };
+  if (command.has_job()) {
+    started = (*sandbox_)->ForkSpare(std::move(start), descriptors.Take(command.job()), enter);
+  } else if (command.entry() != 0) {
+    started = (*sandbox_)->Fork(std::move(start), [&] { return enter(command.entry()); });
   } else {
     started = (*sandbox_)->Execute(std::move(start), descriptors.Take(command.program()),
                                    {command.arguments().begin(), command.arguments().end()},

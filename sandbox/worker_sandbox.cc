@@ -133,6 +133,8 @@ struct WorkerSandbox::State {
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
   absl::Status CheckMayStart() const;
   bool MayShareSurroundings() const;
+  // `job`: of a spare.
+  absl::StatusOr<Started> Fork(Start start, FdRef job, absl::FunctionRef<int(uint64_t)> entry);
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
@@ -286,7 +288,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   if (getrlimit(RLIMIT_NOFILE, &present) != 0) return ErrnoToStatus(errno, "start worker: limits");
   uint64_t descriptors = DescriptorBound(bounds);
   for (const Placement& placement : worker.descriptors) {
-    descriptors = std::max(descriptors, static_cast<uint64_t>(placement.to) + 8);
+    descriptors = std::max(descriptors, static_cast<uint64_t>(placement.to) + kRoomAbovePlaces);
   }
   descriptors = std::min<uint64_t>(descriptors, present.rlim_max - 1);
   worker.descriptor_limit = {descriptors, descriptors};
@@ -373,18 +375,32 @@ const HostFacts& WorkerSandbox::host() const { return state_->host; }
 LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
-  CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_RETURN_IF_ERROR(state_->Check(start.supervision, WorkerTable::Kind::kForked));
-  CB_ASSIGN_OR_RETURN(InitPlan plan,
-                      state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
+  return state_->Fork(std::move(start), FdRef(), [&entry](uint64_t) { return entry(); });
+}
+
+absl::StatusOr<Started> WorkerSandbox::ForkSpare(Start start, UniqueFd job,
+                                                 absl::FunctionRef<int(uint64_t)> entry) {
+  if (!start.descriptors.empty() || start.supervision.has_value()) {
+    return absl::InvalidArgumentError(
+        "start spare: it gets descriptors with its job, and no supervisor");
+  }
+  return state_->Fork(std::move(start), job, entry);
+}
+
+absl::StatusOr<Started> WorkerSandbox::State::Fork(Start start, FdRef job,
+                                                   absl::FunctionRef<int(uint64_t)> entry) {
+  CB_RETURN_IF_ERROR(CheckMayStart());
+  CB_RETURN_IF_ERROR(Check(start.supervision, WorkerTable::Kind::kForked));
+  CB_ASSIGN_OR_RETURN(InitPlan plan, Plan(start, WorkerTable::Kind::kForked, deny_all));
   UniqueFd granted;  // to which the init adds the grants
   if (start.supervision.has_value()) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
     plan.confinement.ruleset = granted;
-  } else if (state_->surroundings.has_value()) {
-    plan.confinement.surroundings = &*state_->surroundings;
+  } else if (surroundings.has_value()) {
+    plan.confinement.surroundings = &*surroundings;
   }
   plan.worker.entry = &entry;
+  plan.worker.job = job;
   CB_ASSIGN_OR_RETURN(Cloned init,
                       CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
                         plan.confinement = complete;
