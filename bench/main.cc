@@ -4,7 +4,7 @@
 //   --peers       also Cap'n Proto, sd-bus and the sandbox tools that are installed
 //   --growth      also how figures grow: growth.h
 //   --rounds=N    rounds, in each of which every variant runs (default 11)
-//   --only=A,B    these variants and raw_seqpacket, without memory
+//   --only=A,B    these variants and raw_seqpacket, without memory; also workers_1000
 //   --place=P     same (default): caller and services on one CPU, where a round trip is a
 //                 switch of threads; free: where the scheduler puts them, which changes
 //                 from run to run between that and the waking of a sleeping CPU
@@ -54,13 +54,15 @@ int main(int argc, char* argv[]) {
   ForkedCaller direct = DirectOpener(file);
   std::vector<Rival> rivals = MakeRivals(options);
   capbroker::Broker broker = capbroker::Broker::StartOrDie();
+  capbroker::Broker with_spares = capbroker::Broker::StartOrDie({.spare_workers = kSpareWorkers});
   const Scene scene = MakeScene(options, broker);
+  const Scene scene_with_spares = MakeScene(options, with_spares);
 
   Report report;
   report.machine = DescribeMachine(options);
   std::vector<ManyWorkers> many_workers;
-  if (options.only.empty()) {
-    report.memory = MeasureMemory(scene);
+  if (options.only.empty()) report.memory = MeasureMemory(scene);
+  if (options.Wants("workers_1000")) {
     many_workers = MeasureManyWorkers(
         scene, options.quick ? std::vector<int>{1, 5} : std::vector<int>{1, 10, 100, 1000});
     report.many_workers = many_workers.back();
@@ -75,7 +77,7 @@ int main(int argc, char* argv[]) {
   AddMessages(scene, variants);
   AddChannels(scene, variants);
   AddFiles(scene, file, direct, variants);
-  AddStarts(scene, variants);
+  AddStarts(scene, scene_with_spares, variants);
   AddRivals(options, rivals, variants);
   apart.AddTo(scene, variants);
   AddStockGrpc(options, stock.Connect(), stock.server(), variants);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -21,8 +22,14 @@ int CallOnceInWorker(Grants grants) { return CallOnce(*grants.Stub<v1::Echo>("ec
 template <typename T>
 using Made = std::shared_ptr<std::optional<T>>;
 
+// Until as many wait as before the last start.
+void AwaitSpares(Broker& broker, uint32_t count) {
+  while (Must(broker.Inspect(), "inspect").spare_workers() < count) usleep(1000);
+}
+
 void AddWorkerStart(const std::string& name, const std::string& program, const Scene& scene,
-                    Variants& variants) {
+                    Variants& variants, uint32_t spares = 0) {
+  if (spares > 0) AwaitSpares(scene.broker, spares);
   const auto made = std::make_shared<std::optional<WaitingWorker>>();
   variants.push_back({.name = name,
                       .call =
@@ -32,10 +39,11 @@ void AddWorkerStart(const std::string& name, const std::string& program, const S
                           },
                       .calls = scene.options.Calls(20),
                       .after =
-                          [made] {
+                          [made, spares, &broker = scene.broker] {
                             (*made)->hold.Reset();
                             Must((*made)->worker.Wait().exit_code() == 0, "end of a worker");
                             made->reset();
+                            if (spares > 0) AwaitSpares(broker, spares);
                           }});
 }
 
@@ -68,7 +76,7 @@ std::string PingProgram() {
   return self.substr(0, self.rfind('/')) + "/ping_program";
 }
 
-void AddStarts(const Scene& scene, Variants& variants) {
+void AddStarts(const Scene& scene, const Scene& with_spares, Variants& variants) {
   const Made<std::shared_ptr<Channel>> opened =
       std::make_shared<std::optional<std::shared_ptr<Channel>>>();
   variants.push_back({.name = "service_open",
@@ -80,6 +88,7 @@ void AddStarts(const Scene& scene, Variants& variants) {
                       .calls = scene.options.Calls(20),
                       .after = [opened] { opened->reset(); }});
   AddWorkerStart("worker_start", "", scene, variants);
+  AddWorkerStart("worker_start_spare", "", with_spares, variants, kSpareWorkers);
   AddWorkerStart("worker_exec", PingProgram(), scene, variants);
 }
 

@@ -1,8 +1,9 @@
 // Starting services and workers: until the first answered call.
 //
-//   service_open   a service process, called by this process
-//   worker_start   a forked worker, which calls a service
-//   worker_exec    a worker that executes ping_program, which calls a service
+//   service_open        a service process, called by this process
+//   worker_start        a forked worker, which calls a service
+//   worker_start_spare  the same by a broker that has spare workers
+//   worker_exec         a worker that executes ping_program, which calls a service
 #ifndef BENCH_STARTS_H_
 #define BENCH_STARTS_H_
 
@@ -29,7 +30,9 @@ WaitingWorker StartWorker(Broker& broker, std::shared_ptr<Channel> echo,
 // Beside this program.
 std::string PingProgram();
 
-void AddStarts(const Scene& scene, Variants& variants);
+// `with_spares`: of a broker that has kSpareWorkers.
+void AddStarts(const Scene& scene, const Scene& with_spares, Variants& variants);
+inline constexpr int kSpareWorkers = 2;
 
 }  // namespace capbroker::bench
 

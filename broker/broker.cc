@@ -82,7 +82,7 @@ absl::Status Serve(BrokerStart start) {
   AuditTrail audit(loop.get());
   const BrokerParts parts = {loop.get(), &services, &zygote, &audit};
   Families families(parts);
-  Launcher launcher(parts, &families, enter_worker != nullptr);
+  Launcher launcher(parts, &families, enter_worker != nullptr, start.spare_workers);
   const std::unique_ptr<serving::Dispatch> service =
       MakeBrokerService(&families, &launcher, &zygote, &audit);
   const absl::StatusOr<std::shared_ptr<serving::ServedLane>> lane = application.Serve(

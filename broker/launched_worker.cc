@@ -13,6 +13,8 @@
 #include "base/errno_status.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
+#include "broker/worker_places.h"
+#include "sandbox/spare_job.h"
 
 namespace capbroker::broker {
 namespace {
@@ -27,6 +29,18 @@ absl::Duration FromProto(const google::protobuf::Duration& proto) {
 void ToProto(uint64_t microseconds, google::protobuf::Duration* proto) {
   proto->set_seconds(static_cast<int64_t>(microseconds / 1'000'000));
   proto->set_nanos(static_cast<int32_t>(microseconds % 1'000'000 * 1'000));
+}
+
+struct SocketPair {
+  UniqueFd kept, given;
+};
+
+absl::StatusOr<SocketPair> MakeSocketPair() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return ErrnoToStatus(errno, "launch worker");
+  }
+  return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 std::vector<std::string> LayerNames(sandbox::LayerSet layers) {
@@ -45,31 +59,67 @@ absl::StatusOr<std::shared_ptr<LaunchedWorker>> LaunchedWorker::Start(
     Events events) {
   auto self = std::shared_ptr<LaunchedWorker>(new LaunchedWorker(parts, std::move(events)));
   if (command.bounds().has_wall_time()) self->wall_time_ = FromProto(command.bounds().wall_time());
+  CB_RETURN_IF_ERROR(self->Fork(std::move(command), std::move(descriptors)));
+  return self;
+}
+
+absl::StatusOr<std::shared_ptr<LaunchedWorker>> LaunchedWorker::StartSpare(const BrokerParts& parts,
+                                                                           v1::ForkWorker kind,
+                                                                           Events events) {
+  auto self = std::shared_ptr<LaunchedWorker>(new LaunchedWorker(parts, std::move(events)));
+  CB_ASSIGN_OR_RETURN(SocketPair job, MakeSocketPair());
+  self->job_ = std::move(job.kept);
+  std::vector<UniqueFd> descriptors;
+  descriptors.push_back(std::move(job.given));
+  kind.mutable_job()->set_slot(1);
+  CB_RETURN_IF_ERROR(self->Fork(std::move(kind), std::move(descriptors)));
+  return self;
+}
+
+absl::Status LaunchedWorker::Fork(v1::ForkWorker command, std::vector<UniqueFd> descriptors) {
   CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-    return ErrnoToStatus(errno, "launch worker");
-  }
-  UniqueFd report(ends[1]);
-  CB_RETURN_IF_ERROR(self->WatchReports(UniqueFd(ends[0])));
-  self->lifeline_ = std::move(line.kept);
+  CB_ASSIGN_OR_RETURN(SocketPair report, MakeSocketPair());
+  CB_RETURN_IF_ERROR(WatchReports(std::move(report.kept)));
+  lifeline_ = std::move(line.kept);
   descriptors.push_back(std::move(line.held));
   command.mutable_lifeline()->set_slot(static_cast<uint32_t>(descriptors.size()));
-  descriptors.push_back(std::move(report));
+  descriptors.push_back(std::move(report.given));
   command.mutable_report()->set_slot(static_cast<uint32_t>(descriptors.size()));
-  self->timer_ = parts.loop->RunAt(absl::Now() + kStartTime, [weak = self->weak_from_this()] {
+  AwaitStart();
+  v1::ZygoteCommand wrapped;
+  *wrapped.mutable_fork_worker() = std::move(command);
+  parts_.zygote->Fork(
+      wrapped, std::move(descriptors),
+      [self = shared_from_this()](absl::StatusOr<ChildProcess> forked) {
+        self->OnForked(std::move(forked));
+      },
+      [self = shared_from_this()](const ProcessEnd& end) { self->OnEnded(end); });
+  return absl::OkStatus();
+}
+
+void LaunchedWorker::AwaitStart() {
+  timer_ = parts_.loop->RunAt(absl::Now() + kStartTime, [weak = weak_from_this()] {
     if (const auto late = weak.lock()) {
       late->timer_ = 0;
       late->FailStart(absl::DeadlineExceededError("launch worker: it did not start in time"));
     }
   });
-  v1::ZygoteCommand wrapped;
-  *wrapped.mutable_fork_worker() = std::move(command);
-  parts.zygote->Fork(
-      wrapped, std::move(descriptors),
-      [self](absl::StatusOr<ChildProcess> forked) { self->OnForked(std::move(forked)); },
-      [self](const ProcessEnd& end) { self->OnEnded(end); });
-  return self;
+}
+
+bool LaunchedWorker::Employ(v1::ForkWorker& command, std::vector<UniqueFd>& descriptors,
+                            Events& events) {
+  sandbox::SpareJob job = {.value = command.entry()};
+  for (const auto& [field, number] : WorkerPlaces(command)) {
+    if (field->slot() == 0 || field->slot() > descriptors.size()) continue;
+    job.descriptors.push_back({descriptors[field->slot() - 1].get(), number});
+  }
+  // What is refused here is refused with more words where a worker is forked.
+  if (killed_ || !sandbox::GiveJob(job_, job).ok()) return false;
+  if (command.bounds().has_wall_time()) wall_time_ = FromProto(command.bounds().wall_time());
+  events_ = std::move(events);
+  order_ = {std::move(command), std::move(descriptors)};
+  AwaitStart();
+  return true;
 }
 
 LaunchedWorker::~LaunchedWorker() {
@@ -104,6 +154,17 @@ void LaunchedWorker::OnEnded(const ProcessEnd&) {
   CancelTimer();
   StopWatching();
   lifeline_.Reset();
+  // A spare that was not reported to have begun has not: another one does what it was to do.
+  if (order_.has_value() && !killed_) {
+    Order order = *std::exchange(order_, std::nullopt);
+    job_.Reset();
+    start_failure_.reset();
+    init_ = ChildProcess();
+    const absl::Status forked = Fork(std::move(order.command), std::move(order.descriptors));
+    if (forked.ok()) return;
+    start_failure_ = forked;
+  }
+  order_.reset();
   Events events = std::exchange(events_, Events());
   if (events.started != nullptr) {
     events.started(start_failure_.value_or(
@@ -145,12 +206,23 @@ void LaunchedWorker::OnReport(const sandbox::Report& report) {
   switch (report.kind) {
     case sandbox::Report::Kind::kStartFailed:
       // INVARIANT(fail-closed)
-      FailStart(absl::FailedPreconditionError(absl::StrCat(
-          "launch worker: ", sandbox::StepName(report.step), ": ", strerror(report.error_number))));
+      if (events_.started != nullptr && !start_failure_.has_value()) {
+        start_failure_ = absl::FailedPreconditionError(
+            absl::StrCat("launch worker: ", sandbox::StepName(report.step), ": ",
+                         strerror(report.error_number)));
+      }
+      EndIt();
+      return;
+    case sandbox::Report::Kind::kWaits:
+      if (!job_.valid() || events_.started == nullptr || start_failure_.has_value()) return;
+      CancelTimer();
+      std::exchange(events_.started, nullptr)(LayerNames(report.layer_set()));
       return;
     case sandbox::Report::Kind::kStarted:
       if (events_.started == nullptr || start_failure_.has_value()) return;
       CancelTimer();
+      order_.reset();
+      job_.Reset();
       if (wall_time_ > absl::ZeroDuration()) {
         timer_ = parts_.loop->RunAt(absl::Now() + wall_time_, [weak = weak_from_this()] {
           if (const auto late = weak.lock()) {
@@ -180,6 +252,11 @@ void LaunchedWorker::FailStart(const absl::Status& status) {
 
 void LaunchedWorker::Kill(std::string reason) {
   if (kill_reason_.empty()) kill_reason_ = std::move(reason);
+  killed_ = true;
+  EndIt();
+}
+
+void LaunchedWorker::EndIt() {
   // Whichever is sooner; before the process is known there is only the lifeline.
   lifeline_.Reset();
   if (init_.process.valid()) (void)init_.process.Signal(SIGKILL);

@@ -42,7 +42,17 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
                                                                v1::ForkWorker command,
                                                                std::vector<UniqueFd> descriptors,
                                                                Events events);
+  // A spare (sandbox/spare_job.h) with the bounds and permissions of `kind`. `started` says that it
+  // waits, `ended` that it waits no more.
+  static absl::StatusOr<std::shared_ptr<LaunchedWorker>> StartSpare(const BrokerParts& parts,
+                                                                    v1::ForkWorker kind,
+                                                                    Events events);
   ~LaunchedWorker();
+
+  // A spare that waits becomes the worker that `command` asks for. Events are those of Start(); a
+  // spare that turns out to have died before it began is replaced by a worker that is forked.
+  // False, with nothing taken: it is gone already.
+  bool Employ(v1::ForkWorker& command, std::vector<UniqueFd>& descriptors, Events& events);
 
   // Kills it, whatever its state; `reason` is told with its end. The first counts.
   void Kill(std::string reason);
@@ -52,12 +62,21 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
  private:
   LaunchedWorker(const BrokerParts& parts, Events events)
       : parts_(parts), events_(std::move(events)) {}
+  // What it was asked to be, until it is: the descriptors are also those of a spare's job.
+  struct Order {
+    v1::ForkWorker command;
+    std::vector<UniqueFd> descriptors;
+  };
+
+  absl::Status Fork(v1::ForkWorker command, std::vector<UniqueFd> descriptors);
+  void AwaitStart();
   absl::Status WatchReports(UniqueFd reports);
   void OnForked(absl::StatusOr<ChildProcess> forked);
   void OnEnded(const ProcessEnd& init);
   void ReadReports();
   void OnReport(const sandbox::Report& report);
   void FailStart(const absl::Status& status);
+  void EndIt();
   void CancelTimer();
   void StopWatching();
 
@@ -69,6 +88,9 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
   UniqueFd reports_;
   uint64_t reports_watch_ = 0;
   uint64_t timer_ = 0;
+  UniqueFd job_;                // of a spare
+  std::optional<Order> order_;  // of a spare that has its job, until it is told to have begun
+  bool killed_ = false;
   std::optional<absl::Status> start_failure_;
   std::optional<sandbox::Report> exit_;
   std::string violation_;

@@ -66,14 +66,19 @@ absl::Status Launcher::Launch(const v1::LaunchWorkerRequest& request, TakeDescri
     GiveUp(preparation.grants);
     return prepared;
   }
-  absl::StatusOr<std::shared_ptr<LaunchedWorker>> worker = LaunchedWorker::Start(
-      parts_, std::move(preparation.command), std::move(preparation.descriptors),
-      {.started =
-           [this, id,
-            launched = std::move(launched)](absl::StatusOr<std::vector<std::string>> layers) {
-             OnStarted(id, std::move(layers), launched);
-           },
-       .ended = [this, id](const v1::WaitWorkerResponse& end) { OnEnded(id, end); }});
+  LaunchedWorker::Events events = {
+      .started =
+          [this, id,
+           launched = std::move(launched)](absl::StatusOr<std::vector<std::string>> layers) {
+            OnStarted(id, std::move(layers), launched);
+          },
+      .ended = [this, id](const v1::WaitWorkerResponse& end) { OnEnded(id, end); }};
+  absl::StatusOr<std::shared_ptr<LaunchedWorker>> worker =
+      spares_.Employ(preparation.command, preparation.descriptors, events);
+  if (*worker == nullptr) {
+    worker = LaunchedWorker::Start(parts_, std::move(preparation.command),
+                                   std::move(preparation.descriptors), std::move(events));
+  }
   if (!worker.ok()) {
     GiveUp(preparation.grants);
     return worker.status();
@@ -298,6 +303,7 @@ void Launcher::Describe(v1::InspectResponse* response) const {
   for (const auto& [id, record] : workers_) {
     if (!record.end.has_value()) response->add_workers(id);
   }
+  response->set_spare_workers(static_cast<uint32_t>(spares_.count()));
 }
 
 }  // namespace capbroker::broker

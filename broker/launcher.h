@@ -8,6 +8,7 @@
 #ifndef BROKER_LAUNCHER_H_
 #define BROKER_LAUNCHER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -22,6 +23,7 @@
 #include "broker/families.h"
 #include "broker/incarnation.h"
 #include "broker/launched_worker.h"
+#include "broker/spare_workers.h"
 #include "broker/worker_journal.h"
 #include "capbroker/v1/broker.pb.h"
 
@@ -30,9 +32,12 @@ namespace capbroker::broker {
 class Launcher {
  public:
   // `has_entries`: whether a function of the application is at the same address
-  // here. `families` outlives the launcher.
-  Launcher(const BrokerParts& parts, Families* families, bool has_entries)
-      : parts_(parts), families_(*families), has_entries_(has_entries) {}
+  // here; without, there are no spare workers. `families` outlives the launcher.
+  Launcher(const BrokerParts& parts, Families* families, bool has_entries, size_t spare_workers)
+      : parts_(parts),
+        families_(*families),
+        has_entries_(has_entries),
+        spares_(parts, has_entries ? spare_workers : 0) {}
 
   using TakeDescriptor = Families::TakeDescriptor;
   using Launched = std::function<void(absl::StatusOr<v1::LaunchWorkerResponse>)>;
@@ -101,6 +106,7 @@ class Launcher {
   const bool has_entries_;
   uint64_t next_worker_ = 1;
   std::map<uint64_t, Record> workers_;
+  SpareWorkers spares_;
   std::deque<uint64_t> ended_;  // whose record is kept, oldest first
 };
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,8 +24,8 @@
 #include "base/status_macros.h"
 #include "broker/process.h"
 #include "broker/service_confinement.h"
+#include "broker/worker_places.h"
 #include "capbroker/v1/zygote.pb.h"
-#include "client/worker_birth.h"
 #include "sandbox/layers.h"
 #include "sandbox/service_sandbox.h"
 #include "sandbox/supervisor/outside.h"
@@ -95,6 +96,9 @@ class Zygote {
     ServiceConfinement confinement;
   };
 
+  bool Watch(FdRef fd, uint64_t key);
+  void Unwatch(FdRef fd);
+  void Look(uint64_t call);
   bool ReceiveCommands();
   absl::StatusOr<ForkedProcess> Obey(const v1::ZygoteCommand& command,
                                      CommandDescriptors descriptors);
@@ -112,7 +116,11 @@ class Zygote {
   void Reap(uint64_t call, const ForkedProcess& child);
   void Report(uint64_t call, const v1::ZygoteReport& report, FdRef descriptor = FdRef());
 
+  // What events are known by: a child has twice the number of its call, its watch one more.
+  static constexpr uint64_t kControl = 0;
+
   ZygoteStart start_;
+  UniqueFd events_;
   transport::ReceiveBuffer buffer_;
   // Nothing until the first worker, or the first idle moment after a command: services
   // start without it, and a spare sleeps without it.
@@ -123,28 +131,49 @@ class Zygote {
 };
 
 int Zygote::Run() {
-  std::vector<pollfd> polled;
+  events_.Reset(epoll_create1(EPOLL_CLOEXEC));
+  if (!events_.valid() || !Watch(start_.control, kControl)) return kStartFailed;
+  epoll_event ready[64];
   while (true) {
-    polled.assign(1, {start_.control.get(), POLLIN, 0});
-    for (const auto& [call, child] : children_) {
-      polled.push_back({child.process.fd().get(), POLLIN, 0});
-      polled.push_back({child.watch.fd().get(), POLLIN, 0});
-    }
     const bool has_to_prepare = commanded_ && !sandbox_.has_value();
-    const int ready = poll(polled.data(), polled.size(), has_to_prepare ? 0 : -1);
-    if (ready == 0) PrepareAhead();
-    if (ready <= 0) continue;
-    // Ends first: the order of `children_` is that of `polled` until then.
-    std::vector<uint64_t> ended;
-    size_t i = 1;
-    for (auto& [call, child] : children_) {
-      if (polled[i++].revents != 0) ended.push_back(call);
-      const short heard = polled[i++].revents;
-      if (heard != 0 && child.watch.Hear(heard)) (void)child.process.Signal(SIGKILL);
+    const int count = epoll_wait(events_.get(), ready, 64, has_to_prepare ? 0 : -1);
+    if (count == 0) PrepareAhead();
+    bool has_commands = false;
+    for (int i = 0; i < count; ++i) {
+      if (ready[i].data.u64 == kControl) {
+        has_commands = true;
+      } else {
+        Look(ready[i].data.u64 / 2);
+      }
     }
-    for (const uint64_t call : ended) Reap(call, children_.at(call));
-    if (polled[0].revents != 0 && !ReceiveCommands()) return 0;
+    if (has_commands && !ReceiveCommands()) return 0;
   }
+}
+
+// By epoll: what one event takes does not depend on how many children there are.
+bool Zygote::Watch(FdRef fd, uint64_t key) {
+  if (!fd.valid()) return true;
+  epoll_event event = {.events = EPOLLIN, .data = {.u64 = key}};
+  return epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd.get(), &event) == 0;
+}
+
+// To be called before it is closed: children may have duplicates, which would go on being watched.
+void Zygote::Unwatch(FdRef fd) {
+  if (fd.valid()) (void)epoll_ctl(events_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
+}
+
+void Zygote::Look(uint64_t call) {
+  const auto found = children_.find(call);
+  if (found == children_.end()) return;  // reaped for another event
+  ForkedProcess& child = found->second;
+  // What it was killed for is heard before it is reaped.
+  pollfd watched = {child.watch.fd().get(), POLLIN, 0};
+  if (poll(&watched, 1, 0) > 0) {
+    Unwatch(child.watch.fd());
+    if (child.watch.Hear(watched.revents)) (void)child.process.Signal(SIGKILL);
+    if (!Watch(child.watch.fd(), 2 * call + 1)) (void)child.process.Signal(SIGKILL);
+  }
+  Reap(call, child);
 }
 
 bool Zygote::ReceiveCommands() {
@@ -173,7 +202,9 @@ bool Zygote::ReceiveCommands() {
     report.mutable_forked()->mutable_pidfd()->set_slot(1);
     report.mutable_forked()->set_layers(forked->layers);
     Report(call, report, forked->process.fd());
-    children_.emplace(call, *std::move(forked));
+    const ForkedProcess& child = children_.emplace(call, *std::move(forked)).first->second;
+    // INVARIANT(no-hang): nobody would hear of its end. With this process the broker takes it over.
+    if (!Watch(child.process.fd(), 2 * call) || !Watch(child.watch.fd(), 2 * call + 1)) _exit(1);
   }
 }
 
@@ -295,17 +326,11 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   // INVARIANT(fail-closed): without the floor there are no workers.
   CB_RETURN_IF_ERROR(PrepareSandbox());
   sandbox::Start start;
-  const auto place = [&](const v1::Descriptor& field, int number) {
-    if (UniqueFd fd = descriptors.Take(field); fd.valid()) {
+  for (const auto& [field, number] : WorkerPlaces(command)) {
+    if (UniqueFd fd = descriptors.Take(*field); fd.valid()) {
       start.descriptors.push_back({std::move(fd), number});
     }
-  };
-  place(command.standard_input(), 0);
-  place(command.standard_output(), 1);
-  place(command.standard_error(), 2);
-  int number = kBirthDescriptor;
-  place(command.birth(), number);
-  for (const v1::Descriptor& channel : command.channels()) place(channel, ++number);
+  }
   const v1::WorkerBounds& bounds = command.bounds();
   start.bounds.cpu_time = FromProto(bounds.cpu_time());
   start.bounds.memory_bytes = bounds.memory_bytes();
@@ -326,13 +351,14 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());
   absl::StatusOr<sandbox::Started> started;
-  if (command.entry() != 0) {
-    const auto enter = start_.enter_worker;
-    const uint64_t entry = command.entry();
-    started = (*sandbox_)->Fork(std::move(start), [=] {
-      ForgetEnvironment();
-      return enter(entry);
-    });
+  const auto enter = [this](uint64_t entry) {
+    ForgetEnvironment();
+    return start_.enter_worker(entry);
+  };
+  if (command.has_job()) {
+    started = (*sandbox_)->ForkSpare(std::move(start), descriptors.Take(command.job()), enter);
+  } else if (command.entry() != 0) {
+    started = (*sandbox_)->Fork(std::move(start), [&] { return enter(command.entry()); });
   } else {
     started = (*sandbox_)->Execute(std::move(start), descriptors.Take(command.program()),
                                    {command.arguments().begin(), command.arguments().end()},
@@ -357,6 +383,8 @@ void Zygote::Reap(uint64_t call, const ForkedProcess& child) {
   } else {
     ended->set_exit_code(kStartFailed);
   }
+  Unwatch(child.process.fd());
+  Unwatch(child.watch.fd());
   children_.erase(call);
   Report(call, report);
 }

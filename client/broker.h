@@ -58,12 +58,22 @@ struct Revocation {
   std::vector<std::string> incomplete;
 };
 
+struct BrokerOptions {
+  // Workers that are forked and confined ahead, and wait for a launch, which then takes a fraction
+  // of the time. At most 64; each is two processes, some hundred KiB. One serves a launch with an
+  // entry and without `supervision`, whose `bounds` (but for wall_time), `resizes_files` and
+  // `makes_code` it was made with: the defaults at first, then those of the last launches. Others,
+  // and those that come when no spare is left, are forked then as ever.
+  int spare_workers = 0;
+};
+
 class Broker {
  public:
   // Forks the broker from this process: first thing in main, before secrets are
   // loaded. FAILED_PRECONDITION: the process has more than one thread, or gRPC is in use.
-  static absl::StatusOr<Broker> Start();
-  static Broker StartOrDie();
+  // INVALID_ARGUMENT: options out of range.
+  static absl::StatusOr<Broker> Start(const BrokerOptions& options = {});
+  static Broker StartOrDie(const BrokerOptions& options = {});
 
   // Executes a broker program (one whose main calls RunBrokerProgram, broker/broker_program.h)
   // that links the services: for applications with threads, and for tests. `path`

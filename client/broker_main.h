@@ -7,6 +7,7 @@
 #ifndef CLIENT_BROKER_MAIN_H_
 #define CLIENT_BROKER_MAIN_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/unique_fd.h"
@@ -19,6 +20,7 @@ struct BrokerStart {
   // Runs a worker's entry, given by its address: a broker with the application's own memory
   // image has the entry at the same place. Null in a broker program.
   int (*enter_worker)(uint64_t entry) = nullptr;
+  size_t spare_workers = 0;  // BrokerOptions
 };
 
 // Is the broker, until the application is gone. Returns the exit code.

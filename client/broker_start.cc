@@ -31,6 +31,8 @@
 namespace capbroker {
 namespace {
 
+constexpr int kMostSpareWorkers = 64;
+
 constexpr char kWhatToDo[] =
     "call it first thing in main, or use Broker::StartProgram, which executes a broker program";
 
@@ -140,7 +142,11 @@ absl::StatusOr<PidFd> StartOrphan(Execution& execution) {
 
 class BrokerLauncher {
  public:
-  static absl::StatusOr<Broker> Fork() {
+  static absl::StatusOr<Broker> Fork(const BrokerOptions& options) {
+    if (options.spare_workers < 0 || options.spare_workers > kMostSpareWorkers) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "start broker: ", options.spare_workers, " spare workers, at most ", kMostSpareWorkers));
+    }
     CB_RETURN_IF_ERROR(CheckMayFork());
     CB_ASSIGN_OR_RETURN(transport::LanePair lane,
                         transport::MakeLane(transport::ClientDescriptors::kAccepted));
@@ -151,7 +157,8 @@ class BrokerLauncher {
     if (cloned.pid == 0) {
       lane.client.Reset();
       line.kept.Reset();
-      _exit(RunBroker({std::move(lane.service), std::move(line.held), EnterWorker}));
+      _exit(RunBroker({std::move(lane.service), std::move(line.held), EnterWorker,
+                       static_cast<size_t>(options.spare_workers)}));
     }
     return Broker(std::make_shared<BrokerLink>(std::move(lane.client), std::move(line.kept),
                                                std::move(cloned.process), /*is_child=*/true));
@@ -185,10 +192,12 @@ class BrokerLauncher {
   }
 };
 
-absl::StatusOr<Broker> Broker::Start() { return BrokerLauncher::Fork(); }
+absl::StatusOr<Broker> Broker::Start(const BrokerOptions& options) {
+  return BrokerLauncher::Fork(options);
+}
 
-Broker Broker::StartOrDie() {
-  absl::StatusOr<Broker> broker = Start();
+Broker Broker::StartOrDie(const BrokerOptions& options) {
+  absl::StatusOr<Broker> broker = Start(options);
   if (!broker.ok()) {
     fprintf(stderr, "%s\n", broker.status().ToString().c_str());
     abort();

@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "base/thread_count.h"
 #include "base/unique_fd.h"
+#include "sandbox/shared_surroundings.h"
 
 #ifndef CLONE_CLEAR_SIGHAND
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
@@ -38,9 +39,12 @@ absl::StatusOr<Cloned> CloneConfined(Confinement confinement,
     write_end.Reset(ends[1]);
     confinement.maps_written = read_end;
   }
+  const SharedSurroundings* const surroundings = confinement.surroundings;
+  if (surroundings != nullptr) CB_RETURN_IF_ERROR(surroundings->Enter());
   // The handlers are the application's, and would run in the init.
   absl::StatusOr<Cloned> cloned =
-      CloneProcess({.flags = NamespaceFlags(confinement.layers) | CLONE_CLEAR_SIGHAND});
+      CloneProcess({.flags = NamespaceFlags(confinement) | CLONE_CLEAR_SIGHAND});
+  if (surroundings != nullptr && (!cloned.ok() || cloned->pid != 0)) surroundings->Leave();
   if (!cloned.ok()) return cloned;
   if (cloned->pid == 0) {
     write_end.Reset();  // or the end of the zygote would not be an end of file

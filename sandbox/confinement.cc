@@ -53,7 +53,7 @@ StepResult ResetPersonality() {
 
 }  // namespace
 
-uint64_t NamespaceFlags(LayerSet layers) {
+uint64_t NamespaceFlags(const Confinement& confinement) {
   constexpr struct {
     Layer layer;
     uint64_t flag;
@@ -65,8 +65,9 @@ uint64_t NamespaceFlags(LayerSet layers) {
   };
   uint64_t flags = 0;
   for (const auto& entry : kFlags) {
-    if (layers.Has(entry.layer)) flags |= entry.flag;
+    if (confinement.layers.Has(entry.layer)) flags |= entry.flag;
   }
+  if (confinement.surroundings != nullptr) flags &= ~uint64_t{CLONE_NEWNET};
   return flags;
 }
 
@@ -83,7 +84,9 @@ StepResult EnterSurroundings(const Confinement& confinement) {
   const LayerSet layers = confinement.layers;
   if (StepResult result = DieWithStarter(confinement.starter); !result.ok()) return result;
   if (StepResult result = EnterIds(confinement); !result.ok()) return result;
-  if (layers.Has(Layer::kMountNamespace)) {
+  if (confinement.surroundings != nullptr) {
+    if (StepResult result = confinement.surroundings->CheckInside(); !result.ok()) return result;
+  } else if (layers.Has(Layer::kMountNamespace)) {
     const std::vector<ProgramPlace> nothing;
     StepResult result = EnterRoot(confinement.places == nullptr ? nothing : *confinement.places);
     if (!result.ok()) return result;

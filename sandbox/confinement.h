@@ -15,6 +15,7 @@
 #include "sandbox/identity.h"
 #include "sandbox/layers.h"
 #include "sandbox/root_view.h"
+#include "sandbox/shared_surroundings.h"
 #include "sandbox/step_result.h"
 
 namespace capbroker::sandbox {
@@ -31,10 +32,11 @@ struct Confinement {
   FdRef ruleset;                // with Layer::kLandlock
   const std::vector<ProgramPlace>* places = nullptr;  // executed workers only
   bool supervised = false;                            // a supervisor opens files as `own_ids`
+  const SharedSurroundings* surroundings = nullptr;   // that it is cloned in, if not its own
 };
 
-// CLONE_NEW* of the layers.
-uint64_t NamespaceFlags(LayerSet layers);
+// CLONE_NEW* of what is made for this worker.
+uint64_t NamespaceFlags(const Confinement& confinement);
 
 // True if the zygote maps the child's ids, so that the child waits for it.
 inline bool MapsFromOutside(const Confinement& confinement) {

@@ -1,11 +1,13 @@
 #include "sandbox/descriptor_table.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <climits>
 
 #include "base/errno_status.h"
@@ -27,6 +29,32 @@ bool SendsOnlyToItsPeer(FdRef socket) {
   size = sizeof type;
   if (getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
   return type == SOCK_STREAM || (type == SOCK_SEQPACKET && domain == AF_UNIX);
+}
+
+using Stated = std::array<bool, kPlacesEnd>;
+
+StepResult Arrange(const std::vector<Placement>& placements, Stated& stated) {
+  // First all of them out of the way, so that no place is taken by what is
+  // still to be placed.
+  std::vector<Placement> placed(kPlacesEnd);
+  for (const Placement& placement : placements) {
+    const int away = fcntl(placement.from, F_DUPFD_CLOEXEC, kPlacesEnd);
+    if (away < 0) return FailedWithErrno(Step::kDescriptors);
+    placed[static_cast<size_t>(placement.to)] = {away, placement.to, placement.close_on_exec};
+  }
+  unsigned next = 0;  // everything below is arranged
+  for (const Placement& placement : placed) {
+    if (placement.to < 0) continue;
+    const unsigned to = static_cast<unsigned>(placement.to);
+    if (!CloseUpTo(next, to) ||
+        dup3(placement.from, placement.to, placement.close_on_exec ? O_CLOEXEC : 0) < 0) {
+      return FailedWithErrno(Step::kDescriptors);
+    }
+    next = to + 1;
+  }
+  if (!CloseUpTo(next, UINT_MAX)) return FailedWithErrno(Step::kDescriptors);
+  for (const Placement& placement : placements) stated[static_cast<size_t>(placement.to)] = true;
+  return Done();
 }
 
 }  // namespace
@@ -52,29 +80,29 @@ absl::Status CheckGrantable(FdRef descriptor) {
 }
 
 StepResult ArrangeDescriptors(const std::vector<Placement>& placements) {
-  // First all of them out of the way, so that no place is taken by what is
-  // still to be placed.
-  std::vector<Placement> placed(kPlacesEnd);
-  for (const Placement& placement : placements) {
-    const int away = fcntl(placement.from, F_DUPFD_CLOEXEC, kPlacesEnd);
-    if (away < 0) return FailedWithErrno(Step::kDescriptors);
-    placed[static_cast<size_t>(placement.to)] = {away, placement.to, placement.close_on_exec};
-  }
-  unsigned next = 0;  // everything below is arranged
-  for (const Placement& placement : placed) {
-    if (placement.to < 0) continue;
-    const unsigned to = static_cast<unsigned>(placement.to);
-    if (!CloseUpTo(next, to) ||
-        dup3(placement.from, placement.to, placement.close_on_exec ? O_CLOEXEC : 0) < 0) {
-      return FailedWithErrno(Step::kDescriptors);
-    }
-    next = to + 1;
-  }
-  if (!CloseUpTo(next, UINT_MAX)) return FailedWithErrno(Step::kDescriptors);
+  Stated stated = {};
+  if (StepResult result = Arrange(placements, stated); !result.ok()) return result;
   // INVARIANT(fail-closed): what is open is what was stated.
   for (int number = 0; number < kPlacesEnd; ++number) {
-    const bool stated = placed[static_cast<size_t>(number)].to >= 0;
-    if ((fcntl(number, F_GETFD) >= 0) != stated) return FailedWith(Step::kDescriptors, EBADF);
+    if ((fcntl(number, F_GETFD) >= 0) != stated[static_cast<size_t>(number)]) {
+      return FailedWith(Step::kDescriptors, EBADF);
+    }
+  }
+  return Done();
+}
+
+StepResult RearrangeDescriptors(const std::vector<Placement>& placements) {
+  Stated stated = {};
+  if (StepResult result = Arrange(placements, stated); !result.ok()) return result;
+  std::vector<pollfd> numbers;
+  for (int number = 0; number < kPlacesEnd; ++number) numbers.push_back({number, 0, 0});
+  if (poll(numbers.data(), numbers.size(), 0) < 0) return FailedWithErrno(Step::kDescriptors);
+  // INVARIANT(fail-closed): the same.
+  for (const pollfd& number : numbers) {
+    const bool open = (number.revents & POLLNVAL) == 0;
+    if (open != stated[static_cast<size_t>(number.fd)]) {
+      return FailedWith(Step::kDescriptors, EBADF);
+    }
   }
   return Done();
 }

@@ -35,6 +35,10 @@ absl::Status CheckGrantable(FdRef descriptor);
 // process with its own table and one thread.
 StepResult ArrangeDescriptors(const std::vector<Placement>& placements);
 
+// The same for a table that was arranged before, and in which no descriptor is O_PATH, which
+// poll(2) would not see: it looks by one system call and not by one for each number.
+StepResult RearrangeDescriptors(const std::vector<Placement>& placements);
+
 }  // namespace capbroker::sandbox
 
 #endif  // SANDBOX_DESCRIPTOR_TABLE_H_

@@ -88,7 +88,10 @@ StepResult UntoldFailure(int status) {
 class Vigil {
  public:
   Vigil(const InitPlan& plan, pid_t worker, pid_t supervisor)
-      : worker_(worker), supervisor_(supervisor), layers_(plan.confinement.layers) {
+      : worker_(worker),
+        supervisor_(supervisor),
+        is_spare_(plan.worker.job.valid()),
+        layers_(plan.confinement.layers) {
     if (supervisor != 0) supervisor_socket_ = FdRef::FromRaw(kSupervisorPlace);
     if (plan.report.valid()) report_ = FdRef::FromRaw(kReportPlace);
     if (plan.lifeline.valid()) lifeline_ = FdRef::FromRaw(kLifelinePlace);
@@ -142,7 +145,9 @@ class Vigil {
     if (got == static_cast<ssize_t>(sizeof message)) {
       if (descriptors[0].valid()) listener_ = std::move(descriptors[0]);
       if (message.result.ok()) {
-        ready_ = true;
+        ready_ = message.ready;
+        if (!ready_) Tell(Report::Kind::kWaits);
+        if (ready_ && is_spare_) LetItBegin();
       } else {
         failure_ = message.result;
       }
@@ -150,14 +155,25 @@ class Vigil {
     }
     // End of file: the worker's own code runs, or the worker is gone.
     hand_over_ = FdRef();
-    if (ready_ && failure_.ok()) {
+    if (ready_ && failure_.ok() && !is_spare_) {
       started_ = true;
-      Report report;
-      report.kind = Report::Kind::kStarted;
-      report.layers = layers_.bits();
-      Send(report_, report);
+      Tell(Report::Kind::kStarted);
     }
     return true;
+  }
+
+  // In this order: what was not reported has not run.
+  void LetItBegin() {
+    started_ = true;
+    Tell(Report::Kind::kStarted);
+    (void)!send(hand_over_.get(), "g", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+  void Tell(Report::Kind kind) {
+    Report report;
+    report.kind = kind;
+    report.layers = layers_.bits();
+    Send(report_, report);
   }
 
   void TakeViolation(short events) {
@@ -224,6 +240,7 @@ class Vigil {
 
   const pid_t worker_;
   const pid_t supervisor_;  // 0: none
+  const bool is_spare_;
   const LayerSet layers_;
   FdRef report_;
   FdRef lifeline_;
@@ -310,9 +327,9 @@ Policy InitPolicy() {
             .Always(Allow())
             .For("waiting for the worker, the lifeline and violations"));
   p.Add(On("sendto")
-            .When({Arg32(0).Is(kReportPlace), Arg64(4).Is(0)}, Allow())
+            .When({Arg32(0).IsOneOf({kReportPlace, kHandOverPlace}), Arg64(4).Is(0)}, Allow())
             .Otherwise(Die())
-            .For("reports"));
+            .For("reports; a spare may begin"));
   p.Add(On("ioctl")
             .When({Arg32(1).Is(SECCOMP_IOCTL_NOTIF_RECV)}, Allow())
             .Otherwise(Die())

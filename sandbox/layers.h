@@ -35,7 +35,8 @@ enum class Layer : uint8_t {
   kMountNamespace = 7,
   // Sees no other process, and everything in it dies with its init.
   kPidNamespace = 8,
-  // No network, not even the loopback's; no abstract sockets.
+  // No network, not even the loopback's; no abstract sockets but, where workers share it, their own
+  // (shared_surroundings.h).
   kNetworkNamespace = 9,
   kIpcNamespace = 10,
   kUtsNamespace = 11,

@@ -86,6 +86,8 @@ absl::string_view StepName(Step step) {
       return "walk the paths of the grants";
     case Step::kSupervisor:
       return "start the supervisor";
+    case Step::kJob:
+      return "get a job";
   }
   return "unknown step";
 }
@@ -98,7 +100,7 @@ absl::StatusOr<Report> ParseReport(absl::string_view packet) {
   std::memcpy(&report, packet.data(), sizeof report);
   if (report.magic != Report::kMagic) return absl::InvalidArgumentError("report: wrong magic");
   const uint32_t kind = static_cast<uint32_t>(report.kind);
-  if (kind < 1 || kind > static_cast<uint32_t>(Report::Kind::kExited)) {
+  if (kind < 1 || kind > static_cast<uint32_t>(Report::Kind::kWaits)) {
     return absl::InvalidArgumentError("report: unknown kind");
   }
   const int32_t step = static_cast<int32_t>(report.step);
@@ -123,6 +125,8 @@ std::string DescribeReport(const Report& report) {
                           strerror(report.error_number));
     case Report::Kind::kStarted:
       return absl::StrCat("started with ", report.layer_set().ToString());
+    case Report::Kind::kWaits:
+      return absl::StrCat("waits with ", report.layer_set().ToString());
     case Report::Kind::kViolation:
       return absl::StrCat("violated the table: ", DescribeCall(report),
                           absl::StrFormat(" at %#x", report.instruction));

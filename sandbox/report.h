@@ -5,8 +5,9 @@
 // write reports: it never holds that socket. The order is
 //
 //   kStartFailed
-//   kStarted [kViolation] kExited
+//   [kWaits] kStarted [kViolation] kExited
 //
+// where kWaits is a spare's (spare_job.h), after which the start can still fail,
 // and then end of file. End of file without kExited or kStartFailed means that
 // the init was killed, and the worker with it.
 //
@@ -51,8 +52,9 @@ enum class Step : int32_t {
   kExecute,      // execute the program
   kGrants,       // walk the paths of the grants
   kSupervisor,   // start the supervisor, and let it read the worker
+  kJob,          // wait for a spare's job
 };
-inline constexpr int kStepCount = static_cast<int>(Step::kSupervisor) + 1;
+inline constexpr int kStepCount = static_cast<int>(Step::kJob) + 1;
 
 // "make the empty root".
 absl::string_view StepName(Step step);
@@ -63,6 +65,7 @@ struct Report {
     kStarted = 2,      // layers
     kViolation = 3,    // architecture, system_call, arguments, instruction
     kExited = 4,       // exit_code or signal, usage
+    kWaits = 5,        // layers; confined, and without a job
   };
 
   uint32_t magic = kMagic;

@@ -52,7 +52,7 @@ TEST(ReportTest, RefusesValuesOutOfRange) {
   EXPECT_EQ(with([](Report&) {}), absl::StatusCode::kOk);
   EXPECT_EQ(with([](Report& r) { r.magic = 0; }), refused);
   EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(0); }), refused);
-  EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(5); }), refused);
+  EXPECT_EQ(with([](Report& r) { r.kind = static_cast<Report::Kind>(6); }), refused);
   EXPECT_EQ(with([](Report& r) { r.step = static_cast<Step>(-1); }), refused);
   EXPECT_EQ(with([](Report& r) { r.step = static_cast<Step>(kStepCount); }), refused);
   EXPECT_EQ(with([](Report& r) { r.step = Step::kTable; }), refused);

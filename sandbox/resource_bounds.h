@@ -52,6 +52,9 @@ struct ResourceLimit {
 };
 
 // The descriptor bound that `bounds` mean.
+// What a worker may have above the highest place that something was put at.
+inline constexpr int kRoomAbovePlaces = 8;
+
 uint32_t DescriptorBound(const Bounds& bounds);
 
 // All but the descriptor bound. `others`: threads that count against the worker's.

@@ -203,7 +203,7 @@ TEST(ZygotePolicyTest, RefusesWhatNoProcessOfTheTreeDoes) {
        {"ptrace",        "bpf",     "io_uring_setup", "perf_event_open", "userfaultfd",
         "keyctl",        "add_key", "request_key",    "init_module",     "finit_module",
         "kexec_load",    "reboot",  "swapon",         "settimeofday",    "clock_settime",
-        "iopl",          "ioperm",  "modify_ldt",     "setns",           "open_by_handle_at",
+        "iopl",          "ioperm",  "modify_ldt",     "delete_module",   "open_by_handle_at",
         "fanotify_init", "acct",    "quotactl",       "shmget",          "msgget",
         "semget"}) {
     EXPECT_EQ(table(call), "refuse") << call;

@@ -1,8 +1,10 @@
 #include "sandbox/worker.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio_ext.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -10,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +21,7 @@
 #include "base/descriptor_packet.h"
 #include "sandbox/fstat_answer.h"
 #include "sandbox/landlock.h"
+#include "sandbox/spare_job.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/seccomp.h"
 
@@ -27,14 +31,22 @@ namespace {
 constexpr int kHandOverPlace = kGrantedPlaces;
 constexpr int kProgramPlace = kGrantedPlaces + 1;
 constexpr int kIntroductionPlace = kGrantedPlaces + 2;
-static_assert(kIntroductionPlace < kPlacesEnd);
+constexpr int kJobPlace = kGrantedPlaces + 3;
+static_assert(kJobPlace < kPlacesEnd);
+
+constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ
 
 // The path of execveat. Its address is part of the table's row.
 constexpr char kNoPath[] = "";
 
-bool Tell(FdRef hand_over, StepResult result, FdRef listener) {
-  const HandOver message = {.result = result};
+bool Tell(FdRef hand_over, const HandOver& message, FdRef listener = FdRef()) {
   return SendDescriptorPacket(hand_over, &message, sizeof message, {listener});
+}
+
+// Of a start that goes no further. INVARIANT(fail-closed)
+[[noreturn]] void Fail(FdRef hand_over, StepResult result) {
+  Tell(hand_over, {.result = result});
+  _exit(kFailedStartCode);
 }
 
 // The supervisor has looked at this process and waits for its calls, or is gone.
@@ -92,6 +104,7 @@ StepResult PlaceDescriptors(const WorkerPlan& plan, const Companions& companions
   if (companions.introduction.valid()) {
     placements.push_back({companions.introduction.get(), kIntroductionPlace, true});
   }
+  if (plan.job.valid()) placements.push_back({plan.job.get(), kJobPlace, true});
   if (plan.program.valid()) placements.push_back({plan.program.get(), kProgramPlace, true});
   if (StepResult result = ArrangeDescriptors(placements); !result.ok()) return result;
   if (plan.program.valid()) {
@@ -126,6 +139,24 @@ StepResult EnterTable(const WorkerPlan& plan, const std::vector<sock_filter>& ta
                                                    : InstallFilter(table);
 }
 
+// A spare has the time to look at every page of the program's code, of which a forked process
+// has none at first. Nothing depends on it.
+void LookAtCode() {
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, size_t, void*) {
+        const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const ElfW(Phdr)& part = object->dlpi_phdr[i];
+          if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
+          const uintptr_t begin = (object->dlpi_addr + part.p_vaddr) & ~(page - 1);
+          const uintptr_t end = object->dlpi_addr + part.p_vaddr + part.p_memsz;
+          (void)madvise(reinterpret_cast<void*>(begin), end - begin, kPopulateRead);
+        }
+        return 0;
+      },
+      nullptr);
+}
+
 // The companions' sockets are where `companions` says, in and out.
 StepResult Confine(const WorkerPlan& plan, Companions& companions, UniqueFd& listener) {
   if (StepResult result = DieWithInit(companions.init); !result.ok()) return result;
@@ -146,17 +177,49 @@ StepResult Confine(const WorkerPlan& plan, Companions& companions, UniqueFd& lis
   if (companions.introduction.valid()) {
     companions.introduction = FdRef::FromRaw(kIntroductionPlace);
   }
+  if (plan.job.valid()) LookAtCode();
   const std::vector<sock_filter> table = BindTable(plan);
   if (StepResult result = ApplyLimits(plan.limits); !result.ok()) return result;
   return EnterTable(plan, table, listener);
 }
 
-[[noreturn]] void RunEntry(const absl::FunctionRef<int()>& entry) {
+// A spare gets its descriptors only now, and its descriptor limit may grow by their places as
+// that of any other worker does. The rest of its confinement is in force.
+StepResult TakeSparesJob(FdRef socket, SpareJob& job, rlimit& descriptor_limit) {
+  if (!TakeJob(socket, job)) return FailedWith(Step::kJob, ECHILD);
+  std::vector<Placement> placements = job.descriptors;
+  bool placed[3] = {};
+  for (const Placement& placement : placements) {
+    if (placement.to <= 2) placed[placement.to] = true;
+    descriptor_limit.rlim_cur =
+        std::max(descriptor_limit.rlim_cur, static_cast<rlim_t>(placement.to) + kRoomAbovePlaces);
+  }
+  descriptor_limit.rlim_max = descriptor_limit.rlim_cur;
+  for (int standard = 0; standard <= 2; ++standard) {
+    if (!placed[standard]) placements.push_back({standard, standard, true});  // /dev/null
+  }
+  placements.push_back({kHandOverPlace, kHandOverPlace, true});
+  placements.push_back({kJobPlace, kJobPlace, true});
+  // Of these, GiveJob() lets none be O_PATH.
+  if (StepResult result = RearrangeDescriptors(placements); !result.ok()) {
+    _exit(kDescriptorsFailedCode);  // as in Confine()
+  }
+  return Done();
+}
+
+// False: the init is gone, and has not reported that the worker runs.
+bool BeginJob(FdRef hand_over) {
+  char go_ahead;
+  return close(kJobPlace) == 0 && Tell(hand_over, {.result = Done(), .ready = true}) &&
+         recv(hand_over.get(), &go_ahead, 1, 0) == 1;
+}
+
+[[noreturn]] void RunEntry(const absl::FunctionRef<int(uint64_t)>& entry, uint64_t value) {
   // What the application had buffered at the fork is the application's to
   // write.
   __fpurge(stdout);
   __fpurge(stderr);
-  const int code = entry();
+  const int code = entry(value);
   std::fflush(nullptr);
   // No atexit handlers and no destructors: they are the application's.
   _exit(code);
@@ -168,34 +231,38 @@ void RunWorker(const WorkerPlan& plan, Companions companions) {
   UniqueFd listener;
   const StepResult result = Confine(plan, companions, listener);
   const FdRef hand_over = companions.hand_over;
-  if (!Tell(hand_over, result, listener)) {
-    Tell(hand_over, FailedWithErrno(Step::kHandOver), FdRef());
-    _exit(kFailedStartCode);
+  const bool is_spare = plan.job.valid();
+  if (!Tell(hand_over, {.result = result, .ready = !is_spare}, listener)) {
+    Fail(hand_over, FailedWithErrno(Step::kHandOver));
   }
   if (!result.ok()) _exit(kFailedStartCode);
   if (companions.introduction.valid() && !IntroduceTo(companions.introduction, listener)) {
-    Tell(hand_over, FailedWith(Step::kSupervisor, ECHILD), FdRef());
-    _exit(kFailedStartCode);
-  }
-  // Only now: a process sends no descriptor while its user has more of them on their
-  // way than this limit, and other workers may see to that.
-  if (setrlimit(RLIMIT_NOFILE, &plan.descriptor_limit) != 0) {
-    Tell(hand_over, FailedWithErrno(Step::kResourceBounds), FdRef());
-    _exit(kFailedStartCode);
+    Fail(hand_over, FailedWith(Step::kSupervisor, ECHILD));
   }
   // INVARIANT(fail-closed): with the listener the worker could answer for the
   // init.
   if (listener.valid() && close(std::move(listener).Release()) != 0) _exit(kFailedStartCode);
+  SpareJob job;
+  rlimit descriptor_limit = plan.descriptor_limit;
+  if (is_spare) {
+    StepResult taken = TakeSparesJob(FdRef::FromRaw(kJobPlace), job, descriptor_limit);
+    if (!taken.ok()) Fail(hand_over, taken);
+  }
+  // Only now: a process sends no descriptor while its user has more of them on their
+  // way than this limit, and other workers may see to that.
+  if (setrlimit(RLIMIT_NOFILE, &descriptor_limit) != 0) {
+    Fail(hand_over, FailedWithErrno(Step::kResourceBounds));
+  }
+  if (is_spare && !BeginJob(hand_over)) _exit(kFailedStartCode);
   if (plan.entry != nullptr) {
     if (companions.introduction.valid() && close(kIntroductionPlace) != 0) _exit(kFailedStartCode);
     if (close(kHandOverPlace) != 0) _exit(kFailedStartCode);
-    RunEntry(*plan.entry);
+    RunEntry(*plan.entry, job.value);
   }
   // Closes program and hand-over socket, which tells the init.
   syscall(SYS_execveat, plan.program_number, kNoPath, plan.arguments, plan.environment,
           AT_EMPTY_PATH);
-  Tell(hand_over, FailedWithErrno(Step::kExecute), FdRef());
-  _exit(kFailedStartCode);
+  Fail(hand_over, FailedWithErrno(Step::kExecute));
 }
 
 }  // namespace capbroker::sandbox

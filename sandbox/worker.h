@@ -5,8 +5,10 @@
 #ifndef SANDBOX_WORKER_H_
 #define SANDBOX_WORKER_H_
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -20,10 +22,12 @@
 namespace capbroker::sandbox {
 
 // What a worker tells its init, over a socket that it closes before its own
-// code runs (an executed program: by the exec). At most two of them: "ready",
-// perhaps with the listener; or a failure.
+// code runs (an executed program: by the exec). First how its confinement went,
+// perhaps with the listener; a spare says once more that it is ready, when it has its job, and
+// waits for a byte; or a failure.
 struct HandOver {
   StepResult result;
+  bool ready = false;
 };
 
 // The processes that a worker has around it.
@@ -49,7 +53,9 @@ struct WorkerPlan {
   const CompiledFilter* table = nullptr;  // with Layer::kSystemCallTable
 
   // What runs: either,
-  const absl::FunctionRef<int()>* entry = nullptr;
+  const absl::FunctionRef<int(uint64_t)>* entry = nullptr;
+  // which waits for its job there (spare_job.h) if it is a spare, with `descriptors` until then,
+  FdRef job;
   // or a program. It is executed from `program_number`, which no later
   // descriptor can have.
   FdRef program;

@@ -76,6 +76,17 @@ RunningWorker WorkerRunner::Start(absl::FunctionRef<int()> entry, sandbox::Start
   return worker;
 }
 
+RunningWorker WorkerRunner::StartSpare(absl::FunctionRef<int(uint64_t)> entry, UniqueFd& job,
+                                       sandbox::Start start) {
+  RunningWorker worker = Tie(start);
+  worker.tether.Reset();
+  start.descriptors.clear();
+  auto [given, spares] = SocketPair(SOCK_SEQPACKET);
+  job = std::move(given);
+  worker.started = ValueOrDie(sandbox_.ForkSpare(std::move(start), std::move(spares), entry));
+  return worker;
+}
+
 RunningWorker WorkerRunner::StartProgram(const std::string& path,
                                          std::vector<std::string> arguments,
                                          std::vector<std::string> environment,
@@ -107,6 +118,8 @@ Story Collect(RunningWorker worker, absl::Duration limit) {
     switch (report->kind) {
       case Report::Kind::kStartFailed:
         story.failed = report;
+        break;
+      case Report::Kind::kWaits:
         break;
       case Report::Kind::kStarted:
         story.started = report;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -67,6 +68,9 @@ class WorkerRunner {
   RunningWorker Start(absl::FunctionRef<int()> entry, sandbox::Start start = {});
   RunningWorker StartProgram(const std::string& path, std::vector<std::string> arguments,
                              std::vector<std::string> environment = {}, sandbox::Start start = {});
+  // Its tether is no one's: `job` gets the end of the socket by which it is given a job.
+  RunningWorker StartSpare(absl::FunctionRef<int(uint64_t)> entry, UniqueFd& job,
+                           sandbox::Start start = {});
   Story Run(absl::FunctionRef<int()> entry, sandbox::Start start = {});
   Story RunProgram(const std::string& path, std::vector<std::string> arguments,
                    std::vector<std::string> environment = {}, sandbox::Start start = {});

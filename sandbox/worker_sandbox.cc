@@ -28,6 +28,7 @@
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
 #include "sandbox/root_view.h"
+#include "sandbox/shared_surroundings.h"
 #include "sandbox/supervisor/granted_places.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervisor.h"
@@ -39,7 +40,7 @@
 namespace capbroker::sandbox {
 namespace {
 
-constexpr int kAbiScopingSignals = 6;
+constexpr int kAbiScoping = 6;  // signals and abstract sockets
 
 constexpr LayerSet kNamespacesBesidesUser = {
     Layer::kMountNamespace, Layer::kPidNamespace, Layer::kNetworkNamespace,
@@ -121,6 +122,7 @@ struct WorkerSandbox::State {
   UniqueFd null;   // /dev/null
   UniqueFd statm;  // of this process
   UniqueFd deny_all;
+  std::optional<SharedSurroundings> surroundings;
   std::vector<ProgramPlace> program_places;
   std::vector<UniqueFd> loaders;
   CompiledFilter init_table;
@@ -131,6 +133,9 @@ struct WorkerSandbox::State {
 
   absl::StatusOr<const CompiledFilter*> Table(WorkerTable::Kind kind, const Start& start);
   absl::Status CheckMayStart() const;
+  bool MayShareSurroundings() const;
+  // `job`: of a spare.
+  absl::StatusOr<Started> Fork(Start start, FdRef job, absl::FunctionRef<int(uint64_t)> entry);
   // Everything of a plan but what runs.
   absl::StatusOr<InitPlan> Plan(const Start& start, WorkerTable::Kind kind, FdRef ruleset);
   absl::StatusOr<std::vector<Placement>> Placements(const Start& start, bool close_on_exec) const;
@@ -152,7 +157,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
     wanted.supervised = true;
     wanted.connects = !start.supervision->outside.empty();
     wanted.processes = start.supervision->processes;
-    wanted.scopes_signals = host.landlock_abi >= kAbiScopingSignals;
+    wanted.scopes_signals = host.landlock_abi >= kAbiScoping;
     if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
   }
   const auto found = worker_tables.find(wanted);
@@ -168,6 +173,14 @@ absl::Status WorkerSandbox::State::CheckMayStart() const {
     return absl::FailedPreconditionError("start worker: prepared in another process");
   }
   return CheckSingleThreaded();
+}
+
+// Ids are taken from outside: nothing is left to do for which an init needs the host's files.
+bool WorkerSandbox::State::MayShareSurroundings() const {
+  return in_force.HasAll({Layer::kMountNamespace, Layer::kNetworkNamespace, Layer::kLandlock,
+                          Layer::kUnprivilegedUid}) &&
+         host.landlock_abi >= kAbiScoping && HasCapability(CAP_SYS_ADMIN) &&
+         HasCapability(CAP_SYS_CHROOT);
 }
 
 absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& supervision,
@@ -276,7 +289,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   if (getrlimit(RLIMIT_NOFILE, &present) != 0) return ErrnoToStatus(errno, "start worker: limits");
   uint64_t descriptors = DescriptorBound(bounds);
   for (const Placement& placement : worker.descriptors) {
-    descriptors = std::max(descriptors, static_cast<uint64_t>(placement.to) + 8);
+    descriptors = std::max(descriptors, static_cast<uint64_t>(placement.to) + kRoomAbovePlaces);
   }
   descriptors = std::min<uint64_t>(descriptors, present.rlim_max - 1);
   worker.descriptor_limit = {descriptors, descriptors};
@@ -337,6 +350,10 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   if (state->in_force.Has(Layer::kLandlock)) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(state->deny_all)));
   }
+  if (state->MayShareSurroundings()) {
+    // Without them each worker makes its own.
+    if (auto made = SharedSurroundings::Make(); made.ok()) state->surroundings = *std::move(made);
+  }
   state->program_places = ProgramPlaces();
   state->loaders = Loaders();
   CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
@@ -361,16 +378,32 @@ const HostFacts& WorkerSandbox::host() const { return state_->host; }
 LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
-  CB_RETURN_IF_ERROR(state_->CheckMayStart());
-  CB_RETURN_IF_ERROR(state_->Check(start.supervision, WorkerTable::Kind::kForked));
-  CB_ASSIGN_OR_RETURN(InitPlan plan,
-                      state_->Plan(start, WorkerTable::Kind::kForked, state_->deny_all));
+  return state_->Fork(std::move(start), FdRef(), [&entry](uint64_t) { return entry(); });
+}
+
+absl::StatusOr<Started> WorkerSandbox::ForkSpare(Start start, UniqueFd job,
+                                                 absl::FunctionRef<int(uint64_t)> entry) {
+  if (!start.descriptors.empty() || start.supervision.has_value()) {
+    return absl::InvalidArgumentError(
+        "start spare: it gets descriptors with its job, and no supervisor");
+  }
+  return state_->Fork(std::move(start), job, entry);
+}
+
+absl::StatusOr<Started> WorkerSandbox::State::Fork(Start start, FdRef job,
+                                                   absl::FunctionRef<int(uint64_t)> entry) {
+  CB_RETURN_IF_ERROR(CheckMayStart());
+  CB_RETURN_IF_ERROR(Check(start.supervision, WorkerTable::Kind::kForked));
+  CB_ASSIGN_OR_RETURN(InitPlan plan, Plan(start, WorkerTable::Kind::kForked, deny_all));
   UniqueFd granted;  // to which the init adds the grants
   if (start.supervision.has_value()) {
     CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(granted)));
     plan.confinement.ruleset = granted;
+  } else if (surroundings.has_value()) {
+    plan.confinement.surroundings = &*surroundings;
   }
   plan.worker.entry = &entry;
+  plan.worker.job = job;
   CB_ASSIGN_OR_RETURN(Cloned init,
                       CloneConfined(plan.confinement, [&plan](const Confinement& complete) {
                         plan.confinement = complete;

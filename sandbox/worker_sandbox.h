@@ -114,6 +114,12 @@ class WorkerSandbox {
   // caller's frames do not run there.
   absl::StatusOr<Started> Fork(Start start, absl::FunctionRef<int()> entry);
 
+  // A forked worker that waits, confined, for its job (spare_job.h), of which the other end of
+  // `job`, a seqpacket socket, is given; `entry` is called with the value in it. The first report
+  // is kWaits. INVALID_ARGUMENT: descriptors or a supervision in `start`.
+  absl::StatusOr<Started> ForkSpare(Start start, UniqueFd job,
+                                    absl::FunctionRef<int(uint64_t)> entry);
+
   // Executes `program`, a descriptor of an executable file (no script),
   // confined. `arguments` begins with argv[0]. `environment` is "NAME=value"
   // strings and the whole environment.

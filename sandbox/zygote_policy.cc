@@ -59,7 +59,7 @@ Policy OwnRows() {
             .For("processes, and what they begin with"));
   p.Add(On("unshare", "mount", "umount2", "pivot_root", "fsopen", "fsconfig", "fsmount",
            "open_tree", "move_mount", "mount_setattr", "mkdirat", "mkdir", "symlinkat",
-           "sethostname", "setdomainname")
+           "sethostname", "setdomainname", "setns", "chroot")
             .Always(Allow())
             .For("workers' namespaces and roots"));
   p.Add(On("setgroups", "setresgid", "setresuid", "capget", "capset")

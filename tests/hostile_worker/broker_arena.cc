@@ -54,12 +54,13 @@ struct Style {
   bool executed = false;
   bool supervised = false;
   bool processes = false;
+  bool spare = false;
 };
 
 class BrokerArena : public Arena {
  public:
   explicit BrokerArena(Style style) : style_(style) {
-    absl::StatusOr<Broker> broker = Broker::Start();
+    absl::StatusOr<Broker> broker = Broker::Start({.spare_workers = style.spare ? 1 : 0});
     if (!broker.ok()) Fail(broker.status());
     broker_.emplace(*std::move(broker));
     Pipe questions, answers;
@@ -107,6 +108,9 @@ class BrokerArena : public Arena {
       options.supervision =
           Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
     }
+    // It has the bounds of the attack before, which are those of all but a few.
+    const auto spare_waits = [&] { return broker_->Inspect()->spare_workers() == 1; };
+    if (style_.spare && !testing::Eventually(spare_waits)) return {"no spare", "", ""};
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
     if (!worker.ok()) return {worker.status().ToString(), "", ""};
     const std::string text = ReadSome(said.reader, 2 * attack.wall_milliseconds);
@@ -150,6 +154,9 @@ class BrokerArena : public Arena {
 
 void SetProgram(const std::string& path) { Program() = path; }
 std::unique_ptr<Arena> ForkedWorkers() { return std::make_unique<BrokerArena>(Style()); }
+std::unique_ptr<Arena> SpareWorkers() {
+  return std::make_unique<BrokerArena>(Style{.spare = true});
+}
 std::unique_ptr<Arena> ExecutedWorkers() {
   return std::make_unique<BrokerArena>(Style{.executed = true});
 }

@@ -12,6 +12,8 @@
 namespace capbroker::hostile {
 
 std::unique_ptr<Arena> ForkedWorkers();
+// The same from spares.
+std::unique_ptr<Arena> SpareWorkers();
 // Of the program at SetProgram(), whose main calls RunAttacker (attacker.h).
 std::unique_ptr<Arena> ExecutedWorkers();
 // With a supervisor, and the grant of a directory in which there is nothing that is attacked.
