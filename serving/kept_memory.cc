@@ -10,7 +10,6 @@
 #include "transport/packet.h"
 
 namespace capbroker::serving {
-
 KeptMemory::Loan& KeptMemory::Loan::operator=(Loan&& other) noexcept {
   if (this == &other) return *this;
   GiveBack();
@@ -35,7 +34,8 @@ KeptMemory::Loan KeptMemory::Replace(Place& place, size_t size) {
   }
   place.Clear();
   // The next message may be somewhat longer.
-  const size_t capacity = std::min(std::bit_ceil(size), transport::kMaxMessageSize);
+  const size_t capacity = std::min(std::bit_ceil(std::max(size, transport::kMaxInlineMessage)),
+                                   transport::kMaxMessageSize);
   {
     absl::MutexLock lock(&mutex_);
     NoteUse();
@@ -58,13 +58,8 @@ KeptMemory::Loan KeptMemory::Lend(const Place& place) {
   if (place.empty()) return Loan();
   absl::MutexLock lock(&mutex_);
   Buffer& buffer = *place.buffer_;
-  if (std::exchange(buffer.lent, true)) return Loan();
+  if (buffer.memory == nullptr || std::exchange(buffer.lent, true)) return Loan();
   buffer.used = true;
-  const size_t capacity = buffer.memory->capacity();
-  if (!buffer.counted && bytes_ + capacity <= options_.max_bytes) {
-    buffer.counted = true;
-    bytes_ += capacity;
-  }
   NoteUse();
   return Loan(place.buffer_);
 }
@@ -72,15 +67,15 @@ KeptMemory::Loan KeptMemory::Lend(const Place& place) {
 void KeptMemory::Forget(Buffer& buffer) {
   absl::MutexLock lock(&mutex_);
   buffers_.erase(std::find(buffers_.begin(), buffers_.end(), &buffer));
-  if (buffer.counted) bytes_ -= buffer.memory->capacity();
+  if (buffer.memory == nullptr) return;
+  bytes_ -= buffer.memory->capacity();
   // The client may have it mapped for longer.
-  buffer.memory->GiveBack();
+  (void)buffer.memory->GiveBack();
 }
 
 void KeptMemory::Return(Buffer& buffer) {
   absl::MutexLock lock(&mutex_);
   buffer.lent = false;
-  if (!buffer.counted) buffer.memory->GiveBack();
 }
 
 void KeptMemory::NoteUse() {
@@ -101,15 +96,21 @@ void KeptMemory::LookForIdle() {
   looks_ = false;
   bool more = used_;
   if (!std::exchange(used_, false) && std::exchange(keeps_freed_, false)) GiveFreedMemoryBack();
+  const absl::Time now = absl::Now();
   for (Buffer* buffer : buffers_) {
-    if (!buffer->counted) continue;
+    if (buffer->memory == nullptr) continue;
     if (std::exchange(buffer->used, false) || buffer->lent) {
+      buffer->claimed = absl::InfiniteFuture();
       more = true;
       continue;
     }
-    buffer->memory->GiveBack();
-    buffer->counted = false;
+    buffer->claimed = std::min(buffer->claimed, now);
+    if (!buffer->memory->GiveBack() && now - buffer->claimed < options_.claimed) {
+      more = true;
+      continue;
+    }
     bytes_ -= buffer->memory->capacity();
+    buffer->memory = nullptr;
   }
   if (more) LookLater();
 }

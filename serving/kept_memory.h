@@ -1,10 +1,10 @@
 // The memory that lanes keep for large messages (transport/message_memory.h): how much there is of
 // it, whom it is lent to, and when it is given back.
 //
-// Bounded for the process, however many channels it has: what is lent beyond that is emptied when
-// it comes back, and when there is no room for new memory a message travels in memory of its own
-// (transport/bulk.h). What was not used for a moment is emptied as well. A client that keeps
-// empty memory has addresses, and nothing behind them.
+// Bounded for the process, however many channels it has: when there is no room for more, a message
+// travels in memory of its own (transport/bulk.h). What was not used for a moment is given back: a
+// client that still has it mapped has addresses, and nothing behind them. What a client claims
+// without using it is forgotten.
 //
 // Lives in: service processes. Thread-safe.
 #ifndef SERVING_KEPT_MEMORY_H_
@@ -27,6 +27,8 @@ struct KeptMemoryOptions {
   size_t max_bytes = 64u << 20;
   // What was not used for so long, up to twice, is given back.
   absl::Duration idle = absl::Seconds(1);
+  // What a client has claimed for so long without using it is forgotten: its call was cancelled.
+  absl::Duration claimed = absl::Seconds(10);
   // Freed memory of the process is kept and given back alike: for a process that is the library's.
   bool and_freed = false;
 };
@@ -75,21 +77,21 @@ class KeptMemory : public std::enable_shared_from_this<KeptMemory> {
   // Invalid: that one is lent, or there is no room.
   Loan Replace(Place& place, size_t size) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Invalid: there is none, or it is lent already.
+  // Invalid: there is none any more, or it is lent already.
   Loan Lend(const Place& place) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Bytes of buffers that are not empty.
+  // Bytes of all buffers.
   size_t bytes() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Buffer {
     ~Buffer() { owner->Forget(*this); }
     const std::shared_ptr<KeptMemory> owner;
-    const std::unique_ptr<transport::MessageMemory> memory;
+    std::unique_ptr<transport::MessageMemory> memory;  // null: given back, or forgotten
     // Guarded by the owner's mutex.
     bool lent = true;
-    bool used = true;     // since the last look
-    bool counted = true;  // among bytes_
+    bool used = true;                             // since the last look
+    absl::Time claimed = absl::InfiniteFuture();  // and not used, since then
   };
 
   void Forget(Buffer& buffer) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -140,8 +140,6 @@ absl::Status LaneCall::ParseLarge() {
   } else {
     return absl::OkStatus();
   }
-  // The client may have filled the memory anew if it was told that the call has failed.
-  if (answered_.load()) return absl::CancelledError("the call has failed");
   return parsed ? absl::OkStatus() : absl::InvalidArgumentError("malformed request");
 }
 
@@ -217,7 +215,6 @@ void LaneCall::Cancel() {
 
 void LaneCall::Fail(const absl::Status& status) {
   if (!answered_.exchange(true)) {
-    memory_.loan.GiveBack();
     lane_->SendFailure(id_, ToGrpcStatus(status));
     lane_->Forget(*this);
   }

@@ -99,7 +99,6 @@ class LaneCall final : public Call,
   google::protobuf::Arena arena_{arena_block_, sizeof arena_block_};
   google::protobuf::Message* request_ = nullptr;
   google::protobuf::Message* response_ = nullptr;
-  // Given back by who answers.
   RequestMemory memory_;
   v1::RequestMetadata metadata_;
   std::vector<UniqueFd> received_;

@@ -66,7 +66,7 @@ absl::StatusOr<size_t> FixedSize(FdRef memfd, size_t least) {
   struct stat status;
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(memfd.get(), &status) != 0 ||
       status.st_size <= 0 || static_cast<size_t>(status.st_size) < least ||
-      static_cast<size_t>(status.st_size) > kMaxMessageSize) {
+      static_cast<size_t>(status.st_size) > kMaxMessageSize + 4096) {
     return absl::InvalidArgumentError("malformed packet: message memory of no fixed size");
   }
   return static_cast<size_t>(status.st_size);

@@ -29,8 +29,9 @@ absl::StatusOr<UniqueFd> MakeSealedMessage(size_t size, absl::FunctionRef<bool(c
 // An empty memfd of fixed size for a client to write. Service side.
 absl::StatusOr<UniqueFd> MakeRequestBuffer(size_t size);
 
-// The size of memory that the service sent. INVALID_ARGUMENT: it is no memfd of `least` bytes to
-// kMaxMessageSize, or could become smaller, so that touching it could end the process. Client side.
+// The size of memory that the service sent. INVALID_ARGUMENT: it is no memfd of `least` bytes to a
+// page more than kMaxMessageSize, or could become smaller, so that touching it could end the
+// process. Client side.
 absl::StatusOr<size_t> FixedSize(FdRef memfd, size_t least);
 
 // Writes the buffer that the service sent. Client side. Errors as FixedSize().

@@ -157,7 +157,10 @@ void CallsInFlight::Lend(size_t request_size, PendingCall& call) {
   lent_ = call.disposes = true;
   call.lent = std::exchange(kept_, {});
   // Other memory is asked for in its place.
-  if (call.lent.memory != nullptr && call.lent.memory->capacity() < request_size) call.lent = {};
+  if (call.lent.memory != nullptr &&
+      (call.lent.memory->capacity() < request_size || !call.lent.memory->Claim())) {
+    call.lent = {};
+  }
 }
 
 void CallsInFlight::TakeBack(PendingCall& call) {
@@ -168,6 +171,7 @@ void CallsInFlight::TakeBack(PendingCall& call) {
   } else if (call.gives_back) {
     kept_ = std::move(call.lent);
   }
+  if (kept_.memory != nullptr) kept_.memory->Unclaim();
 }
 
 // On a channel that was idle when the process died, the packet comes after later calls were

@@ -189,7 +189,7 @@ TEST_F(LaneClientTest, AnswerLargerThanItsMemoryFailsItsCall) {
   const std::unique_ptr<MessageMemory> memory = NewMemory('a');
   BringMemory(*memory);
   const Answer answer = CallWhile(kSize, [&] {
-    Send(PacketType::kResponse, Receive().call, kFlagKept | kFlagInKept, kSize + 1);
+    Send(PacketType::kResponse, Receive().call, kFlagKept | kFlagInKept, kSize + 4096);
   });
   EXPECT_EQ(answer.status, kInvalidArgument);
 }

@@ -5,6 +5,11 @@
 // client keep one such memory, and lend it to one call at a time: the request is written there,
 // read (transport/message_bytes.h), and the response is written in its place.
 //
+// The client claims it from before it writes a request until it has read the answer; meanwhile the
+// service does not give it back. What the service makes, it makes for a call: it is claimed. A
+// client that says so falsely keeps its own memory, and the service forgets it then
+// (serving/kept_memory.h).
+//
 // Each end can write all of it at any time. Nobody relies on what is there: the service writes
 // responses and reads them no more, and either end reads a message once. Whoever had the lane
 // before may still have it mapped: the service lends what a client has lent it, and never by
@@ -16,6 +21,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "absl/functional/function_ref.h"
@@ -43,15 +49,21 @@ class MessageMemory {
   absl::Status Write(size_t size, absl::FunctionRef<bool(char*)> fill);
   MessageBytes Read(size_t size);
 
+  // False: it was given back. Client side.
+  bool Claim();
+  void Unclaim();
+
   // A descriptor to send. Service side.
   absl::StatusOr<UniqueFd> Share() const { return Duplicate(memfd_); }
-  // Gives the pages back to the kernel, whoever has them mapped. Service side.
-  void GiveBack();
+  // Gives the pages back to the kernel, for good, whoever has them mapped. False: it is claimed.
+  // Service side.
+  bool GiveBack();
 
  private:
   MessageMemory(UniqueFd memfd, char* memory, size_t capacity);
   static absl::StatusOr<std::unique_ptr<MessageMemory>> MapAll(FdRef memfd, size_t capacity);
   void Populate(size_t size);
+  std::atomic<uint32_t>& state() const;
 
   UniqueFd memfd_;  // of who has made it
   char* const memory_;

@@ -19,6 +19,7 @@ namespace {
 using ::capbroker::testing::StatusIs;
 
 constexpr size_t kSize = 300'000;
+constexpr size_t kMapped = 76 * 4096;  // and what tells whether it is claimed
 
 bool FillWithX(char* bytes) {
   std::memset(bytes, 'x', kSize);
@@ -31,7 +32,7 @@ std::string BytesIn(MessageMemory& memory, size_t size) {
   return bytes;
 }
 
-int64_t PagesOf(FdRef memfd) {
+int64_t BlocksOf(FdRef memfd) {
   struct stat status = {};
   EXPECT_EQ(fstat(memfd.get(), &status), 0);
   return status.st_blocks;
@@ -76,19 +77,21 @@ TEST(MessageMemoryTest, ItsSizeIsFixed) {
 }
 
 TEST(MessageMemoryTest, MemoryThatCouldShrinkIsNotMapped) {
-  EXPECT_THAT(MessageMemory::Map(Memfd(kSize, 0), kSize),
+  EXPECT_THAT(MessageMemory::Map(Memfd(kMapped, 0), kSize),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(MessageMemory::Map(Memfd(kSize, F_SEAL_GROW), kSize),
+  EXPECT_THAT(MessageMemory::Map(Memfd(kMapped, F_SEAL_GROW), kSize),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_OK(MessageMemory::Map(Memfd(kSize, F_SEAL_SHRINK), kSize));
+  EXPECT_OK(MessageMemory::Map(Memfd(kMapped, F_SEAL_SHRINK), kSize));
 }
 
 TEST(MessageMemoryTest, MemoryOfAnotherSizeThanItIsSaidToHaveIsNotMapped) {
-  EXPECT_THAT(MessageMemory::Map(Memfd(kSize, F_SEAL_SHRINK), kSize + 1),
+  EXPECT_THAT(MessageMemory::Map(Memfd(kMapped, F_SEAL_SHRINK), 75 * 4096 + 1),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(MessageMemory::Map(Memfd(kMapped + 1, F_SEAL_SHRINK), kSize),
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(MessageMemory::Map(Memfd(0, F_SEAL_SHRINK), 0),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(MessageMemory::Map(Memfd((64 << 20) + 1, F_SEAL_SHRINK), kSize),
+  EXPECT_THAT(MessageMemory::Map(Memfd((64 << 20) + 8192, F_SEAL_SHRINK), kSize),
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
@@ -97,14 +100,19 @@ TEST(MessageMemoryTest, WhatIsNoMemfdIsNotMapped) {
   EXPECT_THAT(MessageMemory::Map(file, 1), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST(MessageMemoryTest, WhatIsGivenBackIsNobodysMoreAndCanBeUsedAgain) {
+TEST(MessageMemoryTest, IsGivenBackUnlessItIsClaimed) {
   const Ends ends = Make();
   EXPECT_OK(ends.client->Write(kSize, FillWithX));
-  EXPECT_GT(PagesOf(ends.memfd), 0);
-  ends.service->GiveBack();
-  EXPECT_EQ(PagesOf(ends.memfd), 0);
-  EXPECT_OK(ends.client->Write(kSize, FillWithX));
+  // As it was made: for a call.
+  EXPECT_FALSE(ends.service->GiveBack());
+  ends.client->Unclaim();
+  EXPECT_TRUE(ends.client->Claim());
+  EXPECT_FALSE(ends.service->GiveBack());
   EXPECT_EQ(BytesIn(*ends.service, kSize), std::string(kSize, 'x'));
+  ends.client->Unclaim();
+  EXPECT_TRUE(ends.service->GiveBack());
+  EXPECT_EQ(BlocksOf(ends.memfd), 8);  // the page that tells so
+  EXPECT_FALSE(ends.client->Claim());
 }
 
 }  // namespace
