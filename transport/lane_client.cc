@@ -374,9 +374,8 @@ void LaneClient::Core::SendCancel(uint64_t id) {
 }
 
 void LaneClient::Core::ExpireAsync() {
-  calls_.ExpireOwned(
-      [this](const PendingCall& call) { return LateOrCancelled(call, call.cancelled); },
-      [this](uint64_t call) { SendCancel(call); });
+  calls_.ExpireOwned([](const PendingCall& call) { return LateOrCancelled(call, call.cancelled); },
+                     [this](uint64_t call) { SendCancel(call); });
 }
 
 void LaneClient::Core::RunCompleted() {
