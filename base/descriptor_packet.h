@@ -20,8 +20,8 @@ inline constexpr size_t kMostPacketDescriptors = 2;
 // In the order in which they were sent, and from the first place on.
 using PacketDescriptors = std::array<UniqueFd, kMostPacketDescriptors>;
 
-// Over a seqpacket or stream socket. What is not valid is left out; at most kMostPacketDescriptors. False,
-// with errno: nothing was sent.
+// Over a seqpacket or stream socket. What is not valid is left out; at most
+// kMostPacketDescriptors. False, with errno: nothing was sent.
 bool SendDescriptorPacket(FdRef socket, const void* bytes, size_t size,
                           std::initializer_list<FdRef> descriptors);
 

@@ -1,8 +1,7 @@
 // Rlimits of a worker.
 //
-// They bound one process by itself; what counts per user (processes, locked
-// memory) means something only where the worker has a user namespace or a uid
-// of its own.
+// They bound one process by itself. What counts per user is the worker's alone where it has a user
+// namespace or an id of its own; elsewhere the bound of threads is beside what its user has.
 //
 // Lives in: the zygote (deciding), the worker (applying).
 #ifndef SANDBOX_RESOURCE_BOUNDS_H_

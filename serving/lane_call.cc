@@ -14,7 +14,6 @@
 #include "transport/descriptor_rights.h"
 #include "transport/grpc_access.h"
 #include "transport/grpc_status.h"
-#include "transport/lane_client.h"
 #include "transport/packet.h"
 
 namespace capbroker::serving {

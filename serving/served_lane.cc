@@ -12,7 +12,7 @@
 #include "capbroker/v1/lane.pb.h"
 #include "serving/lane_call.h"
 #include "transport/grpc_status.h"
-#include "transport/lane_client.h"
+#include "transport/packet.h"
 
 namespace capbroker::serving {
 namespace {
