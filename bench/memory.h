@@ -1,11 +1,11 @@
 // Memory that only one process has, and what a thousand workers need.
 //
-//   service_memory       a service process that has answered calls on its lane
+//   service_memory       a service process that has answered a hundred calls on its lane
 //   service_memory_wire  the same after its wire was used
+//   service_memory_busy  one that was called back to back for longer, and has a thread for that
 //   worker_memory        a forked worker that has called
 //   workers_1000         1000 workers alive, with three channels each: how many have had an answer
-//   on
-//                        all three, how many start in a second, KiB of broker and zygote together
+//                        on all three, how many start in a second, KiB of broker and zygote
 #ifndef BENCH_MEMORY_H_
 #define BENCH_MEMORY_H_
 
@@ -18,6 +18,7 @@ namespace capbroker::bench {
 struct ProcessMemory {
   long service_kib = 0;
   long service_wire_kib = 0;
+  long service_busy_kib = 0;
   long worker_kib = 0;
 };
 ProcessMemory MeasureMemory(const Scene& scene);

@@ -11,6 +11,7 @@ namespace {
 std::map<std::string, long> MemoryFigures(const ProcessMemory& memory) {
   return {{"service_memory", memory.service_kib},
           {"service_memory_wire", memory.service_wire_kib},
+          {"service_memory_busy", memory.service_busy_kib},
           {"worker_memory", memory.worker_kib}};
 }
 

@@ -65,6 +65,8 @@ PROMISES = [
            "worker_exec", "bubblewrap_exec"),
     Promise("Private memory of a service process", 100, "KiB", _of("service_memory", "kib")),
     Promise("The same once its wire was used", 600, "KiB", _of("service_memory_wire", "kib")),
+    Promise("Private memory of one that is called back to back, with a second thread", 100, "KiB",
+            _of("service_memory_busy", "kib")),
     Promise("Private memory of a forked worker", 100, "KiB", _of("worker_memory", "kib")),
     Promise("1000 workers with three channels each: answered on all three", 1000, "workers",
             _of("workers_1000", "answered"), least=True),
