@@ -266,8 +266,8 @@ TEST_F(AttendedTest, NobodyLooksAfterALaneThatWasTakenBack) {
 
 TEST_F(AttendedTest, WatchingForMoreEndsIt) {
   MakeBusy();
-  ASSERT_OK(loop_->Modify(watch_, EPOLLIN | EPOLLOUT));
   const int ready = echo_->ready();
+  ASSERT_OK(loop_->Modify(watch_, EPOLLIN | EPOLLOUT));
   const absl::Time end = absl::Now() + absl::Seconds(10);
   while (echo_->ready() == ready && absl::Now() < end) usleep(1000);
   EXPECT_GT(echo_->ready(), ready);
