@@ -53,6 +53,12 @@ class Watcher {
   // Blocks until something came, for some milliseconds at most, and handles it. False: nothing
   // did, or it is the end.
   virtual bool Attend() { return false; }
+
+  // Attending can be waiting beside the descriptor, which the loop then goes on watching. Whether
+  // it is this time; by the thread that attends, as what follows: as Attend(), and at the end.
+  virtual bool BeginBeside() { return false; }
+  virtual bool AttendBeside() { return false; }
+  virtual void EndBeside() {}
 };
 
 class EventLoop {

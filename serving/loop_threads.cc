@@ -135,13 +135,26 @@ void LoopThreads::AttendBusyLane() {
     attended_ = attendance;
   }
   attends = &attendance->turn;
-  while (lane->away->load() && !loop_->stopped() && lane->watcher->Attend()) {
-  }
+  AttendTo(*attendance);
   attends = nullptr;
   EndAttendance(attendance);
 }
 
+void LoopThreads::AttendTo(Attendance& attendance) {
+  const EventLoop::Attended& lane = attendance.lane;
+  Watcher& watcher = *lane.watcher;
+  if (watcher.BeginBeside()) {
+    loop_->GiveBack(lane);
+    while (!attendance.ended.load() && !loop_->stopped() && watcher.AttendBeside()) {
+    }
+    return watcher.EndBeside();
+  }
+  while (lane.away->load() && !loop_->stopped() && watcher.Attend()) {
+  }
+}
+
 void LoopThreads::EndAttendance(const std::shared_ptr<Attendance>& attendance) {
+  attendance->ended.store(true);
   loop_->GiveBack(attendance->lane);
   absl::MutexLock lock(&mutex_);
   if (attended_ != attendance) return;

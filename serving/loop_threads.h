@@ -10,7 +10,8 @@
 // attends that lane: it blocks in receiving from it, which is the shortest way there is, or looks
 // for the next call for some microseconds, as long as calls pay for that (transport/polling.h). A
 // handler there that does not come back gives the lane back to the loop, and so does a lane
-// that is quiet for some milliseconds.
+// that is quiet for some milliseconds. A lane with a mailbox (transport/mailbox.h) is attended
+// there, and the loop has the socket meanwhile.
 //
 // The understudy sleeps while nothing is called, and does not exist before a handler
 // that may block was first called, or a lane was busy. INVARIANT(nobody-spins-for-a-stranger)
@@ -62,6 +63,8 @@ class LoopThreads {
   // A lane that a thread attends.
   struct Attendance {
     EventLoop::Attended lane;
+    // The thread is not to go on.
+    std::atomic<bool> ended{false};
     // Odd while its thread is in a handler that may block.
     std::atomic<uint64_t> turn{0};
     // Of the leader, who looks: the turn that it saw last, and since when.
@@ -72,6 +75,7 @@ class LoopThreads {
   void Lead();
   bool HandOver() ABSL_LOCKS_EXCLUDED(mutex_);
   void AttendBusyLane() ABSL_LOCKS_EXCLUDED(mutex_);
+  void AttendTo(Attendance& attendance);
   void LookAfterAttended() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndAttendance(const std::shared_ptr<Attendance>& attendance) ABSL_LOCKS_EXCLUDED(mutex_);
   void Attend() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -178,13 +178,70 @@ bool ServedLane::Attend() {
   if (packet) polling_.Earn();
   looks_next_.store(packet && polling_.looks(), std::memory_order_relaxed);
   if (!packet) return false;
-  CallPtr call = Accept(*std::move(packet));
-  if (call == nullptr) return true;
+  RunAttended(Accept(*std::move(packet)));
+  // The lane is given back, and attended at its mailbox soon.
+  return !mailbox_.Wanted();
+}
+
+void ServedLane::RunAttended(CallPtr call) {
+  if (call == nullptr) return;
   if (RunsHere(*call)) {
     call->Run();
   } else {
     RunCall(std::move(call));
   }
+}
+
+bool ServedLane::BeginBeside() {
+  UniqueFd memory;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_ || !mailbox_.Open(memory)) return false;
+  }
+  if (memory.valid()) {
+    PacketHeader header = {};
+    header.type = PacketType::kMailbox;
+    std::vector<UniqueFd> descriptors;
+    descriptors.push_back(std::move(memory));
+    Transmit(header, {}, {}, std::move(descriptors));
+  }
+  return true;
+}
+
+bool ServedLane::AttendBeside() {
+  const bool awake = polling_.looks() && polling_.Look([&] { return mailbox_.Look(); });
+  const bool posted = awake || mailbox_.Wait();
+  if (posted) polling_.Earn();
+  looks_next_.store(posted && polling_.looks(), std::memory_order_relaxed);
+  return posted && ServePosted();
+}
+
+void ServedLane::EndBeside() {
+  looks_next_.store(false, std::memory_order_relaxed);
+  bool posted;
+  {
+    absl::MutexLock lock(&mutex_);
+    posted = !mailbox_.Close();
+  }
+  if (posted) (void)ServePosted();
+}
+
+// TRUST(worker). False: the lane is closed.
+bool ServedLane::ServePosted() {
+  absl::StatusOr<transport::ReceivedPacket> packet = mailbox_.Copy(Received());
+  if (packet.ok()) {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return false;
+    if (!mailbox_.Begin(packet->view.header.call)) {
+      packet = absl::InvalidArgumentError("posted while another call is");
+    }
+  }
+  if (!packet.ok()) {
+    // INVARIANT(hostile-bytes-end-the-channel)
+    Close();
+    return false;
+  }
+  RunAttended(Accept(*std::move(packet)));
   return true;
 }
 
@@ -209,7 +266,7 @@ ServedLane::CallPtr ServedLane::Accept(transport::ReceivedPacket packet) {
       MakeBuffer(header);
       return nullptr;
     default:
-      break;
+      mailbox_.NoteRequest(header.flags);
   }
   absl::StatusOr<CallPtr> call = Admit(header);
   if (!call.ok()) {
@@ -417,17 +474,16 @@ void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata
   {
     absl::MutexLock lock(&mutex_);
     if (closed_) return;
+    const transport::OutgoingPacket packet = {header, metadata, message, refs};
+    if (mailbox_.Answer(packet, looks_next_.load(std::memory_order_relaxed))) return;
     if (outbox_.empty()) {
-      const transport::SendResult result =
-          transport::SendPacket(lane_, {header, metadata, message, refs});
+      const transport::SendResult result = transport::SendPacket(lane_, packet);
       if (result.status.ok()) return;
       if (!result.would_block) refused = result.status;
     }
     if (refused.ok()) {
-      Unsent unsent{header, std::string(metadata), std::string(message), std::move(descriptors)};
-      outbox_bytes_ += unsent.size();
-      full = outbox_bytes_ > server_->options_.max_outbox_bytes;
-      outbox_.push_back(std::move(unsent));
+      outbox_.Add(header, metadata, message, std::move(descriptors));
+      full = outbox_.bytes() > server_->options_.max_outbox_bytes;
       if (watch_ != 0) (void)server_->loop_->Modify(watch_, kWatched | EPOLLOUT);
     }
   }
@@ -445,27 +501,17 @@ void ServedLane::FailUnsent(uint64_t call, const absl::Status& refused, bool bar
 }
 
 void ServedLane::Flush() {
-  std::vector<std::pair<uint64_t, absl::Status>> refused;
-  bool closing;
+  std::vector<LaneOutbox::Refused> refused;
+  bool closing = false;
   {
     absl::MutexLock lock(&mutex_);
-    while (!outbox_.empty() && !closed_) {
-      const Unsent& unsent = outbox_.front();
-      const absl::InlinedVector<FdRef, 4> refs(unsent.descriptors.begin(),
-                                               unsent.descriptors.end());
-      const transport::SendResult result =
-          transport::SendPacket(lane_, {unsent.header, unsent.metadata, unsent.message, refs});
-      if (result.would_block) return;
-      if (!result.status.ok() && !absl::IsUnavailable(result.status)) {
-        refused.emplace_back(unsent.header.call, result.status);
-      }
-      outbox_bytes_ -= unsent.size();
-      outbox_.pop_front();
+    if (closed_) return;
+    if (outbox_.Send(lane_, refused)) {
+      if (watch_ != 0) (void)server_->loop_->Modify(watch_, kWatched);
+      closing = closing_;
     }
-    if (watch_ != 0) (void)server_->loop_->Modify(watch_, kWatched);
-    closing = closing_;
   }
-  for (const auto& [call, status] : refused) FailUnsent(call, status, false);
+  for (const LaneOutbox::Refused& answer : refused) FailUnsent(answer.call, answer.why, false);
   if (closing) Close();
 }
 
@@ -498,8 +544,9 @@ void ServedLane::Close() {
     if (watch_ != 0) server_->loop_->Remove(watch_, lane_);
     for (auto& [id, call] : calls_) orphaned.push_back(call);
     queue_.clear();
-    outbox_.clear();
+    outbox_.Clear();
     memory_.Clear();
+    mailbox_.Abandon();
     on_closed = std::move(on_closed_);
   }
   // Others may hold duplicates of this end: the client learns of it all the same.

@@ -23,7 +23,9 @@
 #include "serving/channel_state.h"
 #include "serving/event_loop.h"
 #include "serving/kept_memory.h"
+#include "serving/lane_mailbox.h"
 #include "serving/lane_memory.h"
+#include "serving/lane_outbox.h"
 #include "serving/lane_server.h"
 #include "serving/method_table.h"
 #include "transport/lane_socket.h"
@@ -63,6 +65,9 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   Left OnReady(uint32_t events) override;
   bool BeginAttending() override;
   bool Attend() override;
+  bool BeginBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
+  bool AttendBeside() override;
+  void EndBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For LaneCall:
   void SendReply(uint64_t call, const grpc::Status& status,
@@ -75,18 +80,12 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
 
  private:
   using CallPtr = std::shared_ptr<LaneCall>;
-  // A packet that had no room in the socket.
-  struct Unsent {
-    transport::PacketHeader header;
-    std::string metadata;
-    std::string message;
-    std::vector<UniqueFd> descriptors;
-    size_t size() const { return sizeof header + metadata.size() + message.size(); }
-  };
 
   Left Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<transport::ReceivedPacket> Receive(transport::Blocking blocking)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  bool ServePosted() ABSL_LOCKS_EXCLUDED(mutex_);
+  void RunAttended(CallPtr call) ABSL_LOCKS_EXCLUDED(mutex_);
   bool RunsHere(const LaneCall& call) const;
   void Rearm() ABSL_LOCKS_EXCLUDED(mutex_);
   CallPtr Accept(transport::ReceivedPacket packet) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -113,6 +112,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   const std::shared_ptr<const MethodTable> methods_;
   const std::shared_ptr<ChannelState> state_;
 
+  LaneMailbox mailbox_;  // guarded as it says
   // Of the thread that attends.
   transport::Polling polling_;
   // What replies tell: that thread looks for the next request before it sleeps.
@@ -128,8 +128,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   size_t bytes_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<CallPtr> queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Unsent> outbox_ ABSL_GUARDED_BY(mutex_);
-  size_t outbox_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  LaneOutbox outbox_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace capbroker::serving

@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/unique_fd.h"
 #include "transport/lane_socket.h"
+#include "transport/mailbox.h"
 #include "transport/message_bytes.h"
 #include "transport/message_memory.h"
 
@@ -67,6 +68,8 @@ struct PendingCall {
   Reply reply;                // when received by another thread: its views are of `storage`
   std::string storage;
   // Of a waiting caller.
+  std::shared_ptr<Mailbox> mailbox;  // where it is posted
+  uint8_t posting_flags = 0;         // of its request
   const absl::FunctionRef<void(Reply&)>* consume = nullptr;
   // Of a callback call.
   std::function<bool()> cancelled;
@@ -92,6 +95,7 @@ class CallsInFlight {
   // Null: it was answered, late or cancelled.
   PendingCall* Find(uint64_t id) const;
   bool empty() const { return calls_.empty(); }
+  bool has_one() const { return calls_.size() == 1; }
   // A call whose thread sleeps, or null.
   PendingCall* Follower() const;
 

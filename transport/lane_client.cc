@@ -19,6 +19,7 @@
 #include "transport/message_memory.h"
 #include "transport/packet.h"
 #include "transport/polling.h"
+#include "transport/posting.h"
 
 namespace capbroker::transport {
 namespace {
@@ -35,9 +36,10 @@ constexpr size_t kStackMessage = 2048;
 // client.
 class LaneClient::Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(UniqueFd lane, size_t max_message_size)
+  Core(UniqueFd lane, size_t max_message_size, int64_t post_within_ns)
       : max_message_size_(max_message_size),
         lane_(std::move(lane)),
+        posting_(post_within_ns),
         calls_(max_message_size, &callbacks_ready_) {
     // Here and not where lanes are made: this one may come from anybody.
     const absl::Status usable = SetCancelTick(lane_);
@@ -55,9 +57,15 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   absl::StatusOr<UniqueFd> Release();
   void UseExternalPump() { external_pump_ = true; }
   FdRef fd() const { return lane_; }
+  uint64_t posted_calls() {
+    absl::MutexLock lock(&mutex_);
+    return posting_.posted();
+  }
 
  private:
   bool Register(const LaneRequest& request, PendingCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ChooseMailbox(const LaneRequest& request, PendingCall& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SendRequest(const LaneRequest& request, PendingCall& call,
                            absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status SendInMemory(const LaneRequest& request, PacketHeader header, PendingCall& call,
@@ -67,10 +75,16 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status SendOrWait(const OutgoingPacket& packet, const PendingCall& call,
                           absl::FunctionRef<bool()> cancelled) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status AwaitPosted(const LaneRequest& request, PendingCall& call,
+                           absl::FunctionRef<bool()> cancelled, bool& on_lane)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  bool FailIfGivenUp(PendingCall& call, absl::FunctionRef<bool()> cancelled)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitUntil(PendingCall& call, absl::FunctionRef<bool()> cancelled,
                  absl::FunctionRef<bool()> arrived) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lead(PendingCall* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::optional<ReceivedPacket>> Receive(const PendingCall* own, Blocking blocking);
+  absl::StatusOr<std::optional<ReceivedPacket>> Receive(const PendingCall* own, Blocking blocking,
+                                                        bool may_look);
   void Deliver(ReceivedPacket packet, PendingCall* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consume(ReceivedPacket& packet, PendingCall& own) ABSL_LOCKS_EXCLUDED(mutex_);
   void FailAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -89,6 +103,7 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   bool service_awake_ = false;
 
   absl::Mutex mutex_;
+  Posting posting_;  // guarded as it says
   absl::CondVar callbacks_ready_;
   bool led_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -111,8 +126,18 @@ bool LaneClient::Core::Register(const LaneRequest& request, PendingCall& call) {
     return false;
   }
   calls_.Add(call);
-  if (!external_pump_) calls_.Lend(request.message_size, call);
+  if (external_pump_) return true;
+  calls_.Lend(request.message_size, call);
+  if (call.consume != nullptr) ChooseMailbox(request, call);
   return true;
+}
+
+void LaneClient::Core::ChooseMailbox(const LaneRequest& request, PendingCall& call) {
+  if (call.disposes || request.brings_descriptors || !request.descriptors.empty()) return;
+  if (!calls_.has_one() || !Mailbox::HasRoom(request.metadata.size(), request.message_size)) return;
+  Posting::Choice choice = posting_.Choose(request.method);
+  call.mailbox = std::move(choice.mailbox);
+  call.posting_flags = choice.flags;
 }
 
 void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
@@ -120,7 +145,11 @@ void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()
   PendingCall call;
   call.consume = &consume;
   if (Register(request, call)) {
-    const absl::Status sent = SendRequest(request, call, cancelled);
+    absl::Status sent = SendRequest(request, call, cancelled);
+    bool on_lane = false;
+    if (sent.ok() && call.mailbox != nullptr) {
+      sent = AwaitPosted(request, call, cancelled, on_lane);
+    }
     absl::MutexLock lock(&mutex_);
     if (!sent.ok()) {
       calls_.Fail(call, sent);
@@ -128,6 +157,7 @@ void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()
       WaitUntil(call, cancelled, [&call] { return call.done; });
     }
     calls_.Forget(call);
+    posting_.NoteEnd(call.method, call.mailbox != nullptr, on_lane);
   }
   // Null when the leader, this very thread, has consumed the answer in place.
   if (call.consume != nullptr) consume(call.reply);
@@ -174,6 +204,7 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCa
     return SendInMemory(request, header, call, cancelled);
   }
   if (call.disposes) header.flags = kFlagKept;
+  header.flags |= call.posting_flags;
   header.memory = call.lent.number;
   char on_stack[kStackMessage];
   std::string on_heap;
@@ -183,9 +214,12 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCa
     bytes = on_heap.data();
   }
   if (!request.serialize(bytes)) return absl::InternalError("serialize request");
-  return SendOrWait({header, request.metadata, absl::string_view(bytes, request.message_size),
-                     request.descriptors},
-                    call, cancelled);
+  const OutgoingPacket packet = {header, request.metadata,
+                                 absl::string_view(bytes, request.message_size),
+                                 request.descriptors};
+  if (call.mailbox != nullptr && posting_.Post(*call.mailbox, packet)) return absl::OkStatus();
+  call.mailbox = nullptr;
+  return SendOrWait(packet, call, cancelled);
 }
 
 absl::Status LaneClient::Core::SendInMemory(const LaneRequest& request, PacketHeader header,
@@ -248,18 +282,62 @@ absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const Pe
   }
 }
 
+// Until a posted call is done, or is to be waited for at the socket, `on_lane` because the service
+// says so.
+absl::Status LaneClient::Core::AwaitPosted(const LaneRequest& request, PendingCall& call,
+                                           absl::FunctionRef<bool()> cancelled, bool& on_lane) {
+  Mailbox& mailbox = *call.mailbox;
+  while (true) {
+    int64_t most_ns = kTickNs;
+    if (call.deadline_ns != 0) most_ns = std::min(most_ns, call.deadline_ns - MonotonicNowNs());
+    const Mailbox::Answer answer = posting_.Wait(mailbox, std::max<int64_t>(most_ns, 0));
+    if (answer == Mailbox::Answer::kHere) {
+      char bytes[Mailbox::kCapacity];
+      absl::StatusOr<ReceivedPacket> packet = posting_.Read(mailbox, call.id, bytes);
+      if (packet.ok()) Consume(*packet, call);
+      absl::MutexLock lock(&mutex_);
+      if (packet.ok()) {
+        calls_.Complete(call);
+      } else {
+        FailAll(absl::UnavailableError(packet.status().message()));
+      }
+      return absl::OkStatus();
+    }
+    if (answer == Mailbox::Answer::kOnLane) {
+      on_lane = true;
+      return absl::OkStatus();
+    }
+    absl::MutexLock lock(&mutex_);
+    // The socket tells what has become of the service.
+    if (!led_) {
+      Lead(nullptr, Blocking::kDontWait);
+      PassLeadership();
+    }
+    if (FailIfGivenUp(call, cancelled)) return absl::OkStatus();
+    if (!posting_.has(mailbox)) break;
+  }
+  // Its successor knows nothing of a mailbox.
+  if (!mailbox.Withdraw()) return absl::UnavailableError("the service process has ended");
+  call.mailbox = nullptr;
+  return SendRequest(request, call, cancelled);
+}
+
+// True: nobody waits for the call any more.
+bool LaneClient::Core::FailIfGivenUp(PendingCall& call, absl::FunctionRef<bool()> cancelled) {
+  if (call.done) return true;
+  const absl::Status late = LateOrCancelled(call, cancelled);
+  if (late.ok()) return false;
+  SendCancel(call.id);
+  calls_.Fail(call, late);
+  return true;
+}
+
 // Sleeps, or leads, until `arrived`. A call that is late or cancelled is failed.
 void LaneClient::Core::WaitUntil(PendingCall& call, absl::FunctionRef<bool()> cancelled,
                                  absl::FunctionRef<bool()> arrived) {
   bool first = true;
   while (!arrived() && !call.done) {
-    if (!first) {
-      if (const absl::Status late = LateOrCancelled(call, cancelled); !late.ok()) {
-        SendCancel(call.id);
-        calls_.Fail(call, late);
-        break;
-      }
-    }
+    if (!first && FailIfGivenUp(call, cancelled)) break;
     first = false;
     if (!led_) {
       Lead(&call, Blocking::kWait);
@@ -277,8 +355,10 @@ void LaneClient::Core::WaitUntil(PendingCall& call, absl::FunctionRef<bool()> ca
 // Receives one packet for everybody. `own`: the call of this thread, if any.
 void LaneClient::Core::Lead(PendingCall* own, Blocking blocking) {
   led_ = true;
+  // Where several threads call, they have a use for the CPU.
+  const bool alone = own != nullptr && calls_.has_one();
   mutex_.Unlock();
-  absl::StatusOr<std::optional<ReceivedPacket>> packet = Receive(own, blocking);
+  absl::StatusOr<std::optional<ReceivedPacket>> packet = Receive(own, blocking, alone);
   const bool mine = packet.ok() && packet->has_value() && own != nullptr &&
                     own->consume != nullptr && (*packet)->view.header.call == own->id &&
                     (*packet)->view.header.type == PacketType::kResponse;
@@ -295,7 +375,8 @@ void LaneClient::Core::Lead(PendingCall* own, Blocking blocking) {
 }
 
 absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const PendingCall* own,
-                                                                        Blocking blocking) {
+                                                                        Blocking blocking,
+                                                                        bool may_look) {
   if (blocking == Blocking::kWait && own != nullptr && own->deadline_ns != 0) {
     // The lane's own timeout is too coarse for what is left of this call.
     const int64_t left = std::max<int64_t>(own->deadline_ns - MonotonicNowNs(), 0);
@@ -311,7 +392,7 @@ absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const Pe
     packet = ReceivePacket(lane_, received_, PacketDirection::kToClient, how);
     return !packet.ok() || packet->has_value();
   };
-  const bool looks = blocking == Blocking::kWait && service_awake_ && polling_.looks();
+  const bool looks = may_look && blocking == Blocking::kWait && service_awake_ && polling_.looks();
   if (!looks || !polling_.Look([&] { return receive(Blocking::kDontWait); })) receive(blocking);
   if (packet.ok() && packet->has_value()) {
     polling_.Earn();
@@ -336,8 +417,10 @@ void LaneClient::Core::Consume(ReceivedPacket& packet, PendingCall& own) {
 void LaneClient::Core::Deliver(ReceivedPacket packet, PendingCall* own) {
   const PacketHeader& header = packet.view.header;
   if (header.type == PacketType::kEpoch) {
+    posting_.Forget();
     return calls_.BeginEpoch(packet.view.message, header.deadline_ns);
   }
+  if (header.type == PacketType::kMailbox) return posting_.Take(packet.descriptors.front());
   // An answer to a call that was cancelled or late is dropped, its descriptors
   // closed. INVARIANT(descriptor-belongs-to-call)
   PendingCall* const call = calls_.Find(header.call);
@@ -465,6 +548,7 @@ absl::StatusOr<UniqueFd> LaneClient::Core::Release() {
     if (!broken_.ok()) return broken_;
     closing_ = true;
     calls_.KeepNothing();
+    posting_.Forget();
     broken_ = absl::UnavailableError("the channel was handed on");
     callbacks_ready_.SignalAll();
   }
@@ -472,8 +556,8 @@ absl::StatusOr<UniqueFd> LaneClient::Core::Release() {
   return std::move(lane_);
 }
 
-LaneClient::LaneClient(UniqueFd lane, size_t max_message_size)
-    : core_(std::make_shared<Core>(std::move(lane), max_message_size)) {}
+LaneClient::LaneClient(UniqueFd lane, size_t max_message_size, int64_t post_within_ns)
+    : core_(std::make_shared<Core>(std::move(lane), max_message_size, post_within_ns)) {}
 
 LaneClient::~LaneClient() {
   core_->Close();
@@ -494,6 +578,7 @@ void LaneClient::Close() { core_->Close(); }
 void LaneClient::UseExternalPump() { core_->UseExternalPump(); }
 absl::StatusOr<bool> LaneClient::Pump() { return core_->Pump(); }
 FdRef LaneClient::fd() const { return core_->fd(); }
+uint64_t LaneClient::posted_calls() const { return core_->posted_calls(); }
 absl::StatusOr<UniqueFd> LaneClient::Release() { return core_->Release(); }
 
 }  // namespace capbroker::transport

@@ -2,7 +2,8 @@
 //
 // A calling thread sends its own request. Of the threads that wait, one is the
 // leader and receives for all; when its own answer has come it hands over to a
-// follower. A call so costs two system calls and no thread switch of its own.
+// follower. A call so costs two system calls and no thread switch of its own. A thread that calls
+// alone and back to back posts its calls to the lane's mailbox (transport/posting.h).
 // Callback calls are received by one more thread, which exists only once such a
 // call was made.
 //
@@ -25,6 +26,7 @@
 #include "base/unique_fd.h"
 #include "transport/calls_in_flight.h"
 #include "transport/packet.h"
+#include "transport/posting.h"
 
 namespace capbroker::transport {
 
@@ -36,13 +38,15 @@ struct LaneRequest {
   // Writes the message: exactly `message_size` bytes.
   absl::FunctionRef<bool(char*)> serialize;
   absl::Span<const FdRef> descriptors;
+  bool brings_descriptors = false;  // the answer does
 };
 
 class LaneClient {
  public:
   // Takes the client end of a lane. A larger answer than `max_message_size` fails
-  // its call with RESOURCE_EXHAUSTED.
-  explicit LaneClient(UniqueFd lane, size_t max_message_size = kMaxMessageSize);
+  // its call with RESOURCE_EXHAUSTED. `post_within_ns`: see transport/posting.h.
+  explicit LaneClient(UniqueFd lane, size_t max_message_size = kMaxMessageSize,
+                      int64_t post_within_ns = kPostWithinNs);
   // Ends the calls that are left, as Close() does.
   ~LaneClient();
   LaneClient(const LaneClient&) = delete;
@@ -70,6 +74,8 @@ class LaneClient {
   absl::StatusOr<bool> Pump();
 
   FdRef fd() const;
+  // How many calls have gone by the lane's mailbox.
+  uint64_t posted_calls() const;
 
   // Gives the lane's descriptor up, with no call in flight: FAILED_PRECONDITION
   // otherwise. The client is closed afterwards.

@@ -127,7 +127,7 @@ class LaneClientTest : public ::testing::Test {
     const UniqueFd memory = NewMemory('b')->Share().value();
     CallWhile(0, [&] {
       const PacketHeader request = Receive();
-      EXPECT_EQ(request.flags, 0);
+      EXPECT_EQ(request.flags, kFlagWouldPost | kFlagNoMailbox);
       Send(PacketType::kResponse, request.call, kFlagBulk, kSize, memory);
     });
   }

@@ -136,7 +136,7 @@ absl::Status SetCancelTick(FdRef lane) {
   return absl::OkStatus();
 }
 
-SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
+PacketHeader CompleteHeader(const OutgoingPacket& packet) {
   PacketHeader header = packet.header;
   header.magic = kPacketMagic;
   header.metadata_size = static_cast<uint32_t>(packet.metadata.size());
@@ -144,6 +144,11 @@ SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
     header.message_size = static_cast<uint32_t>(packet.message.size());
   }
   header.descriptor_count = static_cast<uint16_t>(packet.descriptors.size());
+  return header;
+}
+
+SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
+  const PacketHeader header = CompleteHeader(packet);
   const bool copied =
       packet.descriptors.empty() && packet.metadata.size() + packet.message.size() <= kCopied;
   while ((copied ? SendCopy(lane, header, packet) : SendParts(lane, header, packet)) < 0) {

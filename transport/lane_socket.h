@@ -53,6 +53,9 @@ struct OutgoingPacket {
   absl::Span<const FdRef> descriptors;
 };
 
+// Its header, filled in.
+PacketHeader CompleteHeader(const OutgoingPacket& packet);
+
 // Sends `packet` without blocking. UNAVAILABLE with `would_block`: no room now;
 // otherwise the peer is gone.
 struct SendResult {

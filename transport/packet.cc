@@ -19,6 +19,7 @@ bool MayTravel(PacketType type, PacketDirection direction) {
     case PacketType::kResponse:
     case PacketType::kBuffer:
     case PacketType::kEpoch:
+    case PacketType::kMailbox:
       return direction == PacketDirection::kToClient;
   }
   return false;
@@ -32,7 +33,7 @@ bool HasBody(PacketType type) {
 uint8_t KnownFlags(PacketType type) {
   switch (type) {
     case PacketType::kRequest:
-      return kFlagBulk | kFlagKept | kFlagInKept;
+      return kFlagBulk | kFlagKept | kFlagInKept | kFlagWouldPost | kFlagNoMailbox;
     case PacketType::kResponse:
       return kFlagBulk | kFlagAwake | kFlagKept | kFlagInKept;
     case PacketType::kBufferRequest:
@@ -63,6 +64,7 @@ bool DescriptorsFit(const PacketHeader& header) {
     case PacketType::kResponse:
       return !bulk || header.descriptor_count >= 1;
     case PacketType::kBuffer:
+    case PacketType::kMailbox:
       return header.descriptor_count == 1;
     default:
       return header.descriptor_count == 0;

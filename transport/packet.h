@@ -31,6 +31,8 @@ enum class PacketType : uint8_t {
   // whose ids are the message, because it found them unread, and those that were begun
   // after it had begun itself, at `deadline_ns`.
   kEpoch = 18,
+  // Carries the lane's mailbox (transport/mailbox.h), in place of an earlier one.
+  kMailbox = 19,
 };
 
 // The message is not in the packet: a response's is in the memfd that is the
@@ -47,6 +49,11 @@ inline constexpr uint8_t kFlagAwake = 2;
 inline constexpr uint8_t kFlagKept = 4;
 // With kFlagKept: the message is there, and not in the packet.
 inline constexpr uint8_t kFlagInKept = 8;
+
+// Of a request: it would be posted, if the lane's mailbox were open (transport/mailbox.h); and with
+// that: the client has no mailbox.
+inline constexpr uint8_t kFlagWouldPost = 16;
+inline constexpr uint8_t kFlagNoMailbox = 32;
 
 struct PacketHeader {
   uint32_t magic;

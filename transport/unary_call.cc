@@ -48,8 +48,8 @@ class OutgoingCall {
 
   LaneRequest Build(const ClientMethod& method, const grpc::ClientContext& context,
                     absl::FunctionRef<bool(char*)> serialize) const {
-    return {method.id, DeadlineNs(context), metadata_, request_.ByteSizeLong(),
-            serialize, descriptors_};
+    return {method.id,    DeadlineNs(context),        metadata_, request_.ByteSizeLong(), serialize,
+            descriptors_, method.response_descriptors};
   }
 
   bool Serialize(char* bytes) const {

@@ -60,7 +60,7 @@ TEST_P(ConformanceTest, RevocationEndsUnaryCallsInFlightAndLaterOnes) {
     const Revoker revoker(&family_);
     grpc::ClientContext context;
     v1::WaitResponse waited;
-    ExpectRevoked(stub().Wait(&context, request, &waited), path() == Path::kLane);
+    ExpectRevoked(stub().Wait(&context, request, &waited), on_lane());
   }
   grpc::ClientContext later;
   v1::EchoResponse response;

@@ -1,11 +1,13 @@
-// A family, its channel, and a stub of one of the paths: the lane's client, the generated
-// stub's wire, and a stock gRPC client that was given nothing but the wire's descriptor; all of it
-// a second time through a proxy that holds a channel of the service.
+// A family, its channel, and a stub of one of the paths: the lane's client, the same while the lane
+// is busy, so that calls are posted to its mailbox, the generated stub's wire, and a stock gRPC
+// client that was given nothing but the wire's descriptor; all of it a second time through a proxy
+// that holds a channel of the service.
 #ifndef TESTS_CONFORMANCE_CONFORMANCE_FIXTURE_H_
 #define TESTS_CONFORMANCE_CONFORMANCE_FIXTURE_H_
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -19,13 +21,19 @@
 
 namespace capbroker::testing {
 
-enum class Path { kLane, kStubsWire, kStockClient };
+enum class Path { kLane, kMailbox, kStubsWire, kStockClient };
 
 enum class Served { kDirectly, kByProxy };
 
 using Param = std::tuple<Path, Served>;
 
 inline auto EveryPath() {
+  return ::testing::Combine(
+      ::testing::Values(Path::kLane, Path::kMailbox, Path::kStubsWire, Path::kStockClient),
+      ::testing::Values(Served::kDirectly, Served::kByProxy));
+}
+// Streams never travel on a lane.
+inline auto EveryPathOfStreams() {
   return ::testing::Combine(::testing::Values(Path::kLane, Path::kStubsWire, Path::kStockClient),
                             ::testing::Values(Served::kDirectly, Served::kByProxy));
 }
@@ -45,11 +53,13 @@ class ConformanceTest : public ::testing::TestWithParam<Param> {
   static void SetUpTestSuite();
 
   static Path path() { return std::get<Path>(GetParam()); }
-  v1::Conformance::StubInterface& stub() { return *stub_; }
+  static bool on_lane() { return path() == Path::kLane || path() == Path::kMailbox; }
+  v1::Conformance::StubInterface& stub();
 
   // What the family under test serves.
   std::unique_ptr<serving::Dispatch> Service();
 
+  const std::thread::id owner_ = std::this_thread::get_id();
   std::unique_ptr<LocalFamily> upstream_;
   LocalFamily family_;
   std::shared_ptr<Channel> channel_;

@@ -14,7 +14,7 @@ using ::capbroker::v1::Denial;
 using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
-INSTANTIATE_TEST_SUITE_P(Paths, ConformanceTest, EveryPath(), ParamName);
+INSTANTIATE_TEST_SUITE_P(Paths, ConformanceTest, EveryPathOfStreams(), ParamName);
 
 TEST_P(ConformanceTest, ServerStreamDeliversEveryMessage) {
   v1::CountRequest request;

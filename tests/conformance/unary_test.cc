@@ -146,11 +146,12 @@ TEST_P(ConformanceTest, DeadlineEndsACallAndReachesTheHandler) {
   v1::WaitRequest request;
   request.set_word("yes");
   request.set_milliseconds(10'000);
+  v1::Conformance::StubInterface& ready = stub();
   grpc::ClientContext context;
   context.set_deadline(system_clock::now() + milliseconds(60));
   v1::WaitResponse response;
   const auto start = system_clock::now();
-  EXPECT_EQ(stub().Wait(&context, request, &response).error_code(),
+  EXPECT_EQ(ready.Wait(&context, request, &response).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   const auto took = system_clock::now() - start;
   EXPECT_GE(took, milliseconds(50));
@@ -180,12 +181,13 @@ TEST_P(ConformanceTest, CancelEndsACallOnBothSides) {
   request.set_word("yes");
   request.set_milliseconds(10'000);
   grpc::ClientContext context;
+  v1::Conformance::StubInterface& ready = stub();
   std::thread canceller([&context] {
     std::this_thread::sleep_for(milliseconds(50));
     context.TryCancel();
   });
   v1::WaitResponse response;
-  EXPECT_EQ(stub().Wait(&context, request, &response).error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(ready.Wait(&context, request, &response).error_code(), grpc::StatusCode::CANCELLED);
   canceller.join();
   for (int i = 0; i < 1000 && ConformanceService::cancelled() == before; ++i) {
     std::this_thread::sleep_for(milliseconds(1));
@@ -239,7 +241,7 @@ TEST_P(ConformanceTest, SlowCallDelaysNoOtherOfItsChannel) { ExpectOthersBesideA
 
 // A lane that is busy is read in another way (serving/loop_threads.h).
 TEST_P(ConformanceTest, SlowCallDelaysNoOtherOfABusyChannel) {
-  EchoTimes(stub(), path() == Path::kLane ? 500 : 50);
+  EchoTimes(stub(), on_lane() ? 500 : 50);
   ExpectOthersBesideASlowCall(stub());
 }
 

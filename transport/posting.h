@@ -1,0 +1,75 @@
+// When the client end of a lane posts a call to the lane's mailbox, and not to its socket.
+//
+// A call is posted if it is the lane's only one, fits, brings no descriptors back, and follows the
+// answer to an earlier one at once: then a thread of the service waits for it there. A moment
+// later the socket is better: its sender wakes the receiver on the sender's CPU, which futex(2)
+// does not, and it tells when the service is another process by now.
+//
+// Lives in: whoever holds a channel. The lane's client holds its mutex for what is not said to be
+// of the posting thread; there is one at a time.
+#ifndef TRANSPORT_POSTING_H_
+#define TRANSPORT_POSTING_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "transport/lane_socket.h"
+#include "transport/mailbox.h"
+#include "transport/packet.h"
+#include "transport/polling.h"
+
+namespace capbroker::transport {
+
+// How long after an answer a call is posted, at most.
+inline constexpr int64_t kPostWithinNs = 200'000;
+
+class Posting {
+ public:
+  explicit Posting(int64_t within_ns) : within_ns_(within_ns) {}
+
+  // What the service has sent. One that cannot be used is none.
+  void Take(FdRef memfd);
+  // Another process serves the lane, or another one holds it.
+  void Forget() { mailbox_ = nullptr; }
+  bool has(const Mailbox& mailbox) const { return mailbox_.get() == &mailbox; }
+
+  // For a call of `method`, the only one in flight, that has room.
+  struct Choice {
+    std::shared_ptr<Mailbox> mailbox;  // null: it goes to the socket
+    uint8_t flags = 0;                 // of its request
+  };
+  Choice Choose(uint64_t method) const;
+  // A call has ended. `on_lane`: it was posted, and the answer came by the socket.
+  void NoteEnd(uint64_t method, bool posted, bool on_lane);
+  // Calls that were posted, so far.
+  uint64_t posted() const { return posted_; }
+
+  // Of the posting thread:
+
+  // False: the service does not wait for it.
+  bool Post(Mailbox& mailbox, const OutgoingPacket& request);
+  // Looks, if that pays, or sleeps for `most_ns`.
+  Mailbox::Answer Wait(Mailbox& mailbox, int64_t most_ns);
+  // The answer to `call`, copied to `bytes`, Mailbox::kCapacity of them. INVALID_ARGUMENT: what no
+  // honest service answers.
+  absl::StatusOr<ReceivedPacket> Read(const Mailbox& mailbox, uint64_t call, char* bytes);
+
+ private:
+  bool Looks() const { return service_awake_ && polling_.looks(); }
+
+  const int64_t within_ns_;
+  std::shared_ptr<Mailbox> mailbox_;
+  int64_t answered_ns_ = 0;
+  uint64_t posted_ = 0;
+  std::optional<uint64_t> on_lane_;  // the method whose answer had no room last
+  // Of the posting thread.
+  Polling polling_;
+  bool service_awake_ = false;
+};
+
+}  // namespace capbroker::transport
+
+#endif  // TRANSPORT_POSTING_H_

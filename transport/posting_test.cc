@@ -1,0 +1,366 @@
+// A lane's client with a mailbox, whose service is the test's own.
+#include "transport/posting.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "base/status_matchers.h"
+#include "base/unique_fd.h"
+#include "gtest/gtest.h"
+#include "transport/lane_client.h"
+#include "transport/lane_socket.h"
+#include "transport/mailbox.h"
+#include "transport/packet.h"
+
+namespace capbroker::transport {
+namespace {
+
+constexpr int kOk = 0;
+constexpr int kCancelled = 1;
+constexpr int kDeadlineExceeded = 4;
+constexpr int kUnavailable = 14;
+
+struct Answer {
+  int32_t status = -1;
+  std::string message;
+};
+
+PacketHeader Header(PacketType type, uint64_t call) {
+  PacketHeader header = {};
+  header.type = type;
+  header.call = call;
+  return header;
+}
+
+class PostingTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(LanePair lane, MakeLane(ClientDescriptors::kRefused));
+    service_ = std::move(lane.service);
+    ASSERT_OK(SetCancelTick(service_));
+    client_ = std::make_unique<LaneClient>(std::move(lane.client), kMaxMessageSize,
+                                           /*post_within_ns=*/int64_t{3600} * 1'000'000'000);
+    ASSERT_OK_AND_ASSIGN(mailbox_, Mailbox::Make());
+  }
+
+  Answer Call(
+      absl::string_view message, int64_t deadline_ns = 0, bool brings_descriptors = false,
+      const std::function<bool()>& cancelled = [] { return false; }) {
+    const auto serialize = [message](char* bytes) {
+      if (!message.empty()) std::memcpy(bytes, message.data(), message.size());
+      return true;
+    };
+    const LaneRequest request = {.method = 1,
+                                 .deadline_ns = deadline_ns,
+                                 .metadata = {},
+                                 .message_size = message.size(),
+                                 .serialize = serialize,
+                                 .descriptors = {},
+                                 .brings_descriptors = brings_descriptors};
+    Answer answer;
+    client_->Call(
+        request, [&] { return cancelled(); },
+        [&](Reply& reply) {
+          answer.status = reply.status;
+          reply.message.AppendTo(answer.message);
+        });
+    return answer;
+  }
+
+  // Runs `serve` while the client makes a call.
+  Answer CallWhile(const std::function<void()>& serve, const std::function<Answer()>& call) {
+    std::thread service(serve);
+    Answer answer = call();
+    service.join();
+    return answer;
+  }
+
+  // The next packet of the socket; type 0: there is none for a while.
+  PacketHeader Receive(int ticks = 500) {
+    absl::StatusOr<std::optional<ReceivedPacket>> packet = std::nullopt;
+    for (int i = 0; i < ticks && packet.ok() && !packet->has_value(); ++i) {
+      packet = ReceivePacket(service_, buffer_, PacketDirection::kToService, Blocking::kWait);
+    }
+    if (!packet.ok() || !packet->has_value()) return {};
+    return (*packet)->view.header;
+  }
+  void Send(PacketHeader header, absl::string_view message = {}, FdRef descriptor = FdRef()) {
+    OutgoingPacket packet = {header, {}, message, {}};
+    const FdRef sent[] = {descriptor};
+    if (descriptor.valid()) packet.descriptors = sent;
+    EXPECT_OK(SendPacket(service_, packet).status);
+  }
+  void SendMailbox(FdRef memory) { Send(Header(PacketType::kMailbox, 0), {}, memory); }
+
+  // A call of the socket, with whose answer the client has the mailbox, open.
+  void GiveMailbox() {
+    const Answer answer = CallWhile(
+        [this] {
+          const PacketHeader request = Receive();
+          EXPECT_EQ(request.flags, kFlagWouldPost | kFlagNoMailbox);
+          ASSERT_OK_AND_ASSIGN(const UniqueFd shared, mailbox_->Share());
+          mailbox_->Open();
+          SendMailbox(shared);
+          Send(Header(PacketType::kResponse, request.call));
+        },
+        [this] { return Call("first"); });
+    ASSERT_EQ(answer.status, kOk);
+    ASSERT_EQ(client_->posted_calls(), 0u);
+  }
+
+  // The posted request, taken.
+  struct Posted {
+    PacketHeader header = {};
+    std::string message;
+  };
+  Posted Take() {
+    for (int i = 0; i < 500 && !mailbox_->WaitForRequest(); ++i) {
+    }
+    EXPECT_TRUE(mailbox_->LookForRequest());
+    std::string bytes(Mailbox::kCapacity, '\0');
+    bytes.resize(mailbox_->TakeRequest(bytes.data()));
+    const absl::StatusOr<PacketView> view = ParsePacket(bytes, 0, PacketDirection::kToService);
+    EXPECT_OK(view);
+    if (!view.ok()) return {};
+    return {view->header, std::string(view->message)};
+  }
+  void Put(PacketHeader header, absl::string_view message = {}) {
+    mailbox_->PutAnswer({header, {}, message, {}}, Mailbox::Next::kAsleep);
+  }
+
+  UniqueFd service_;
+  ReceiveBuffer buffer_;
+  std::unique_ptr<Mailbox> mailbox_;
+  std::unique_ptr<LaneClient> client_;
+};
+
+TEST_F(PostingTest, PostsAndReadsTheAnswer) {
+  GiveMailbox();
+  const Answer answer = CallWhile(
+      [this] {
+        const Posted posted = Take();
+        EXPECT_EQ(posted.message, "question");
+        EXPECT_EQ(posted.header.flags, kFlagWouldPost);
+        Put(Header(PacketType::kResponse, posted.header.call), "answer");
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.status, kOk);
+  EXPECT_EQ(answer.message, "answer");
+  EXPECT_EQ(client_->posted_calls(), 1u);
+}
+
+TEST_F(PostingTest, AnAnswerWithoutRoomComesByTheSocketAndSoDoTheNextOfItsMethod) {
+  GiveMailbox();
+  const Answer answer = CallWhile(
+      [this] {
+        const Posted posted = Take();
+        Send(Header(PacketType::kResponse, posted.header.call), "from the socket");
+        mailbox_->AnswerOnLane(Mailbox::Next::kAsleep);
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.message, "from the socket");
+  const Answer next = CallWhile(
+      [this] {
+        const PacketHeader request = Receive();
+        EXPECT_EQ(request.flags, 0);
+        Send(Header(PacketType::kResponse, request.call), "again");
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(next.message, "again");
+  EXPECT_EQ(client_->posted_calls(), 1u);
+}
+
+TEST_F(PostingTest, WhatAMailboxDoesNotCarryGoesToTheSocket) {
+  GiveMailbox();
+  const auto serve = [this] {
+    const PacketHeader request = Receive();
+    EXPECT_EQ(request.flags, 0);
+    Send(Header(PacketType::kResponse, request.call));
+  };
+  const std::string large(Mailbox::kCapacity, 'x');
+  EXPECT_EQ(CallWhile(serve, [&] { return Call(large); }).status, kOk);
+  EXPECT_EQ(CallWhile(serve, [&] { return Call("", 0, /*brings_descriptors=*/true); }).status, kOk);
+  EXPECT_EQ(client_->posted_calls(), 0u);
+}
+
+TEST_F(PostingTest, ASecondCallMeanwhileGoesToTheSocket) {
+  GiveMailbox();
+  std::thread second;
+  const Answer first = CallWhile(
+      [&] {
+        const Posted posted = Take();
+        second = std::thread([this] { EXPECT_EQ(Call("second").message, "of the socket"); });
+        const PacketHeader request = Receive();
+        Send(Header(PacketType::kResponse, request.call), "of the socket");
+        Put(Header(PacketType::kResponse, posted.header.call), "of the mailbox");
+      },
+      [this] { return Call("first"); });
+  EXPECT_EQ(first.message, "of the mailbox");
+  second.join();
+}
+
+TEST_F(PostingTest, AClosedMailboxSendsCallsToTheSocket) {
+  GiveMailbox();
+  EXPECT_TRUE(mailbox_->Close());
+  const Answer answer = CallWhile(
+      [this] {
+        const PacketHeader request = Receive();
+        EXPECT_EQ(request.flags, kFlagWouldPost);
+        Send(Header(PacketType::kResponse, request.call));
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.status, kOk);
+  EXPECT_EQ(client_->posted_calls(), 0u);
+}
+
+TEST_F(PostingTest, APostedCallEndsAtItsDeadlineAndTellsTheService) {
+  GiveMailbox();
+  const int64_t begun_ns = MonotonicNowNs();
+  EXPECT_EQ(Call("question", begun_ns + 30'000'000).status, kDeadlineExceeded);
+  EXPECT_GE(MonotonicNowNs() - begun_ns, 30'000'000);
+  EXPECT_EQ(Receive().type, PacketType::kCancel);
+}
+
+TEST_F(PostingTest, APostedCallEndsWhenItIsCancelled) {
+  GiveMailbox();
+  std::atomic<bool> cancelled{false};
+  const Answer answer = CallWhile(
+      [&] {
+        const Posted posted = Take();
+        cancelled = true;
+        const PacketHeader cancel = Receive();
+        EXPECT_EQ(cancel.type, PacketType::kCancel);
+        EXPECT_EQ(cancel.call, posted.header.call);
+      },
+      [&] { return Call("question", 0, false, [&] { return cancelled.load(); }); });
+  EXPECT_EQ(answer.status, kCancelled);
+  // Until the service has answered that one, the next goes to the socket; its answer is dropped.
+  const Answer next = CallWhile(
+      [this] {
+        const PacketHeader request = Receive();
+        Put(Header(PacketType::kResponse, request.call - 1), "late");
+        Send(Header(PacketType::kResponse, request.call), "own");
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(next.message, "own");
+}
+
+TEST_F(PostingTest, ASuccessorIsSentWhatNobodyTook) {
+  GiveMailbox();
+  const Answer answer = CallWhile(
+      [this] {
+        while (!mailbox_->LookForRequest()) usleep(100);
+        PacketHeader epoch = Header(PacketType::kEpoch, 0);
+        epoch.deadline_ns = 1;  // long ago: the call is later
+        Send(epoch);
+        const PacketHeader request = Receive();
+        EXPECT_EQ(request.type, PacketType::kRequest);
+        Send(Header(PacketType::kResponse, request.call), "of the successor");
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.message, "of the successor");
+  EXPECT_FALSE(mailbox_->LookForRequest());
+}
+
+TEST_F(PostingTest, WhatTheProcessThatDiedHadTakenIsLost) {
+  GiveMailbox();
+  const Answer answer = CallWhile(
+      [this] {
+        (void)Take();
+        PacketHeader epoch = Header(PacketType::kEpoch, 0);
+        epoch.deadline_ns = 1;
+        Send(epoch);
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.status, kUnavailable);
+  // The next one goes to the successor.
+  const Answer next = CallWhile(
+      [this] {
+        const PacketHeader request = Receive();
+        EXPECT_EQ(request.flags, kFlagWouldPost | kFlagNoMailbox);
+        Send(Header(PacketType::kResponse, request.call));
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(next.status, kOk);
+}
+
+TEST_F(PostingTest, TheEndOfTheSocketEndsAPostedCall) {
+  GiveMailbox();
+  const Answer answer = CallWhile(
+      [this] {
+        (void)Take();
+        service_.Reset();
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.status, kUnavailable);
+}
+
+TEST_F(PostingTest, AnswersThatNoHonestServiceGivesEndTheChannel) {
+  for (int kind = 0; kind < 4; ++kind) {
+    SetUp();
+    GiveMailbox();
+    const Answer answer = CallWhile(
+        [&] {
+          const Posted posted = Take();
+          PacketHeader header = Header(PacketType::kResponse, posted.header.call);
+          if (kind == 0) header.call += 1;
+          if (kind == 1) header.type = PacketType::kEpoch;
+          if (kind == 2) header.flags = kFlagKept | kFlagInKept;
+          if (kind == 3) header.type = PacketType::kRequest;
+          Put(header);
+        },
+        [this] { return Call("question"); });
+    EXPECT_EQ(answer.status, kUnavailable) << kind;
+    EXPECT_EQ(Call("question").status, kUnavailable) << kind;
+  }
+}
+
+TEST_F(PostingTest, MemoryThatCouldShrinkIsNoMailbox) {
+  const UniqueFd unsealed(memfd_create("unsealed", MFD_ALLOW_SEALING));
+  ASSERT_EQ(ftruncate(unsealed.get(), 4096), 0);
+  SendMailbox(unsealed);
+  for (int i = 0; i < 2; ++i) {
+    const Answer answer = CallWhile(
+        [this] {
+          const PacketHeader request = Receive();
+          EXPECT_EQ(request.flags, kFlagWouldPost | kFlagNoMailbox);
+          Send(Header(PacketType::kResponse, request.call));
+        },
+        [this] { return Call("question"); });
+    EXPECT_EQ(answer.status, kOk);
+  }
+}
+
+TEST_F(PostingTest, AWhileAfterAnAnswerTheSocketIsUsed) {
+  ASSERT_OK_AND_ASSIGN(LanePair lane, MakeLane(ClientDescriptors::kRefused));
+  service_ = std::move(lane.service);
+  ASSERT_OK(SetCancelTick(service_));
+  client_ = std::make_unique<LaneClient>(std::move(lane.client));
+  GiveMailbox();
+  usleep(2 * kPostWithinNs / 1000);
+  const Answer answer = CallWhile(
+      [this] {
+        const PacketHeader request = Receive();
+        EXPECT_EQ(request.flags, kFlagWouldPost);
+        Send(Header(PacketType::kResponse, request.call));
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(answer.status, kOk);
+  EXPECT_EQ(client_->posted_calls(), 0u);
+}
+
+}  // namespace
+}  // namespace capbroker::transport
