@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -146,6 +147,20 @@ class Echo final : public Watcher {
     return Serve(0);
   }
 
+  // Attended beside its descriptor from now on, until it is told otherwise.
+  void GoBeside(bool goes) { goes_beside_ = goes; }
+  bool BeginBeside() override {
+    if (goes_beside_) ++begun_beside_;
+    return goes_beside_;
+  }
+  bool AttendBeside() override {
+    usleep(1000);
+    return goes_beside_;
+  }
+  void EndBeside() override { ++ended_beside_; }
+  int begun_beside() const { return begun_beside_; }
+  int ended_beside() const { return ended_beside_; }
+
   FdRef fd() const { return fd_; }
   int ready() const { return ready_; }
   int attended() const { return attended_; }
@@ -169,6 +184,9 @@ class Echo final : public Watcher {
   absl::Notification& release_;
   std::atomic<int> ready_{0};
   std::atomic<int> attended_{0};
+  std::atomic<bool> goes_beside_{false};
+  std::atomic<int> begun_beside_{0};
+  std::atomic<int> ended_beside_{0};
 };
 
 class AttendedTest : public LoopThreadsTest {
@@ -205,14 +223,18 @@ class AttendedTest : public LoopThreadsTest {
 };
 
 TEST_F(AttendedTest, ADescriptorThatIsBusyAloneIsReadWithoutTheLoop) {
-  MakeBusy();
-  const int before = echo_->ready();
-  for (int i = 0; i < 500; ++i) {
-    Say("a");
-    EXPECT_EQ(Hear(), "a");
+  // On a machine so slow that the descriptor looked quiet, the loop has it for a while again.
+  int fewest = 500;
+  for (int round = 0; round < 20 && fewest > 0; ++round) {
+    MakeBusy();
+    const int before = echo_->ready();
+    for (int i = 0; i < 500; ++i) {
+      Say("a");
+      ASSERT_EQ(Hear(), "a");
+    }
+    fewest = std::min(fewest, echo_->ready() - before);
   }
-  // None, but for a machine so slow that the descriptor looked quiet.
-  EXPECT_LT(echo_->ready() - before, 250);
+  EXPECT_EQ(fewest, 0);
 }
 
 TEST_F(AttendedTest, OthersAreServedMeanwhile) {
@@ -271,6 +293,28 @@ TEST_F(AttendedTest, WatchingForMoreEndsIt) {
   const absl::Time end = absl::Now() + absl::Seconds(10);
   while (echo_->ready() == ready && absl::Now() < end) usleep(1000);
   EXPECT_GT(echo_->ready(), ready);
+}
+
+TEST_F(AttendedTest, TheLoopHasADescriptorThatIsAttendedBeside) {
+  echo_->GoBeside(true);
+  for (int i = 0; i < 5000 && echo_->begun_beside() == 0; ++i) {
+    Say("a");
+    ASSERT_EQ(Hear(), "a");
+  }
+  ASSERT_EQ(echo_->begun_beside(), 1);
+  const int ready = echo_->ready();
+  for (int i = 0; i < 1000; ++i) {
+    Say("a");
+    ASSERT_EQ(Hear(), "a");
+  }
+  EXPECT_GE(echo_->ready() - ready, 1000);
+  EXPECT_EQ(echo_->begun_beside(), 1) << "one thread attends";
+  EXPECT_EQ(echo_->attended(), 0);
+  EXPECT_EQ(echo_->ended_beside(), 0);
+  echo_->GoBeside(false);
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  while (echo_->ended_beside() == 0 && absl::Now() < end) usleep(1000);
+  EXPECT_EQ(echo_->ended_beside(), 1);
 }
 
 TEST_F(AttendedTest, OneThreadAloneAttendsNothing) {

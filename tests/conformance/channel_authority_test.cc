@@ -57,10 +57,11 @@ TEST_P(ConformanceTest, RevocationEndsUnaryCallsInFlightAndLaterOnes) {
   request.set_word("yes");
   request.set_milliseconds(5000);
   {
+    v1::Conformance::StubInterface& ready = stub();
     const Revoker revoker(&family_);
     grpc::ClientContext context;
     v1::WaitResponse waited;
-    ExpectRevoked(stub().Wait(&context, request, &waited), on_lane());
+    ExpectRevoked(ready.Wait(&context, request, &waited), on_lane());
   }
   grpc::ClientContext later;
   v1::EchoResponse response;
@@ -85,9 +86,10 @@ TEST_P(ConformanceTest, RevocationEndsServerStreams) {
   request.set_milliseconds(100);
   v1::CountResponse response;
   {
+    v1::Conformance::StubInterface& ready = stub();
     const Revoker revoker(&family_);
     grpc::ClientContext context;
-    const auto reader = stub().Count(&context, request);
+    const auto reader = ready.Count(&context, request);
     while (reader->Read(&response)) {
     }
     ExpectRevoked(reader->Finish());
@@ -103,9 +105,10 @@ TEST_P(ConformanceTest, RevocationEndsClientStreams) {
   request.set_word("yes");
   v1::SumResponse response;
   {
+    v1::Conformance::StubInterface& ready = stub();
     const Revoker revoker(&family_);
     grpc::ClientContext context;
-    const auto writer = stub().Sum(&context, &response);
+    const auto writer = ready.Sum(&context, &response);
     while (writer->Write(request)) std::this_thread::sleep_for(milliseconds(10));
     ExpectRevoked(writer->Finish());
   }
@@ -120,9 +123,10 @@ TEST_P(ConformanceTest, RevocationEndsBidirectionalStreams) {
   request.set_word("yes");
   v1::ChatResponse response;
   {
+    v1::Conformance::StubInterface& ready = stub();
     const Revoker revoker(&family_);
     grpc::ClientContext context;
-    const auto stream = stub().Chat(&context);
+    const auto stream = ready.Chat(&context);
     ASSERT_TRUE(stream->Write(request));
     ASSERT_TRUE(stream->Read(&response));
     // The handler waits for the next request.
