@@ -85,6 +85,7 @@ ssize_t SendParts(FdRef lane, const PacketHeader& header, const OutgoingPacket& 
 struct Received {
   ssize_t size;
   bool truncated;
+  bool lost_descriptors = false;  // this process had no room for them
 };
 
 Received ReceiveBytes(FdRef lane, ReceiveBuffer& buffer, int flags) {
@@ -103,7 +104,17 @@ Received ReceiveWithDescriptors(FdRef lane, ReceiveBuffer& buffer, int flags,
   message.msg_controllen = sizeof control;
   const ssize_t size = recvmsg(lane.get(), &message, flags | MSG_CMSG_CLOEXEC);
   if (size >= 0) descriptors = TakeDescriptors(message);
-  return {size, size >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0};
+  return {size, size >= 0 && (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0,
+          size >= 0 && (message.msg_flags & MSG_CTRUNC) != 0};
+}
+
+// A packet that offers what can be done without.
+bool OffersMailbox(const ReceiveBuffer& buffer, const Received& received,
+                   PacketDirection direction) {
+  PacketHeader header;
+  if (direction != PacketDirection::kToClient || received.size != sizeof header) return false;
+  std::memcpy(&header, buffer.data(), sizeof header);
+  return header.magic == kPacketMagic && header.type == PacketType::kMailbox;
 }
 
 }  // namespace
@@ -191,6 +202,7 @@ absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(FdRef lane, ReceiveB
     if (errno == EAGAIN) return std::nullopt;
     return absl::UnavailableError("the peer closed the channel");
   }
+  if (received.lost_descriptors && OffersMailbox(buffer, received, direction)) return std::nullopt;
   // INVARIANT(descriptor-belongs-to-call): a truncated packet delivers none.
   if (received.truncated) return absl::InvalidArgumentError("malformed packet: truncated");
   if (received.size == 0) {

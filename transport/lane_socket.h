@@ -74,6 +74,7 @@ class ReceiveBuffer {
   ReceiveBuffer& operator=(const ReceiveBuffer&) = delete;
 
   char* data() { return data_; }
+  const char* data() const { return data_; }
   static constexpr size_t size() { return kMaxPacketSize + 1; }
 
  private:
@@ -93,9 +94,9 @@ enum class Blocking { kWait, kDontWait };
 ClientDescriptors DescriptorsOn(FdRef lane);
 
 // Receives one packet. Nothing: with kDontWait, or after kCancelTickMs, there was
-// none. UNAVAILABLE: the peer closed. INVALID_ARGUMENT: what no honest peer
-// sends, its descriptors closed. INVARIANT(hostile-bytes-end-the-channel): after
-// any error the caller closes the lane.
+// none, or one that offered a mailbox to a process without room for its descriptor. UNAVAILABLE:
+// the peer closed. INVALID_ARGUMENT: what no honest peer sends, its descriptors closed.
+// INVARIANT(hostile-bytes-end-the-channel): after any error the caller closes the lane.
 absl::StatusOr<std::optional<ReceivedPacket>> ReceivePacket(
     FdRef lane, ReceiveBuffer& buffer, PacketDirection direction, Blocking blocking,
     ClientDescriptors descriptors = ClientDescriptors::kAccepted);

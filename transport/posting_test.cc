@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -342,6 +342,27 @@ TEST_F(PostingTest, MemoryThatCouldShrinkIsNoMailbox) {
         [this] { return Call("question"); });
     EXPECT_EQ(answer.status, kOk);
   }
+}
+
+TEST_F(PostingTest, AProcessWithoutRoomForTheDescriptorKeepsItsChannel) {
+  ASSERT_OK_AND_ASSIGN(const UniqueFd shared, mailbox_->Share());
+  const UniqueFd lowest_free(fcntl(shared.get(), F_DUPFD_CLOEXEC, 0));
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit full = {static_cast<rlim_t>(lowest_free.get()), before.rlim_max};
+  const Answer answer = CallWhile(
+      [&] {
+        const PacketHeader request = Receive();
+        SendMailbox(shared);
+        Send(Header(PacketType::kResponse, request.call), "answer");
+      },
+      [&] {
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &full), 0);
+        return Call("question");
+      });
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(answer.status, kOk);
+  EXPECT_EQ(answer.message, "answer");
 }
 
 TEST_F(PostingTest, AWhileAfterAnAnswerTheSocketIsUsed) {
