@@ -29,7 +29,9 @@
 #include "services/file/grants.h"
 #include "services/hosts/testing/dns_server.h"
 #include "services/service.h"
+#include "transport/channel.h"
 #include "transport/grpc_status.h"
+#include "transport/stub.h"
 
 namespace capbroker {
 namespace {
@@ -164,6 +166,29 @@ TEST_F(EndToEndTest, WorkerListsADirectoryOverTheWire) {
                  .grants = {{"files", ReadOnlyDirectory(directory)}},
                  .input = directory}),
             "one two PERMISSION_DENIED");
+}
+
+// Until calls are posted to the lane's mailbox.
+int CallBackToBack(Grants grants) {
+  const std::shared_ptr<Channel> channel = *grants.Channel("files");
+  const auto stub = NewStub<file::v1::FileOpener>(channel);
+  file::v1::StatRequest request;
+  request.set_path(grants.input());
+  int calls = 0;
+  for (; calls < 20'000 && channel->lane().posted_calls() < 100; ++calls) {
+    grpc::ClientContext context;
+    file::v1::StatResponse response;
+    if (!stub->Stat(&context, request, &response).ok()) return Say("a call failed");
+  }
+  return Say(channel->lane().posted_calls() < 100 ? "none is posted" : "posted");
+}
+
+TEST_F(EndToEndTest, CallsOfABusyWorkerAreInSharedMemory) {
+  const std::string path = InTempDir("looked at");
+  std::ofstream(path) << "content";
+  EXPECT_EQ(
+      Run({.entry = CallBackToBack, .grants = {{"files", ReadOnlyFile(path)}}, .input = path}),
+      "posted");
 }
 
 int CallBack(Grants grants) {
