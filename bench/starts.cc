@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "bench/calling_once.h"
 #include "bench/echo.capbroker.h"
 #include "bench/echo_service.h"
@@ -25,6 +26,16 @@ using Made = std::shared_ptr<std::optional<T>>;
 // Until as many wait as before the last start.
 void AwaitSpares(Broker& broker, uint32_t count) {
   while (Must(broker.Inspect(), "inspect").spare_workers() < count) usleep(1000);
+}
+
+// The end of a service takes time, which would be at the cost of the next start.
+void AwaitEnd(Broker& broker, pid_t process) {
+  const auto lives = [&] {
+    const ::capbroker::v1::InspectResponse alive = Must(broker.Inspect(), "inspect");
+    return absl::c_any_of(alive.families(),
+                          [&](const auto& family) { return family.process() == process; });
+  };
+  while (lives()) usleep(1000);
 }
 
 void AddWorkerStart(const std::string& name, const std::string& program, const Scene& scene,
@@ -86,7 +97,12 @@ void AddStarts(const Scene& scene, const Scene& with_spares, Variants& variants)
                             Ping(*NewStub<v1::Echo>(**opened), request);
                           },
                       .calls = scene.options.Calls(20),
-                      .after = [opened] { opened->reset(); }});
+                      .after =
+                          [opened, &broker = scene.broker] {
+                            const pid_t server = NewestServer(broker);
+                            opened->reset();
+                            AwaitEnd(broker, server);
+                          }});
   AddWorkerStart("worker_start", "", scene, variants);
   AddWorkerStart("worker_start_spare", "", with_spares, variants, kSpareWorkers);
   AddWorkerStart("worker_exec", PingProgram(), scene, variants);
