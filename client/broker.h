@@ -66,7 +66,8 @@ struct BrokerOptions {
   // and those that come when no spare is left, are forked then as ever.
   int spare_workers = 0;
   // Service processes that are forked ahead, and wait for a service to be opened, which then takes
-  // two thirds of the time. At most 64, each some hundred KiB, of the services that were opened last.
+  // two thirds of the time. At most 64, each some hundred KiB, of the services that were opened
+  // last.
   int spare_services = 0;
 };
 
