@@ -54,7 +54,8 @@ int main(int argc, char* argv[]) {
   ForkedCaller direct = DirectOpener(file);
   std::vector<Rival> rivals = MakeRivals(options);
   capbroker::Broker broker = capbroker::Broker::StartOrDie();
-  capbroker::Broker with_spares = capbroker::Broker::StartOrDie({.spare_workers = kSpareWorkers});
+  capbroker::Broker with_spares = capbroker::Broker::StartOrDie(
+      {.spare_workers = kSpareWorkers, .spare_services = kSpareServices});
   const Scene scene = MakeScene(options, broker);
   const Scene scene_with_spares = MakeScene(options, with_spares);
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "bench/calling_once.h"
 #include "bench/echo.capbroker.h"
 #include "bench/echo_service.h"
@@ -25,6 +26,37 @@ using Made = std::shared_ptr<std::optional<T>>;
 // Until as many wait as before the last start.
 void AwaitSpares(Broker& broker, uint32_t count) {
   while (Must(broker.Inspect(), "inspect").spare_workers() < count) usleep(1000);
+}
+
+// The end of a service takes time, which would be at the cost of the next start.
+void AwaitEnd(Broker& broker, pid_t process) {
+  const auto lives = [&] {
+    const ::capbroker::v1::InspectResponse alive = Must(broker.Inspect(), "inspect");
+    return absl::c_any_of(alive.families(),
+                          [&](const auto& family) { return family.process() == process; });
+  };
+  while (lives()) usleep(1000);
+}
+
+void AddServiceOpen(const std::string& name, const Scene& scene, Variants& variants,
+                    uint32_t spares = 0) {
+  const Made<std::shared_ptr<Channel>> opened =
+      std::make_shared<std::optional<std::shared_ptr<Channel>>>();
+  variants.push_back({.name = name,
+                      .call =
+                          [opened, &broker = scene.broker, request = RequestOf()] {
+                            opened->emplace(Must(broker.Open(EchoAuthority()), "open"));
+                            Ping(*NewStub<v1::Echo>(**opened), request);
+                          },
+                      .calls = scene.options.Calls(20),
+                      .after =
+                          [opened, spares, &broker = scene.broker] {
+                            const pid_t server = NewestServer(broker);
+                            opened->reset();
+                            AwaitEnd(broker, server);
+                            while (Must(broker.Inspect(), "inspect").spare_services() < spares)
+                              usleep(1000);
+                          }});
 }
 
 void AddWorkerStart(const std::string& name, const std::string& program, const Scene& scene,
@@ -77,16 +109,8 @@ std::string PingProgram() {
 }
 
 void AddStarts(const Scene& scene, const Scene& with_spares, Variants& variants) {
-  const Made<std::shared_ptr<Channel>> opened =
-      std::make_shared<std::optional<std::shared_ptr<Channel>>>();
-  variants.push_back({.name = "service_open",
-                      .call =
-                          [opened, &broker = scene.broker, request = RequestOf()] {
-                            opened->emplace(Must(broker.Open(EchoAuthority()), "open"));
-                            Ping(*NewStub<v1::Echo>(**opened), request);
-                          },
-                      .calls = scene.options.Calls(20),
-                      .after = [opened] { opened->reset(); }});
+  AddServiceOpen("service_open", scene, variants);
+  AddServiceOpen("service_open_spare", with_spares, variants, kSpareServices);
   AddWorkerStart("worker_start", "", scene, variants);
   AddWorkerStart("worker_start_spare", "", with_spares, variants, kSpareWorkers);
   AddWorkerStart("worker_exec", PingProgram(), scene, variants);

@@ -1,6 +1,7 @@
 // Starting services and workers: until the first answered call.
 //
 //   service_open        a service process, called by this process
+//   service_open_spare  the same by a broker that has a spare service process
 //   worker_start        a forked worker, which calls a service
 //   worker_start_spare  the same by a broker that has spare workers
 //   worker_exec         a worker that executes ping_program, which calls a service
@@ -30,9 +31,10 @@ WaitingWorker StartWorker(Broker& broker, std::shared_ptr<Channel> echo,
 // Beside this program.
 std::string PingProgram();
 
-// `with_spares`: of a broker that has kSpareWorkers.
+// `with_spares`: of a broker that has kSpareWorkers and kSpareServices.
 void AddStarts(const Scene& scene, const Scene& with_spares, Variants& variants);
 inline constexpr int kSpareWorkers = 2;
+inline constexpr int kSpareServices = 1;
 
 }  // namespace capbroker::bench
 

@@ -17,6 +17,7 @@
 #include "broker/launcher.h"
 #include "broker/own_tables.h"
 #include "broker/process.h"
+#include "broker/spare_services.h"
 #include "broker/zygote.h"
 #include "broker/zygote_keeper.h"
 #include "client/broker_main.h"
@@ -80,7 +81,9 @@ absl::Status Serve(BrokerStart start) {
   PrepareToCountDescriptors();
   CB_RETURN_IF_ERROR(EnterBrokerTable());
   AuditTrail audit(loop.get());
-  const BrokerParts parts = {loop.get(), &services, &zygote, &audit};
+  BrokerParts parts = {loop.get(), &services, &zygote, &audit};
+  SpareServices spares(parts, start.spare_services);
+  parts.spares = &spares;
   Families families(parts);
   Launcher launcher(parts, &families, enter_worker != nullptr, start.spare_workers);
   const std::unique_ptr<serving::Dispatch> service =

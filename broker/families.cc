@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "broker/spare_services.h"
 #include "transport/lane_socket.h"
 
 namespace capbroker::broker {
@@ -85,6 +86,7 @@ void Families::Describe(v1::InspectResponse* response) const {
     family->set_process(served->pid());
     family->set_layers(served->layers());
   }
+  response->set_spare_services(static_cast<uint32_t>(parts_.spares->count()));
 }
 
 }  // namespace capbroker::broker

@@ -43,32 +43,65 @@ absl::StatusOr<std::shared_ptr<Incarnation>> Incarnation::Start(const BrokerPart
                                                                 Family* family, bool successor,
                                                                 Events events) {
   auto self = std::shared_ptr<Incarnation>(new Incarnation(parts, std::move(events)));
+  CB_ASSIGN_OR_RETURN(Ends ends, self->MakeLanes());
+  // Sent before the process exists: it finds its family in the socket.
+  CB_RETURN_IF_ERROR(self->Take(family, successor));
+  self->Fork(family->service().name, std::move(ends));
+  return self;
+}
+
+absl::StatusOr<std::shared_ptr<Incarnation>> Incarnation::StartSpare(const BrokerParts& parts,
+                                                                     const std::string& service,
+                                                                     Events events) {
+  auto self = std::shared_ptr<Incarnation>(new Incarnation(parts, std::move(events)));
+  CB_ASSIGN_OR_RETURN(Ends ends, self->MakeLanes());
+  self->Fork(service, std::move(ends));
+  return self;
+}
+
+absl::Status Incarnation::Employ(Family* family, bool successor, Events events) {
+  CB_RETURN_IF_ERROR(Take(family, successor));
+  events_ = std::move(events);
+  parts_.loop->Post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self != nullptr && self->events_.forked) self->events_.forked(absl::OkStatus());
+  });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Incarnation::Ends> Incarnation::MakeLanes() {
   CB_ASSIGN_OR_RETURN(transport::LanePair supervisor,
                       transport::MakeLane(transport::ClientDescriptors::kAccepted));
   CB_ASSIGN_OR_RETURN(transport::LanePair commands,
                       transport::MakeLane(transport::ClientDescriptors::kAccepted));
   CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
-  self->lifeline_ = std::move(line.kept);
-  CB_RETURN_IF_ERROR(self->ServeSupervisor(std::move(supervisor.service), family));
-  CB_RETURN_IF_ERROR(self->Command(std::move(commands.client)));
-  // Sent before the process exists: it finds its family in the socket.
-  CB_RETURN_IF_ERROR(self->Install(*family, successor));
+  lifeline_ = std::move(line.kept);
+  supervisor_end_ = std::move(supervisor.service);
+  CB_RETURN_IF_ERROR(Command(std::move(commands.client)));
+  return Ends{std::move(supervisor.client), std::move(commands.service), std::move(line.held)};
+}
 
+absl::Status Incarnation::Take(Family* family, bool successor) {
+  CB_RETURN_IF_ERROR(ServeSupervisor(family));
+  return Install(*family, successor);
+}
+
+void Incarnation::Fork(const std::string& service, Ends ends) {
   v1::ZygoteCommand command;
   v1::ForkService* fork = command.mutable_fork_service();
-  fork->set_service(family->service().name);
+  fork->set_service(service);
   std::vector<UniqueFd> descriptors;
   const auto attach = [&](UniqueFd fd, v1::Descriptor* field) {
     descriptors.push_back(std::move(fd));
     field->set_slot(static_cast<uint32_t>(descriptors.size()));
   };
-  attach(std::move(supervisor.client), fork->mutable_supervisor());
-  attach(std::move(commands.service), fork->mutable_commands());
-  attach(std::move(line.held), fork->mutable_lifeline());
+  attach(std::move(ends.supervisor), fork->mutable_supervisor());
+  attach(std::move(ends.commands), fork->mutable_commands());
+  attach(std::move(ends.lifeline), fork->mutable_lifeline());
   // Held until the process has ended, so that `ended` is always told.
-  parts.zygote->Fork(
+  parts_.zygote->Fork(
       command, std::move(descriptors),
-      [self](absl::StatusOr<ChildProcess> forked) {
+      [self = shared_from_this()](absl::StatusOr<ChildProcess> forked) {
         if (forked.ok()) {
           self->process_ = *std::move(forked);
           // Killed before it was known.
@@ -78,14 +111,13 @@ absl::StatusOr<std::shared_ptr<Incarnation>> Incarnation::Start(const BrokerPart
         }
         if (self->events_.forked) self->events_.forked(forked.status());
       },
-      [self](const ChildEnd& end) {
+      [self = shared_from_this()](const ChildEnd& end) {
         // What it had answered counts; a dead process adds nothing to it.
         while (self->Pump() == serving::Left::kMaybeMore) {
         }
         self->CloseLanes();
         if (self->events_.ended) self->events_.ended(end);
       });
-  return self;
 }
 
 Incarnation::~Incarnation() {
@@ -93,16 +125,16 @@ Incarnation::~Incarnation() {
   CloseLanes();
 }
 
-absl::Status Incarnation::ServeSupervisor(UniqueFd lane, Family* family) {
+absl::Status Incarnation::ServeSupervisor(Family* family) {
   const auto closed = [weak = weak_from_this(), loop = parts_.loop] {
     // Not within the call that closes the lane.
     loop->Post([weak] {
       if (const auto self = weak.lock()) self->KillUnlessItEnds();
     });
   };
-  CB_ASSIGN_OR_RETURN(supervisor_,
-                      parts_.server->Serve(std::move(lane), SupervisorMethods(family, parts_.audit),
-                                           nullptr, closed));
+  CB_ASSIGN_OR_RETURN(
+      supervisor_, parts_.server->Serve(std::move(supervisor_end_),
+                                        SupervisorMethods(family, parts_.audit), nullptr, closed));
   return absl::OkStatus();
 }
 

@@ -29,12 +29,15 @@
 
 namespace capbroker::broker {
 
+class SpareServices;
+
 // What the broker gives to everything that starts processes.
 struct BrokerParts {
   serving::EventLoop* loop = nullptr;
   serving::LaneServer* server = nullptr;  // for the lanes of service processes
   ZygoteKeeper* zygote = nullptr;
   AuditTrail* audit = nullptr;
+  SpareServices* spares = nullptr;
 };
 
 class Incarnation : public std::enable_shared_from_this<Incarnation> {
@@ -51,6 +54,13 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   static absl::StatusOr<std::shared_ptr<Incarnation>> Start(const BrokerParts& parts,
                                                             Family* family, bool successor,
                                                             Events events);
+  // Forks a process that waits for a family of `service`. It is told nothing until then.
+  static absl::StatusOr<std::shared_ptr<Incarnation>> StartSpare(const BrokerParts& parts,
+                                                                 const std::string& service,
+                                                                 Events events);
+  // Installs `family` in a process that waits, of whose events `events` are told from now on,
+  // `forked` included.
+  absl::Status Employ(Family* family, bool successor, Events events);
   ~Incarnation();
 
   pid_t pid() const { return process_.pid; }
@@ -72,9 +82,17 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   void Abandon();
 
  private:
+  // The process's.
+  struct Ends {
+    UniqueFd supervisor, commands, lifeline;
+  };
+
   Incarnation(const BrokerParts& parts, Events events)
       : parts_(parts), events_(std::move(events)) {}
-  absl::Status ServeSupervisor(UniqueFd lane, Family* family);
+  absl::StatusOr<Ends> MakeLanes();
+  void Fork(const std::string& service, Ends ends);
+  absl::Status Take(Family* family, bool successor);
+  absl::Status ServeSupervisor(Family* family);
   absl::Status Command(UniqueFd lane);
   absl::Status Install(const Family& family, bool successor);
   void InstallAfter(const Family& family, uint64_t after, uint64_t last, bool successor,
@@ -90,6 +108,7 @@ class Incarnation : public std::enable_shared_from_this<Incarnation> {
   Events events_;
   ChildProcess process_;
   UniqueFd lifeline_;
+  UniqueFd supervisor_end_;  // until it is served, for a family
   std::shared_ptr<serving::ServedLane> supervisor_;
   std::unique_ptr<transport::LaneClient> commands_;
   uint64_t commands_watch_ = 0;

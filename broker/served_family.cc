@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "broker/process.h"
+#include "broker/spare_services.h"
 #include "serving/succession.h"
 
 namespace capbroker::broker {
@@ -38,10 +39,13 @@ void ServedFamily::Start(std::function<void(absl::Status)> forked) {
 }
 
 absl::Status ServedFamily::StartProcess(bool successor) {
+  const Incarnation::Events events = {
+      .forked = [this](const absl::Status& status) { OnForked(status); },
+      .ended = [this](const ChildEnd& end) { OnEnded(end); }};
+  incarnation_ = parts_.spares->Employ(family_.get(), successor, events);
+  if (incarnation_ != nullptr) return absl::OkStatus();
   absl::StatusOr<std::shared_ptr<Incarnation>> started =
-      Incarnation::Start(parts_, family_.get(), successor,
-                         {.forked = [this](const absl::Status& status) { OnForked(status); },
-                          .ended = [this](const ChildEnd& end) { OnEnded(end); }});
+      Incarnation::Start(parts_, family_.get(), successor, events);
   if (started.ok()) incarnation_ = *std::move(started);
   return started.status();
 }

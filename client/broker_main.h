@@ -20,7 +20,8 @@ struct BrokerStart {
   // Runs a worker's entry, given by its address: a broker with the application's own memory
   // image has the entry at the same place. Null in a broker program.
   int (*enter_worker)(uint64_t entry) = nullptr;
-  size_t spare_workers = 0;  // BrokerOptions
+  size_t spare_workers = 0;   // BrokerOptions
+  size_t spare_services = 0;  // the same
 };
 
 // Is the broker, until the application is gone. Returns the exit code.

@@ -31,7 +31,7 @@
 namespace capbroker {
 namespace {
 
-constexpr int kMostSpareWorkers = 64;
+constexpr int kMostSpares = 64;  // of a kind
 
 constexpr char kWhatToDo[] =
     "call it first thing in main, or use Broker::StartProgram, which executes a broker program";
@@ -143,9 +143,10 @@ absl::StatusOr<PidFd> StartOrphan(Execution& execution) {
 class BrokerLauncher {
  public:
   static absl::StatusOr<Broker> Fork(const BrokerOptions& options) {
-    if (options.spare_workers < 0 || options.spare_workers > kMostSpareWorkers) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "start broker: ", options.spare_workers, " spare workers, at most ", kMostSpareWorkers));
+    for (const int spares : {options.spare_workers, options.spare_services}) {
+      if (spares >= 0 && spares <= kMostSpares) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("start broker: ", spares, " spares, at most ", kMostSpares));
     }
     CB_RETURN_IF_ERROR(CheckMayFork());
     CB_ASSIGN_OR_RETURN(transport::LanePair lane,
@@ -158,7 +159,8 @@ class BrokerLauncher {
       lane.client.Reset();
       line.kept.Reset();
       _exit(RunBroker({std::move(lane.service), std::move(line.held), EnterWorker,
-                       static_cast<size_t>(options.spare_workers)}));
+                       static_cast<size_t>(options.spare_workers),
+                       static_cast<size_t>(options.spare_services)}));
     }
     return Broker(std::make_shared<BrokerLink>(std::move(lane.client), std::move(line.kept),
                                                std::move(cloned.process), /*is_child=*/true));

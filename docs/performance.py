@@ -26,7 +26,8 @@ FILES = [
     ("openat_direct", "open()"), ("descriptor_by_stub", "by stub"), ("transparent_openat", "open() in a worker"),
 ]
 STARTS = [
-    ("service_open", "service process"), ("worker_start_spare", "worker, from a spare one"),
+    ("service_open_spare", "service process, a spare one"), ("service_open", "service process"),
+    ("worker_start_spare", "worker, from a spare one"),
     ("worker_start", "worker, forked"), ("worker_exec", "worker, executed"), ("minijail_start", "minijail0"),
     ("bubblewrap_start", "bubblewrap"), ("bubblewrap_exec", "bubblewrap, same program"), ("nsjail_start", "nsjail"),
     ("firejail_start", "firejail"),

@@ -20,16 +20,29 @@
 namespace capbroker::transport {
 namespace {
 
-absl::StatusOr<UniqueFd> MakeMemfd(size_t size) {
+// Less is written from the stack: mapping memory takes longer than to copy it.
+constexpr size_t kSmallMessage = 4096;
+
+absl::StatusOr<UniqueFd> MakeMemfd() {
   UniqueFd fd(memfd_create("capbroker-message", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
   if (!fd.valid() && errno == EINVAL) {
     fd.Reset(memfd_create("capbroker-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   }
   if (!fd.valid()) return ErrnoToStatus(errno, "make message memory");
-  if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
-    return ErrnoToStatus(errno, "size message memory");
-  }
   return fd;
+}
+
+absl::Status SetSize(FdRef fd, size_t size) {
+  if (ftruncate(fd.get(), static_cast<off_t>(size)) == 0) return absl::OkStatus();
+  return ErrnoToStatus(errno, "size message memory");
+}
+
+absl::Status WriteSmall(FdRef fd, size_t size, absl::FunctionRef<bool(char*)> fill) {
+  char bytes[kSmallMessage];
+  if (!fill(bytes)) return absl::InternalError("serialize message");
+  // Memory: all of it is written, or nothing.
+  if (pwrite(fd.get(), bytes, size, 0) == static_cast<ssize_t>(size)) return absl::OkStatus();
+  return ErrnoToStatus(errno, "write message memory");
 }
 
 absl::Status Write(FdRef fd, size_t size, absl::FunctionRef<bool(char*)> fill) {
@@ -45,8 +58,13 @@ absl::Status Write(FdRef fd, size_t size, absl::FunctionRef<bool(char*)> fill) {
 }  // namespace
 
 absl::StatusOr<UniqueFd> MakeSealedMessage(size_t size, absl::FunctionRef<bool(char*)> fill) {
-  CB_ASSIGN_OR_RETURN(UniqueFd fd, MakeMemfd(size));
-  CB_RETURN_IF_ERROR(Write(fd, size, fill));
+  CB_ASSIGN_OR_RETURN(UniqueFd fd, MakeMemfd());
+  if (size <= kSmallMessage) {
+    CB_RETURN_IF_ERROR(WriteSmall(fd, size, fill));
+  } else {
+    CB_RETURN_IF_ERROR(SetSize(fd, size));
+    CB_RETURN_IF_ERROR(Write(fd, size, fill));
+  }
   if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return ErrnoToStatus(errno, "seal message memory");
   }
@@ -54,7 +72,8 @@ absl::StatusOr<UniqueFd> MakeSealedMessage(size_t size, absl::FunctionRef<bool(c
 }
 
 absl::StatusOr<UniqueFd> MakeRequestBuffer(size_t size) {
-  CB_ASSIGN_OR_RETURN(UniqueFd fd, MakeMemfd(size));
+  CB_ASSIGN_OR_RETURN(UniqueFd fd, MakeMemfd());
+  CB_RETURN_IF_ERROR(SetSize(fd, size));
   if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
     return ErrnoToStatus(errno, "seal message memory");
   }

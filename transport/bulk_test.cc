@@ -27,6 +27,23 @@ UniqueFd FilledBuffer() {
   return *std::move(buffer);
 }
 
+TEST(BulkTest, NobodyChangesASealedMessageWhateverItsSize) {
+  for (const size_t size : {size_t{1}, size_t{4096}, size_t{4097}, kSize}) {
+    const absl::StatusOr<UniqueFd> sealed = MakeSealedMessage(size, [size](char* bytes) {
+      std::memset(bytes, 'x', size);
+      return true;
+    });
+    ASSERT_TRUE(sealed.ok()) << sealed.status();
+    const absl::StatusOr<std::string> whole = CopyWholeMessage(*sealed);
+    ASSERT_TRUE(whole.ok()) << whole.status();
+    EXPECT_EQ(*whole, std::string(size, 'x'));
+    EXPECT_EQ(fcntl(sealed->get(), F_GET_SEALS) & ~0x20 /* F_SEAL_EXEC */,
+              F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    EXPECT_EQ(pwrite(sealed->get(), "y", 1, 0), -1);
+    EXPECT_EQ(pwrite(sealed->get(), "y", 1, static_cast<off_t>(size)), -1);
+  }
+}
+
 TEST(BulkTest, NobodyWritesARequestThatIsBeingRead) {
   const UniqueFd buffer = FilledBuffer();
   int reads = 0;

@@ -38,6 +38,13 @@ bool ShareOneWord(const Condition& condition) {
   return condition.any_of.size() > 1;
 }
 
+// The clauses at the beginning that make a difference: those after them say what `Otherwise` says.
+size_t Tests(const Row& row) {
+  size_t count = row.clauses().size();
+  while (count > 0 && row.clauses()[count - 1].outcome == *row.otherwise()) --count;
+  return count;
+}
+
 }  // namespace
 
 // Emits the program from its end to its beginning: every jump goes forward, so
@@ -61,11 +68,17 @@ class FilterCompiler {
     const Row* row;
   };
 
+  // Ranges that the search does not divide: one, and single numbers in its midst that go
+  // elsewhere. A number is found by one comparison, where a range within another takes two.
+  struct Leaf {
+    Range all;
+    std::vector<Range> but;
+  };
+
   Label Emit(uint16_t code, uint32_t k, uint8_t jt = 0, uint8_t jf = 0);
   Label EmitReturn(uint32_t action);
   Label EmitOutcome(Outcome outcome);
-  // The offset with which the next branch reaches `target`, which may be a
-  // detour.
+  // The offset with which the next branch reaches `target`, or what does the same and is nearer.
   uint8_t Reach(Label target);
   // Makes what is emitted next fall through to `target`.
   void FallThroughTo(Label target);
@@ -75,10 +88,15 @@ class FilterCompiler {
   Label EmitCondition(const Condition& condition, Label if_true, Label if_false);
   Label EmitRow(const Row& row);
   Label RowLabel(const Row* row);
-  Label EmitSearch(const std::vector<Range>& ranges, size_t begin, size_t end);
+  Label EmitLeaf(const Leaf& leaf);
+  Label EmitSearch(const std::vector<Leaf>& leaves, size_t begin, size_t end);
 
   absl::Status CollectRows(const Policy& policy);
+  // Of what is searched: the rows marked Often were found before, and may be in any.
   std::vector<Range> Ranges() const;
+  // Rows without tests and with the same outcome are one fate, so neighbours melt.
+  static bool SameFate(const Row* a, const Row* b);
+  static std::vector<Leaf> Leaves(const std::vector<Range>& ranges);
 
   DieAction die_action_;
   Architecture architecture_;
@@ -87,6 +105,7 @@ class FilterCompiler {
   std::vector<CompiledFilter::Slot> slots_;  // instruction: still counted from the end
   std::map<uint32_t, Label> returns_;
   std::map<const Row*, Label> rows_;
+  std::map<Label, Label> nearest_;  // what the last branch too far away goes to instead
 };
 
 FilterCompiler::Label FilterCompiler::Emit(uint16_t code, uint32_t k, uint8_t jt, uint8_t jf) {
@@ -127,12 +146,18 @@ FilterCompiler::Label FilterCompiler::EmitOutcome(Outcome outcome) {
 
 uint8_t FilterCompiler::Reach(Label target) {
   // A branch skips instructions of its own program order: those emitted after
-  // `target`.
-  uint32_t distance = static_cast<uint32_t>(reversed_.size()) - 1 - target;
+  // its target.
+  const auto distance = [this](Label label) {
+    return static_cast<uint32_t>(reversed_.size()) - 1 - label;
+  };
+  const Label nearest = nearest_.try_emplace(target, target).first->second;
   // Leave room for the other branch's detour, which is emitted after this was
   // measured.
-  if (distance < 254) return static_cast<uint8_t>(distance);
-  Emit(BPF_JMP | BPF_JA, distance);
+  if (distance(nearest) < 254) return static_cast<uint8_t>(distance(nearest));
+  // A return is no longer than a jump to it.
+  const sock_filter there = reversed_[target];
+  nearest_[target] = BPF_CLASS(there.code) == BPF_RET ? Emit(there.code, there.k)
+                                                      : Emit(BPF_JMP | BPF_JA, distance(target));
   return 0;
 }
 
@@ -183,7 +208,8 @@ FilterCompiler::Label FilterCompiler::EmitCondition(const Condition& condition, 
 
 FilterCompiler::Label FilterCompiler::EmitRow(const Row& row) {
   Label next = EmitOutcome(*row.otherwise());
-  for (auto clause = row.clauses().rbegin(); clause != row.clauses().rend(); ++clause) {
+  const auto skipped = static_cast<std::ptrdiff_t>(row.clauses().size() - Tests(row));
+  for (auto clause = row.clauses().rbegin() + skipped; clause != row.clauses().rend(); ++clause) {
     Label holds = EmitOutcome(clause->outcome);
     const Label fails = next;
     for (auto condition = clause->all_of.rbegin(); condition != clause->all_of.rend();
@@ -202,14 +228,22 @@ FilterCompiler::Label FilterCompiler::RowLabel(const Row* row) {
   return rows_[row] = EmitRow(*row);
 }
 
+FilterCompiler::Label FilterCompiler::EmitLeaf(const Leaf& leaf) {
+  Label next = RowLabel(leaf.all.row);
+  for (auto single = leaf.but.rbegin(); single != leaf.but.rend(); ++single) {
+    next = EmitBranch(BPF_JEQ, single->first, RowLabel(single->row), next);
+  }
+  return next;
+}
+
 // The accumulator holds the number throughout the search.
-FilterCompiler::Label FilterCompiler::EmitSearch(const std::vector<Range>& ranges, size_t begin,
+FilterCompiler::Label FilterCompiler::EmitSearch(const std::vector<Leaf>& leaves, size_t begin,
                                                  size_t end) {
-  if (end - begin == 1) return RowLabel(ranges[begin].row);
+  if (end - begin == 1) return EmitLeaf(leaves[begin]);
   const size_t middle = begin + (end - begin) / 2;
-  const Label upper = EmitSearch(ranges, middle, end);
-  const Label lower = EmitSearch(ranges, begin, middle);
-  return EmitBranch(BPF_JGE, ranges[middle].first, upper, lower);
+  const Label upper = EmitSearch(leaves, middle, end);
+  const Label lower = EmitSearch(leaves, begin, middle);
+  return EmitBranch(BPF_JGE, leaves[middle].all.first, upper, lower);
 }
 
 absl::Status FilterCompiler::CollectRows(const Policy& policy) {
@@ -235,39 +269,57 @@ absl::Status FilterCompiler::CollectRows(const Policy& policy) {
   return absl::OkStatus();
 }
 
+bool FilterCompiler::SameFate(const Row* a, const Row* b) {
+  if (a == b) return true;
+  const Outcome fate_a = a == nullptr ? Die() : *a->otherwise();
+  const Outcome fate_b = b == nullptr ? Die() : *b->otherwise();
+  return (a == nullptr || Tests(*a) == 0) && (b == nullptr || Tests(*b) == 0) && fate_a == fate_b;
+}
+
 std::vector<FilterCompiler::Range> FilterCompiler::Ranges() const {
-  // Rows without tests and with the same outcome are one fate, so neighbours
-  // melt.
-  const auto same_fate = [](const Row* a, const Row* b) {
-    if (a == b) return true;
-    const Outcome fate_a = a == nullptr ? Die() : *a->otherwise();
-    const Outcome fate_b = b == nullptr ? Die() : *b->otherwise();
-    return (a == nullptr || a->clauses().empty()) && (b == nullptr || b->clauses().empty()) &&
-           fate_a == fate_b;
-  };
   std::vector<Range> ranges = {{0, nullptr}};
   uint32_t next = 0;
   for (const auto& [number, row] : by_number_) {
-    if (number != next && !same_fate(ranges.back().row, nullptr)) {
+    if (number != next && !SameFate(ranges.back().row, nullptr)) {
       ranges.push_back({next, nullptr});
+    }
+    if (row->often()) {
+      next = number + 1;
+      continue;
     }
     if (number == 0) {
       ranges.back().row = row;
-    } else if (!same_fate(ranges.back().row, row)) {
+    } else if (!SameFate(ranges.back().row, row)) {
       ranges.push_back({number, row});
     }
     next = number + 1;
   }
-  if (!same_fate(ranges.back().row, nullptr)) ranges.push_back({next, nullptr});
+  if (!SameFate(ranges.back().row, nullptr)) ranges.push_back({next, nullptr});
   return ranges;
+}
+
+std::vector<FilterCompiler::Leaf> FilterCompiler::Leaves(const std::vector<Range>& ranges) {
+  constexpr size_t kMostSingles = 3;  // further ones would be better found by the search
+  std::vector<Leaf> leaves;
+  size_t i = 0;
+  while (i < ranges.size()) {
+    Leaf& leaf = leaves.emplace_back(Leaf{ranges[i++], {}});
+    while (leaf.but.size() < kMostSingles && i + 1 < ranges.size() &&
+           ranges[i + 1].first == ranges[i].first + 1 &&
+           SameFate(ranges[i + 1].row, leaf.all.row)) {
+      leaf.but.push_back(ranges[i]);
+      i += 2;
+    }
+  }
+  return leaves;
 }
 
 absl::StatusOr<CompiledFilter> FilterCompiler::Compile(const Policy& policy) {
   CB_RETURN_IF_ERROR(CollectRows(policy));
   const Label die = EmitOutcome(Die());
 
-  const std::vector<Range> ranges = Ranges();
-  Label next = EmitSearch(ranges, 0, ranges.size());
+  const std::vector<Leaf> leaves = Leaves(Ranges());
+  Label next = EmitSearch(leaves, 0, leaves.size());
   for (auto row = policy.rows().rbegin(); row != policy.rows().rend(); ++row) {
     if (!row->often()) continue;
     for (auto name = row->calls().rbegin(); name != row->calls().rend(); ++name) {

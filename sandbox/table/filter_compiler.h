@@ -7,9 +7,13 @@
 //   2. on x86-64, numbers with bit 30 (the x32 ABI) die: they would slip past
 //      the table;
 //   3. rows marked Often, one comparison each;
-//   4. the rest by binary search over ranges of numbers with the same fate;
+//   4. the rest by binary search over ranges of numbers with the same fate, and numbers that
+//      stand alone in one;
 //   5. tests of arguments; what is decided by the number alone does not get
 //      here, so that the kernel can remember it and skip the filter.
+//
+// Every process that is started pays for each instruction: the kernel checks, translates and
+// compiles the program anew.
 //
 // Runs in: the zygote, and tests. Needs no kernel.
 #ifndef SANDBOX_TABLE_FILTER_COMPILER_H_

@@ -70,29 +70,70 @@ TEST_F(FilterCompilerTest, CompilesASmallTableToTheGoldenProgram) {
   Compile(Small(), {0, 42, 0, 0});
   EXPECT_EQ(DisassembleFilter(program_, kX86),
             "   0: load architecture\n"
-            "   1: if A == 0xc000003e goto 2 else 23\n"
+            "   1: if A == 0xc000003e goto 2 else 20\n"
             "   2: load number\n"
-            "   3: if A >= 0x40000000 goto 23 else 4\n"
-            "   4: if A == 9 (mmap) goto 8 else 5\n"
-            "   5: if A >= 10 (mprotect) goto 17 else 6\n"
-            "   6: if A >= 2 (open) goto 7 else 21\n"
-            "   7: if A >= 9 (mmap) goto 8 else 23\n"
-            "   8: load argument 2 upper\n"
-            "   9: if A == 0 goto 10 else 16\n"
-            "  10: load argument 2 lower\n"
-            "  11: and 0xfffffffc\n"
-            "  12: if A == 0 goto 13 else 16\n"
-            "  13: load argument 3 lower\n"
-            "  14: and 0x10\n"
-            "  15: if A == 0 goto 21 else 16\n"
-            "  16: fail 13\n"
-            "  17: if A >= 62 (kill) goto 18 else 23\n"
-            "  18: if A >= 63 (uname) goto 23 else 19\n"
-            "  19: load argument 0 lower\n"
-            "  20: if A == 0x2a goto 21 else 22\n"
-            "  21: allow\n"
-            "  22: fail 1\n"
-            "  23: die (kill)\n");
+            "   3: if A >= 0x40000000 goto 20 else 4\n"
+            "   4: if A == 9 (mmap) goto 5 else 14\n"
+            "   5: load argument 2 upper\n"
+            "   6: if A == 0 goto 7 else 13\n"
+            "   7: load argument 2 lower\n"
+            "   8: and 0xfffffffc\n"
+            "   9: if A == 0 goto 10 else 13\n"
+            "  10: load argument 3 lower\n"
+            "  11: and 0x10\n"
+            "  12: if A == 0 goto 18 else 13\n"
+            "  13: fail 13\n"
+            "  14: if A >= 2 (open) goto 15 else 18\n"
+            "  15: if A == 62 (kill) goto 16 else 20\n"
+            "  16: load argument 0 lower\n"
+            "  17: if A == 0x2a goto 18 else 19\n"
+            "  18: allow\n"
+            "  19: fail 1\n"
+            "  20: die (kill)\n");
+}
+
+TEST_F(FilterCompilerTest, ReadsNoArgumentThatMakesNoDifference) {
+  Policy policy;
+  policy.Add(On("socket")
+                 .When({Arg32(0).Is(1)}, Fail(EPERM))
+                 .When({Arg32(0).Is(2)}, Fail(EACCES))
+                 .When({Arg32(1).Is(3)}, Fail(EACCES))
+                 .Otherwise(Fail(EACCES))
+                 .For("the first clause alone says something else"));
+  policy.Add(On("connect").Always(Fail(EACCES)).For("neighbour"));
+  policy.Add(On("accept").When({Arg32(0).Is(1)}, Fail(EACCES)).Otherwise(Fail(EACCES)).For("same"));
+  Compile(policy);
+  EXPECT_EQ(DisassembleFilter(program_, kX86),
+            "   0: load architecture\n"
+            "   1: if A == 0xc000003e goto 2 else 11\n"
+            "   2: load number\n"
+            "   3: if A >= 0x40000000 goto 11 else 4\n"
+            "   4: if A >= 42 (connect) goto 9 else 5\n"
+            "   5: if A >= 41 (socket) goto 6 else 11\n"
+            "   6: load argument 0 lower\n"
+            "   7: if A == 0x1 goto 8 else 10\n"
+            "   8: fail 1\n"
+            "   9: if A >= 44 (sendto) goto 11 else 10\n"
+            "  10: fail 13\n"
+            "  11: die (kill)\n");
+}
+
+// A branch reaches 255 instructions. What it would need a jump for is there once more.
+TEST_F(FilterCompilerTest, RepeatsAReturnThatIsTooFarAway) {
+  Policy policy;
+  for (int number = 0; number < 330; ++number) {
+    policy.Add(Row({SystemCallName(number, kX86)}).Always(Fail(1 + number % 3)).For("test"));
+  }
+  Compile(policy);
+  ASSERT_GT(program_.size(), 300u);
+  for (const sock_filter& instruction : program_) {
+    EXPECT_NE(instruction.code, BPF_JMP | BPF_JA);
+  }
+  for (int number = 0; number < 330; ++number) {
+    seccomp_data call = Call("read");
+    call.nr = number;
+    EXPECT_EQ(Evaluate(call), kFailed | static_cast<uint32_t>(1 + number % 3));
+  }
 }
 
 TEST_F(FilterCompilerTest, KillsEveryCallWithoutARow) {
