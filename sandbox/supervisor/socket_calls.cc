@@ -221,7 +221,7 @@ Answer SocketCalls::OnBind(const Notification& call) {
   if (const int not_one = CheckKind(target.socket, family); not_one != 0) return Failure(not_one);
   if (family == AF_UNIX) return Failure(kEcapmode);
   // Connected, or bound before.
-  if (StateOf(target.socket) != TCP_CLOSE || PortOf(target.socket) != 0) return Failure(EINVAL);
+  if (PortOf(target.socket) != 0) return Failure(EINVAL);
   const std::optional<Endpoint> at = EndpointOf(target.address.storage, target.address.size);
   if (!at.has_value()) return Failure(EINVAL);
   // A server that the worker has closed is to be one again at once.

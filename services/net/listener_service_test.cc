@@ -215,7 +215,11 @@ TEST_F(ListenerTest, GivesPortsBackThatWereShutDown) {
   for (int i = 0; i < 40; ++i) {  // more than the budget has
     ASSERT_OK_AND_ASSIGN(const Listening server, Listen(stub, Address("127.0.0.1"), port));
     ASSERT_EQ(server.outcome, Response::LISTENING) << i;
-    EXPECT_EQ(ConnectTo("127.0.0.1", port), 0);
+    const UniqueFd client = ConnectedTo("127.0.0.1", port);
+    UniqueFd accepted(accept4(server.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ASSERT_TRUE(client.valid() && accepted.valid());
+    accepted.Reset();  // the first to close: it is the server's port that waits (TIME_WAIT)
+    EXPECT_EQ(Receive(client, 1), "");
     shutdown(server.socket.get(), SHUT_RDWR);
   }
 }
