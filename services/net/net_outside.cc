@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "capbroker/net/v1/connector.capbroker.h"
 #include "capbroker/net/v1/listener.capbroker.h"
 #include "sandbox/supervisor/capability_errno.h"
