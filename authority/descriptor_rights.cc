@@ -60,8 +60,8 @@ absl::Status CheckLease(const FieldDescriptor& field, const Rights& rights, Dire
   if (rights.lease() == Rights::LEASE_UNSPECIFIED) return absl::OkStatus();
   // Nothing else can be taken back. Not a LANE: its holder clones it, and the clone is another
   // socket; what ends a channel and its clones is revocation.
-  if (!OnlyKinds(rights, {Rights::STREAM_SOCKET})) {
-    return Fault(field, "is leased, and not a STREAM_SOCKET alone");
+  if (!OnlyKinds(rights, {Rights::STREAM_SOCKET, Rights::LISTENING_SOCKET})) {
+    return Fault(field, "is leased, and neither a STREAM_SOCKET nor a LISTENING_SOCKET alone");
   }
   if (direction == Direction::kRequest) return Fault(field, "is leased, and in a request");
   return absl::OkStatus();

@@ -312,7 +312,7 @@ TEST_F(SchemaFaultTest, RightsThatNothingOfTheKindCanHave) {
   for (const char* kinds :
        {"kinds: REGULAR_FILE", "kinds: LANE", "kinds: STREAM_SOCKET kinds: PIPE"}) {
     EXPECT_FAULT(compile(absl::StrCat(kinds, " lease: SHUT_DOWN")), "t.Request.f",
-                 "not a STREAM_SOCKET alone");
+                 "neither a STREAM_SOCKET nor a LISTENING_SOCKET alone");
   }
   EXPECT_FAULT(compile("kinds: STREAM_SOCKET lease: SHUT_DOWN"), "t.Request.f", "in a request");
 }

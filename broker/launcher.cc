@@ -45,8 +45,11 @@ absl::Status Launcher::Check(const v1::LaunchWorkerRequest& request) const {
       return absl::InvalidArgumentError(
           "launch worker: a grant's name is empty, too long or used twice");
     }
-    if (grant.connects() && !request.has_supervision()) {
+    if ((grant.connects() || grant.listens()) && !request.has_supervision()) {
       return absl::InvalidArgumentError("launch worker: connections need a supervisor");
+    }
+    if (grant.connects() && grant.listens()) {
+      return absl::InvalidArgumentError("launch worker: a channel is of one service");
     }
     if (grant.has_open() == grant.has_channel()) {
       return absl::InvalidArgumentError("launch worker: a grant is a service or a channel");
@@ -120,6 +123,7 @@ absl::Status Launcher::Prepare(const v1::LaunchWorkerRequest& request, TakeDescr
   *command.mutable_bounds() = request.bounds();
   command.set_resizes_files(request.resizes_files());
   command.set_makes_code(request.makes_code());
+  command.set_accepts_connections(request.accepts_connections());
   return AddGrants(request, take, preparation);
 }
 
@@ -161,9 +165,11 @@ absl::Status Launcher::AddGrants(const v1::LaunchWorkerRequest& request, TakeDes
     }
     // INVARIANT(one-holder-per-end): the worker's or its supervisor's.
     v1::ForkWorker& command = preparation.command;
-    if (!grant.connects()) birth.add_names(grant.name());
+    if (!grant.connects() && !grant.listens()) birth.add_names(grant.name());
     Attach(std::move(channel), preparation.descriptors,
-           grant.connects() ? command.add_outside() : command.add_channels());
+           grant.connects()  ? command.add_outside()
+           : grant.listens() ? command.add_listeners()
+                             : command.add_channels());
   }
   // A program that knows nothing of all this has its standard descriptors alone.
   if (request.has_program() && request.has_supervision() && birth.input().empty() &&

@@ -20,6 +20,7 @@ sandbox::ServiceTable TableOf(const serving::ServiceNeeds& needs) {
       .reads_files = !needs.reads.empty(),
       .serves_files = needs.serves_files,
       .tcp = needs.tcp,
+      .tcp_servers = needs.tcp_servers,
       .udp = needs.udp,
       .local_sockets = !needs.local_sockets.empty(),
       .routes = needs.routes,
@@ -36,6 +37,8 @@ Reach ToReach(const serving::ServiceReach& needed) {
   }
   reach.tcp_ports = needed.tcp_ports;
   reach.all_tcp_ports = needed.all_tcp_ports;
+  reach.tcp_server_ports = needed.tcp_server_ports;
+  reach.all_tcp_server_ports = needed.all_tcp_server_ports;
   return reach;
 }
 

@@ -24,6 +24,7 @@ v1::ForkWorker KindOf(const v1::ForkWorker& command) {
   kind.mutable_bounds()->clear_wall_time();
   kind.set_resizes_files(command.resizes_files());
   kind.set_makes_code(command.makes_code());
+  kind.set_accepts_connections(command.accepts_connections());
   return kind;
 }
 

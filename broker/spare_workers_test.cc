@@ -5,11 +5,13 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -73,6 +75,9 @@ int TellDescriptorBound(Grants) {
 int MakeCode(Grants) {
   return mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
               0) == MAP_FAILED;
+}
+int Accept(Grants) {
+  return accept4(STDIN_FILENO, nullptr, nullptr, 0) < 0 && errno == ENOTSOCK ? 0 : 1;
 }
 int Spin(Grants) {
   volatile uint64_t turns = 0;
@@ -208,6 +213,11 @@ TEST_F(SpareWorkersTest, ArePermittedWhatIsAskedForAlone) {
   for (uint32_t i = 0; i <= kSpares; ++i) EXPECT_EQ(RunAsSpare(with_code).first.exit_code(), 0);
   // By now all spares may make code.
   EXPECT_EQ(Run({.entry = Held<MakeCode>}).first.exit_code(), 1);
+  const auto accepting = [] {
+    return WorkerOptions{.entry = Held<Accept>, .accepts_connections = true};
+  };
+  for (uint32_t i = 0; i <= kSpares; ++i) EXPECT_EQ(RunAsSpare(accepting).first.exit_code(), 0);
+  EXPECT_EQ(Run({.entry = Held<Accept>}).first.exit_code(), 1);
 }
 
 TEST_F(SpareWorkersTest, StartWhenThereAreNotEnough) {

@@ -25,6 +25,7 @@ constexpr int kMostAtTheEnd = 4096;
 
 std::vector<std::string> Fields(unsigned access) {
   if ((access & sandbox::kConnectHost) != 0) return {"connections"};
+  if ((access & sandbox::kListenAt) != 0) return {"listeners"};
   std::vector<std::string> fields;
   if ((access & kReadFiles) != 0) fields.push_back("files.read");
   if ((access & kWriteFiles) != 0) fields.push_back("files.write");

@@ -339,12 +339,16 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   start.bounds.file_size_bytes = bounds.file_size_bytes();
   start.resizes_files = command.resizes_files();
   start.makes_code = command.makes_code();
+  start.accepts_connections = command.accepts_connections();
   if (command.has_supervision()) {
     start.supervision = FromProto(command.supervision());
     start.supervision->journal = descriptors.Take(command.journal());
     start.supervision->journal_tells_allowed = command.journal_tells_allowed();
     for (const v1::Descriptor& channel : command.outside()) {
-      start.supervision->outside.push_back(descriptors.Take(channel));
+      start.supervision->outside.connectors.push_back(descriptors.Take(channel));
+    }
+    for (const v1::Descriptor& channel : command.listeners()) {
+      start.supervision->outside.listeners.push_back(descriptors.Take(channel));
     }
     start.supervision->make_outside = sandbox::RegisteredOutside();
   }

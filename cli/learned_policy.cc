@@ -98,6 +98,8 @@ void LearnedPolicy::Add(const v1::AuditEvent& event) {
       read_.insert(value.value());
     } else if (value.field() == "connections") {
       AddHost(value.value());
+    } else if (value.field() == "listeners") {
+      servers_.insert(value.value());
     } else if (value.field() == "files.look") {
       look_.insert(value.value());
     }
@@ -120,6 +122,7 @@ run::v1::RunPolicy LearnedPolicy::Policy(run::v1::RunPolicy policy) const {
   policy.clear_read();
   policy.clear_write();
   policy.clear_connect();
+  policy.clear_listen();
   if (!hosts_.empty() || !addresses_.empty()) {
     run::v1::RunPolicy::Connections& connect = *policy.add_connect();
     for (const std::string& host : hosts_.empty() ? addresses_ : hosts_) connect.add_name(host);
@@ -128,6 +131,7 @@ run::v1::RunPolicy LearnedPolicy::Policy(run::v1::RunPolicy policy) const {
       if (!hosts_.empty() && IsLocal(address)) connect.add_local_address(address);
     }
   }
+  for (const std::string& server : servers_) policy.add_listen(server);
   for (const std::string& path : read) policy.add_read(path);
   for (const std::string& path : write) policy.add_write(path);
   return policy;

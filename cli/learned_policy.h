@@ -37,6 +37,7 @@ class LearnedPolicy {
   std::set<std::string> hosts_;      // that were looked up
   std::set<std::string> addresses_;  // that were connected to
   std::set<std::string> ports_;
+  std::set<std::string> servers_;  // that it was: "127.0.0.1:8080"
   uint64_t missing_ = 0;
 };
 

@@ -74,6 +74,14 @@ TEST_F(LearnedPolicyTest, KeepsWhatTheRunWasTold) {
   EXPECT_EQ(Text(), "read: \"/srv/a\"\nrun: \"/usr/bin/true\"\nenvironment: \"HOME\"\n");
 }
 
+TEST_F(LearnedPolicyTest, GrantsServersWhereTheyWere) {
+  told_.add_listen("*:*");
+  Use("listeners", "127.0.0.1:8080");
+  Use("listeners", "[::1]:0");
+  Use("listeners", "*:80");
+  EXPECT_EQ(Text(), "listen: \"*:80\"\nlisten: \"127.0.0.1:8080\"\nlisten: \"[::1]:0\"\n");
+}
+
 TEST_F(LearnedPolicyTest, SaysWhatItDoesNotKnow) {
   v1::AuditEvent left_out;
   left_out.set_kind(v1::AuditEvent::LEFT_OUT);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/learned_policy.h"
 #include "cli/passed_signals.h"
@@ -27,7 +28,8 @@ namespace {
 constexpr int kBadUsage = 2;
 constexpr int kNotStarted = 125, kNotExecutable = 126, kNotFound = 127;
 
-void Say(absl::string_view text) { std::cerr << "capbroker: " << text << std::endl; }
+// In one piece: the program writes there, too.
+void Say(absl::string_view text) { std::cerr << absl::StrCat("capbroker: ", text, "\n"); }
 
 int Fail(int status, const absl::Status& why) {
   Say(why.message());

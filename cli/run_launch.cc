@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/errno_status.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
@@ -109,6 +111,25 @@ Grant ToGrant(const run::v1::RunPolicy::Connections& connections, int number) {
                                    options)};
 }
 
+// "127.0.0.1:8080", "[::1]:8080", "*:8080": one grant for each port, with all of its addresses.
+absl::StatusOr<std::vector<Grant>> ToServers(const run::v1::RunPolicy& policy) {
+  std::map<std::string, std::vector<std::string>> addresses;  // by port
+  for (const std::string& server : policy.listen()) {
+    const size_t colon = server.rfind(':');
+    if (colon == std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat("listen: ", server, ": no port"));
+    }
+    absl::string_view address = absl::string_view(server).substr(0, colon);
+    if (absl::ConsumePrefix(&address, "[")) absl::ConsumeSuffix(&address, "]");
+    addresses[server.substr(colon + 1)].push_back(std::string(address));
+  }
+  std::vector<Grant> grants;
+  for (const auto& [port, at] : addresses) {
+    grants.push_back({.name = absl::StrCat("servers ", port), .source = ListenAt(at, {port})});
+  }
+  return grants;
+}
+
 // In learn mode: whatever this host may reach.
 Grant Everywhere() {
   return {.name = "connections",
@@ -164,9 +185,11 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
       supervision.connections.push_back(
           ToGrant(connections, static_cast<int>(supervision.connections.size()) + 1));
     }
+    CB_ASSIGN_OR_RETURN(supervision.servers, ToServers(options.policy));
   } else if (sandbox::ProbeHost().shows_descriptors) {
     // Files can be learned also where no worker has connections.
     supervision.connections.push_back(Everywhere());
+    supervision.servers.push_back({.name = "servers", .source = ListenAt({"*"}, {"*"})});
   }
   supervision.processes = options.policy.run_size() > 0;
   supervision.refusal = RefusalOf(options.policy);

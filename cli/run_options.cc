@@ -36,6 +36,15 @@ bool AddConnection(absl::string_view text, run::v1::RunPolicy& policy) {
   return true;
 }
 
+// "127.0.0.1:8080", "[::1]:0", "*:8080"; "*" of ports is every one.
+bool IsServer(absl::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == absl::string_view::npos || colon == 0) return false;
+  const absl::string_view port = text.substr(colon + 1);
+  uint32_t number = 0;
+  return port == "*" || (absl::SimpleAtoi(port, &number) && number <= 65535);
+}
+
 // "file:read:/etc/hosts"
 absl::Status AddGrant(absl::string_view text, run::v1::RunPolicy& policy) {
   absl::string_view rest = text;
@@ -49,11 +58,13 @@ absl::Status AddGrant(absl::string_view text, run::v1::RunPolicy& policy) {
     policy.set_make_code(true);
   } else if (absl::ConsumePrefix(&rest, "dns:") && !rest.empty()) {
     policy.add_connect()->add_name(std::string(rest));
+  } else if (absl::ConsumePrefix(&rest, "listen:") && IsServer(rest)) {
+    policy.add_listen(std::string(rest));
   } else if (!absl::ConsumePrefix(&rest, "connect:") || !AddConnection(rest, policy)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--grant ", text,
                      ": none of file:read:PATH, file:write:PATH, exec:PATH, connect:NAME:PORT, "
-                     "dns:NAME, jit"));
+                     "listen:ADDRESS:PORT, dns:NAME, jit"));
   }
   return absl::OkStatus();
 }

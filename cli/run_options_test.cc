@@ -27,6 +27,14 @@ TEST(RunOptionsTest, TakesOptionsUpToTheProgram) {
             "read: \"/a:b\" write: \"c\" environment: \"X=1\" bounds { cpu_time_seconds: 3 }");
 }
 
+TEST(RunOptionsTest, TakesServersAsTheyAreWritten) {
+  ASSERT_OK_AND_ASSIGN(const RunOptions options,
+                       ParseRunOptions({"--grant=listen:127.0.0.1:8080", "--grant=listen:[::1]:0",
+                                        "--grant=listen:*:*", "true"}));
+  EXPECT_EQ(options.policy.ShortDebugString(),
+            "listen: \"127.0.0.1:8080\" listen: \"[::1]:0\" listen: \"*:*\"");
+}
+
 TEST(RunOptionsTest, TakesAnyNameBehindTwoDashes) {
   ASSERT_OK_AND_ASSIGN(const RunOptions options, ParseRunOptions({"--", "--odd", "--", "x"}));
   EXPECT_EQ(options.program, "--odd");
@@ -51,7 +59,8 @@ TEST(RunOptionsTest, SaysWhatIsWrong) {
   EXPECT_EQ(Error({"--explain"}), "no program");
   EXPECT_EQ(Error({"--grant"}), "--grant: no such option, or no value");
   EXPECT_EQ(Error({"--nonsense", "x", "y"}), "--nonsense: no such option");
-  for (const char* grant : {"file:read:", "file:reads:/x", "/x", "exec:"}) {
+  for (const char* grant : {"file:read:", "file:reads:/x", "/x", "exec:", "listen:8080",
+                            "listen:x:", "listen::1", "listen:x:http", "listen:x:65536"}) {
     EXPECT_EQ(Error({"--grant", grant, "true"}).find(std::string("--grant ") + grant + ": "), 0u);
   }
   for (const char* bound :

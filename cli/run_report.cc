@@ -19,6 +19,7 @@ Access Wanted(const v1::AuditEvent& event) {
   Access access = {"look at", "file:read:"};
   for (const v1::AuditEvent::Value& value : event.values()) {
     if (value.field() == "connections") return {"connect to", "connect:"};
+    if (value.field() == "listeners") return {"listen at", "listen:"};
     if (value.field() == "files.create") return {"create", "file:write:"};
     if (value.field() == "files.write") access = {"write", "file:write:"};
     if (value.field() == "files.read" && access.verb != "write") access.verb = "read";
@@ -47,7 +48,8 @@ std::string Explain(const v1::AuditEvent& event) {
   const Access wanted = Wanted(event);
   struct stat status;
   const bool host = wanted.verb == "connect to";
-  if (!host && wanted.verb != "create" && lstat(name.c_str(), &status) != 0 &&
+  const bool is_path = !host && wanted.verb != "listen at";
+  if (is_path && wanted.verb != "create" && lstat(name.c_str(), &status) != 0 &&
       (errno == ENOENT || errno == ENOTDIR)) {
     return "";
   }

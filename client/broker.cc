@@ -97,9 +97,11 @@ absl::Status CheckOptions(const WorkerOptions& options) {
   if ((options.entry == nullptr) == options.program.empty()) {
     return absl::InvalidArgumentError("launch worker: either an entry or a program");
   }
-  const std::vector<Grant>* const connections =
-      options.supervision.has_value() ? &options.supervision->connections : nullptr;
-  if (options.grants.size() + (connections == nullptr ? 0 : connections->size()) > kMaxGrants) {
+  size_t count = options.grants.size();
+  if (options.supervision.has_value()) {
+    count += options.supervision->connections.size() + options.supervision->servers.size();
+  }
+  if (count > kMaxGrants) {
     return absl::InvalidArgumentError(
         absl::StrCat("launch worker: more than ", kMaxGrants, " grants"));
   }
@@ -109,7 +111,9 @@ absl::Status CheckOptions(const WorkerOptions& options) {
   }
   std::set<absl::string_view> names;
   CB_RETURN_IF_ERROR(CheckGrants(options.grants, names));
-  return connections == nullptr ? absl::OkStatus() : CheckGrants(*connections, names);
+  if (!options.supervision.has_value()) return absl::OkStatus();
+  CB_RETURN_IF_ERROR(CheckGrants(options.supervision->connections, names));
+  return CheckGrants(options.supervision->servers, names);
 }
 
 absl::Status AttachProgram(const std::string& path, CallDescriptors& descriptors,
@@ -121,13 +125,15 @@ absl::Status AttachProgram(const std::string& path, CallDescriptors& descriptors
   return absl::OkStatus();
 }
 
-// `connects`: for the worker's supervisor.
-absl::Status AttachGrants(const std::vector<Grant>& grants, bool connects, uint64_t broker,
+enum class Use { kByWorker, kToConnect, kToListen };
+
+absl::Status AttachGrants(const std::vector<Grant>& grants, Use use, uint64_t broker,
                           CallDescriptors& descriptors, v1::LaunchWorkerRequest& request) {
   for (const Grant& grant : grants) {
     v1::WorkerGrant* proto = request.add_grants();
     proto->set_name(grant.name);
-    proto->set_connects(connects);
+    proto->set_connects(use == Use::kToConnect);
+    proto->set_listens(use == Use::kToListen);
     if (const auto* authority = std::get_if<Authority>(&grant.source)) {
       CB_RETURN_IF_ERROR(ToOpenRequest(*authority, descriptors, proto->mutable_open()));
       continue;
@@ -188,6 +194,7 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
   request.set_input(std::move(options.input));
   request.set_resizes_files(options.resizes_files);
   request.set_makes_code(options.makes_code);
+  request.set_accepts_connections(options.accepts_connections);
   if (options.supervision.has_value()) {
     ToProto(*options.supervision, request.mutable_supervision());
   }
@@ -201,10 +208,12 @@ absl::StatusOr<Worker> Broker::Launch(WorkerOptions options) {
     descriptors.Attach(std::move(options.standard_error), request.mutable_standard_error());
   }
   CB_RETURN_IF_ERROR(
-      AttachGrants(options.grants, /*connects=*/false, link_->number(), descriptors, request));
+      AttachGrants(options.grants, Use::kByWorker, link_->number(), descriptors, request));
   if (options.supervision.has_value()) {
-    CB_RETURN_IF_ERROR(AttachGrants(options.supervision->connections, /*connects=*/true,
+    CB_RETURN_IF_ERROR(AttachGrants(options.supervision->connections, Use::kToConnect,
                                     link_->number(), descriptors, request));
+    CB_RETURN_IF_ERROR(AttachGrants(options.supervision->servers, Use::kToListen, link_->number(),
+                                    descriptors, request));
   }
   v1::LaunchWorkerResponse response;
   CB_RETURN_IF_ERROR(link_->Call(BrokerMethod::kLaunchWorker, &context, request, &response));

@@ -61,9 +61,9 @@ struct Revocation {
 struct BrokerOptions {
   // Workers that are forked and confined ahead, and wait for a launch, which then takes a fraction
   // of the time. At most 64; each is two processes, some hundred KiB. One serves a launch with an
-  // entry and without `supervision`, whose `bounds` (but for wall_time), `resizes_files` and
-  // `makes_code` it was made with: the defaults at first, then those of the last launches. Others,
-  // and those that come when no spare is left, are forked then as ever.
+  // entry and without `supervision`, whose `bounds` (but for wall_time), `resizes_files`,
+  // `makes_code` and `accepts_connections` it was made with: the defaults at first, then those of
+  // the last launches. Others, and those that come when no spare is left, are forked then as ever.
   int spare_workers = 0;
   // Service processes that are forked ahead, and wait for a service to be opened, which then takes
   // two thirds of the time. At most 64, each some hundred KiB, of the services that were opened

@@ -41,6 +41,9 @@ struct Supervision {
   // with ports, one grant for each such pair of sets. Their names are among those of the worker's
   // grants, and they are revoked as these are. At most 8, and 16 with the worker's.
   std::vector<Grant> connections = {};
+  // Where it may be a TCP server, by ListenAt() of services/net/grants.h. Otherwise as connections,
+  // and counted with them.
+  std::vector<Grant> servers = {};
 };
 
 }  // namespace capbroker

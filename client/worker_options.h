@@ -73,6 +73,8 @@ struct WorkerOptions {
   bool resizes_files = false;
   // Whether it may make code in its memory, as compilers at run time (JIT) do.
   bool makes_code = false;
+  // Whether it may accept connections, on what ListenAt() of services/net/grants.h has given it.
+  bool accepts_connections = false;
 };
 
 }  // namespace capbroker

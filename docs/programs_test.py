@@ -3,13 +3,14 @@
 
 A section starts in an empty directory. "```textproto NAME" is written to a file; in "```console" each line
 that begins with "$ " is given to sh, and the lines up to the next one are its output. $PWD stands for
-the directory, and $PORT for that of a web server.
+the directory, $PORT for that of a web server, and $FREE for one at which nobody listens.
 """
 import http.server
 import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,24 +46,35 @@ class Letter(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def run_command(command, directory, port, prefix, **identity):
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
+def run_command(command, directory, ports, prefix, **identity):
     """What it prints."""
+    for name, port in ports.items():
+        command = command.replace(name, port)
     done = subprocess.run(
-        [*prefix, "/bin/sh", "-c", command.replace("$PORT", port)], cwd=directory, stdin=subprocess.DEVNULL,
+        [*prefix, "/bin/sh", "-c", command], cwd=directory, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=50, text=True,
         env={"PATH": os.path.join(directory, ".bin") + ":/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **identity)
-    return done.stdout.replace(directory, "$PWD").replace(port, "$PORT")
+    got = done.stdout.replace(directory, "$PWD")
+    for name, port in ports.items():
+        got = got.replace(port, name)
+    return got
 
 
 def run_section(title, blocks, directory, port, prefix=(), differs=(), **identity):
     """The differences, as text. What `differs` on a host ends a section, for later commands build on it."""
+    ports = {"$PORT": port, "$FREE": free_port()}
     for kind, body in blocks:
         if kind != "console":
             with open(os.path.join(directory, kind.split()[1]), "w") as policy:
                 policy.write(body)
             continue
         for command, expected in commands(body):
-            got = run_command(command, directory, port, prefix, **identity)
+            got = run_command(command, directory, ports, prefix, **identity)
             for which, instead in differs:
                 if re.search(which, command):
                     if re.search(instead, got):
@@ -94,7 +106,7 @@ class Places:
 
 # What the page's table of hosts says: commands, and what they print there.
 PROCESSES = (r"--grant exec:|git\.policy", r"^capbroker: start worker: processes need a pid namespace\n")
-CONNECTIONS = (r"--grant (connect|dns):",
+CONNECTIONS = (r"--grant (connect|dns|listen):",
                r"^capbroker: start worker: connections need pidfd_getfd, which this host forbids\n")
 BY_DESCRIPTOR = (r"-- (gzip -k|xz -T2)", "Operation not permitted")
 FROM_DIRECTORY = (r"-- (sort -o|xz -dc <|tar )", "Operation not permitted")

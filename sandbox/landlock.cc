@@ -18,6 +18,7 @@ struct RulesetAttributes {
   uint64_t scoped = 0;
 };
 
+constexpr uint64_t kBindTcp = uint64_t{1} << 0;
 constexpr uint64_t kConnectTcp = uint64_t{1} << 1;
 
 long CreateRuleset(const RulesetAttributes& attributes) {
@@ -60,6 +61,19 @@ StepResult AddRule(FdRef ruleset, FdRef place, uint64_t access) {
              : FailedWithErrno(Step::kLandlock);
 }
 
+StepResult AddPortRule(FdRef ruleset, uint16_t port, uint64_t access) {
+  // linux/landlock.h since ABI 4.
+  const struct {
+    uint64_t allowed_access;
+    uint64_t port;
+  } rule = {access, port};
+  constexpr int kRuleNetPort = 2;
+  if (LandlockAbi() < 4) return Done();
+  return syscall(SYS_landlock_add_rule, ruleset.get(), kRuleNetPort, &rule, 0) == 0
+             ? Done()
+             : FailedWithErrno(Step::kLandlock);
+}
+
 }  // namespace
 
 int LandlockAbi() {
@@ -68,9 +82,10 @@ int LandlockAbi() {
   return abi < 0 ? 0 : static_cast<int>(abi);
 }
 
-StepResult MakeDenyAllRuleset(UniqueFd& ruleset, TcpConnect tcp_connect) {
+StepResult MakeDenyAllRuleset(UniqueFd& ruleset, OpenTcp open_tcp) {
   RulesetAttributes attributes = Everything();
-  if (tcp_connect == TcpConnect::kOpen) attributes.handled_access_net &= ~kConnectTcp;
+  if (open_tcp.connects) attributes.handled_access_net &= ~kConnectTcp;
+  if (open_tcp.binds) attributes.handled_access_net &= ~kBindTcp;
   ruleset.Reset(static_cast<int>(CreateRuleset(attributes)));
   return ruleset.valid() ? Done() : FailedWithErrno(Step::kLandlock);
 }
@@ -104,17 +119,11 @@ StepResult AllowDeviceControl(FdRef ruleset, FdRef place) {
 }
 
 StepResult AllowTcpConnect(FdRef ruleset, uint16_t port) {
-  // linux/landlock.h since ABI 4.
-  struct {
-    uint64_t allowed_access = kConnectTcp;
-    uint64_t port = 0;
-  } rule;
-  constexpr int kRuleNetPort = 2;
-  rule.port = port;
-  if (LandlockAbi() < 4) return Done();
-  return syscall(SYS_landlock_add_rule, ruleset.get(), kRuleNetPort, &rule, 0) == 0
-             ? Done()
-             : FailedWithErrno(Step::kLandlock);
+  return AddPortRule(ruleset, port, kConnectTcp);
+}
+
+StepResult AllowTcpBind(FdRef ruleset, uint16_t port) {
+  return AddPortRule(ruleset, port, kBindTcp);
 }
 
 StepResult AllowExecute(FdRef ruleset, FdRef program) {

@@ -23,9 +23,12 @@ int LandlockAbi();
 // A ruleset that denies everything which the kernel can deny: files, TCP ports,
 // and signals and abstract sockets to outside of the domain. Newer kernels'
 // rights are denied, too, without being known here.
-// `tcp_connect`: but connections to TCP ports, for who may have all of them.
-enum class TcpConnect { kDenied, kOpen };
-StepResult MakeDenyAllRuleset(UniqueFd& ruleset, TcpConnect tcp_connect = TcpConnect::kDenied);
+// `open_tcp`: but all TCP ports, for who may have all of them.
+struct OpenTcp {
+  bool connects = false;
+  bool binds = false;
+};
+StepResult MakeDenyAllRuleset(UniqueFd& ruleset, OpenTcp open_tcp = {});
 
 // Lets the domain do with the files at and beneath `place` what `access` (of FileAccess) says. To
 // map a file as code it must be read, not executed.
@@ -37,6 +40,8 @@ StepResult AllowDeviceControl(FdRef ruleset, FdRef place);
 
 // Lets the domain connect to that TCP port of any host.
 StepResult AllowTcpConnect(FdRef ruleset, uint16_t port);
+// Lets it bind sockets to that TCP port of this host; 0: to one that the system chooses.
+StepResult AllowTcpBind(FdRef ruleset, uint16_t port);
 
 // Lets the domain execute and read the file `program`. A file without a place
 // in a file system (a memfd) needs no rule.

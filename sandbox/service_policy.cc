@@ -149,7 +149,7 @@ void AddConnected(Policy& p) {
 
 void AddSockets(Policy& p, const ServiceTable& table) {
   const bool connects = table.tcp || table.udp || table.local_sockets;
-  const Outcome tcp = table.tcp ? Allow() : Fail(EACCES);
+  const Outcome tcp = table.tcp || table.tcp_servers ? Allow() : Fail(EACCES);
   const Outcome udp = table.udp ? Allow() : Fail(EACCES);
   const auto type = Arg32(1).Ignoring(kSocketFlags);
   p.Add(On("socket")
@@ -169,14 +169,17 @@ void AddSockets(Policy& p, const ServiceTable& table) {
             .Always(connects ? Allow() : Fail(EACCES))
             .For("which port is Landlock's to say"));
   p.Add(On("bind")
-            .Always(table.routes ? Allow() : Fail(EACCES))
-            .For("the C library binds its netlink socket; ports are Landlock's"));
+            .Always(table.routes || table.tcp_servers ? Allow() : Fail(EACCES))
+            .For("servers; the C library binds its netlink socket; ports are Landlock's"));
   p.Add(
       On("sendmmsg")
           .When({Arg32(3).HasOnly(MSG_DONTWAIT | MSG_NOSIGNAL)}, table.udp ? Allow() : Fail(EACCES))
           .Otherwise(Fail(EINVAL))
           .For("several datagrams at once"));
-  p.Add(On("listen", "accept", "accept4").Always(Fail(EACCES)).For("services are not reached so"));
+  p.Add(On("listen")
+            .Always(table.tcp_servers ? Allow() : Fail(EACCES))
+            .For("servers, which are their holders'"));
+  p.Add(On("accept", "accept4").Always(Fail(EACCES)).For("services are not reached so"));
 }
 
 // `policy` with `calls` allowed instead of what it says of them.

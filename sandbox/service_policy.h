@@ -26,6 +26,8 @@ struct ServiceTable {
   bool serves_files = false;
   // Sockets of IPv4 and IPv6 that connect by TCP.
   bool tcp = false;
+  // Those that listen, and accept nobody.
+  bool tcp_servers = false;
   // Those that send datagrams.
   bool udp = false;
   // AF_UNIX sockets that connect.

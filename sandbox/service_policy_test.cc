@@ -149,6 +149,16 @@ TEST(ServicePolicyTest, SocketsAreOfTheKindsThatAreDeclared) {
   EXPECT_EQ(tcp("sendto", {3, 0, 0, MSG_FASTOPEN, 0, 0}), Errno(EACCES)) << "connects";
   EXPECT_EQ(tcp("sendmsg", {3, 0, MSG_FASTOPEN}), Errno(EINVAL));
   EXPECT_EQ(tcp("sendto", {3, 0, 0, 0, 0x1000, 16}), Errno(EACCES)) << "an address";
+  EXPECT_EQ(tcp("listen"), Errno(EACCES));
+  const Table servers(ServicePolicy({.tcp_servers = true}));
+  EXPECT_EQ(servers("socket", {AF_INET6, SOCK_STREAM | kNonblock, IPPROTO_TCP}), "allow");
+  EXPECT_EQ(servers("socket", {AF_INET, SOCK_STREAM, 262 /* MPTCP */}), Errno(EACCES));
+  EXPECT_EQ(servers("socket", {AF_INET, SOCK_DGRAM, 0}), Errno(EACCES));
+  EXPECT_EQ(servers("bind"), "allow");
+  EXPECT_EQ(servers("listen"), "allow");
+  for (const char* name : {"connect", "accept", "accept4"}) {
+    EXPECT_EQ(servers(name), Errno(EACCES)) << name;
+  }
   const Table udp(ServicePolicy({.udp = true}));
   EXPECT_EQ(udp("socket", {AF_INET, SOCK_DGRAM | kNonblock, IPPROTO_UDP}), "allow");
   EXPECT_EQ(udp("socket", {AF_INET, SOCK_DGRAM, IPPROTO_ICMP}), Errno(EACCES));

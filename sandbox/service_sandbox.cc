@@ -43,8 +43,8 @@ Ids OwnIds() {
 
 absl::StatusOr<UniqueFd> MakeRuleset(const ServiceSandbox::Reach& reach) {
   UniqueFd ruleset;
-  CB_RETURN_IF_ERROR(ToStatus(
-      MakeDenyAllRuleset(ruleset, reach.all_tcp_ports ? TcpConnect::kOpen : TcpConnect::kDenied)));
+  CB_RETURN_IF_ERROR(ToStatus(MakeDenyAllRuleset(
+      ruleset, {.connects = reach.all_tcp_ports, .binds = reach.all_tcp_server_ports})));
   for (const ServiceSandbox::Reach::Place& place : reach.places) {
     // The application named it: symlinks mean what they mean to it.
     const UniqueFd object(open(place.path.c_str(), O_PATH | O_CLOEXEC));
@@ -53,9 +53,15 @@ absl::StatusOr<UniqueFd> MakeRuleset(const ServiceSandbox::Reach& reach) {
     CB_RETURN_IF_ERROR(ToStatus(AllowFiles(ruleset, object, place.access)));
     if (place.devices) CB_RETURN_IF_ERROR(ToStatus(AllowDeviceControl(ruleset, object)));
   }
-  if (reach.all_tcp_ports) return ruleset;
-  for (const uint16_t port : reach.tcp_ports) {
-    CB_RETURN_IF_ERROR(ToStatus(AllowTcpConnect(ruleset, port)));
+  if (!reach.all_tcp_ports) {
+    for (const uint16_t port : reach.tcp_ports) {
+      CB_RETURN_IF_ERROR(ToStatus(AllowTcpConnect(ruleset, port)));
+    }
+  }
+  if (!reach.all_tcp_server_ports) {
+    for (const uint16_t port : reach.tcp_server_ports) {
+      CB_RETURN_IF_ERROR(ToStatus(AllowTcpBind(ruleset, port)));
+    }
   }
   return ruleset;
 }

@@ -49,6 +49,9 @@ class ServiceSandbox {
     std::vector<Place> places;
     std::vector<uint16_t> tcp_ports;
     bool all_tcp_ports = false;
+    // To listen at.
+    std::vector<uint16_t> tcp_server_ports;
+    bool all_tcp_server_ports = false;
   };
 
   // INVALID_ARGUMENT: the table names a call that does not exist.

@@ -253,10 +253,13 @@ void AddConnections(Policy& p, const WorkerTable& table) {
                   Allow())
             .Otherwise(Fail(EACCES))
             .For("curl and Python's asyncio wake themselves by one"));
-  p.Add(On("connect").Always(Ask()).For("hosts that were granted"));
-  p.Add(On("bind", "listen", "accept", "accept4")
-            .Always(Fail(table.refused_errno))
-            .For("a server is handed its socket"));
+  p.Add(On("connect", "bind").Always(Ask()).For("hosts and servers that were granted"));
+  // INVARIANT(leases-end-with-their-channel): the kernel would let a server that was shut down
+  // listen again.
+  p.Add(On("listen").Always(Ask()).For("what listens already; never done"));
+  p.Add(On("accept", "accept4")
+            .Always(table.accepts ? Allow() : Fail(table.refused_errno))
+            .For("connections to servers that were granted"));
 }
 
 void AddSockets(Policy& p, const WorkerTable& table) {
@@ -306,10 +309,13 @@ void AddSockets(Policy& p, const WorkerTable& table) {
             .When({Arg32(1).Is(IPPROTO_TCP),
                    Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK, TCP_USER_TIMEOUT})},
                   Allow())
-            .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+            .When({Arg32(1).Is(SOL_SOCKET),
+                   Arg32(2).IsOneOf({SO_KEEPALIVE, SO_REUSEADDR, SO_REUSEPORT})},
+                  with_connections)
             .When({Arg32(1).Is(IPPROTO_TCP),
                    Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
                   with_connections)
+            .When({Arg32(1).Is(IPPROTO_IPV6), Arg32(2).Is(IPV6_V6ONLY)}, with_connections)
             .Otherwise(Fail(ENOPROTOOPT))
             .For("gRPC asks for errors and for what it has set"));
   p.Add(
@@ -318,8 +324,11 @@ void AddSockets(Policy& p, const WorkerTable& table) {
               {Arg32(1).Is(SOL_SOCKET), Arg32(2).IsOneOf({SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT})},
               Allow())
           .When({Arg32(1).Is(IPPROTO_TCP), Arg32(2).IsOneOf({TCP_NODELAY, TCP_QUICKACK})}, Allow())
-          // curl, git.
-          .When({Arg32(1).Is(SOL_SOCKET), Arg32(2).Is(SO_KEEPALIVE)}, with_connections)
+          // curl, git; every server. Of what is bound they change nothing for others.
+          .When({Arg32(1).Is(SOL_SOCKET),
+                 Arg32(2).IsOneOf({SO_KEEPALIVE, SO_REUSEADDR, SO_REUSEPORT})},
+                with_connections)
+          .When({Arg32(1).Is(IPPROTO_IPV6), Arg32(2).Is(IPV6_V6ONLY)}, with_connections)
           .When({Arg32(1).Is(IPPROTO_TCP),
                  Arg32(2).IsOneOf({TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT})},
                 with_connections)
@@ -329,9 +338,12 @@ void AddSockets(Policy& p, const WorkerTable& table) {
     AddConnections(p, table);
     return;
   }
-  p.Add(On("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
+  p.Add(On("socket", "socketpair", "connect", "bind", "listen")
             .Always(Fail(EACCES))
             .For("a socket is granted, never made"));
+  p.Add(On("accept", "accept4")
+            .Always(table.accepts ? Allow() : Fail(EACCES))
+            .For("Start::accepts_connections"));
 }
 
 // What a supervisor answers. Without one: refused.

@@ -15,7 +15,7 @@
 //
 // Descriptors keep their rights: O_APPEND cannot be cleared, modes, owners,
 // times and attributes of a file cannot be changed, a socket cannot be
-// connected, bound or made to send to an address, and an exec happens only as
+// connected, bound, made to listen or to send to an address, and an exec happens only as
 // the start of an executed worker.
 //
 // What a filter cannot see: the address in sendmsg's msg_name is in memory.
@@ -43,6 +43,8 @@ struct WorkerTable {
   bool resizes_files = false;
   // Start::makes_code.
   bool makes_code = false;
+  // Start::accepts_connections, or its supervisor gives it servers.
+  bool accepts = false;
   // Has a supervisor, which answers calls that name files.
   bool supervised = false;
   // It may fork, execute what Landlock and its view let it, and signal its own. Supervised and

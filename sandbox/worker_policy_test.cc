@@ -453,6 +453,21 @@ std::vector<uint64_t> Arguments(int first, int second, int third) {
 }
 
 // INVARIANT(default-deny)
+TEST(AcceptingTable, AcceptsAndNothingElse) {
+  for (const WorkerTable::Kind kind : {WorkerTable::Kind::kForked, WorkerTable::Kind::kExecuted}) {
+    const Table with({.kind = kind, .accepts = true});
+    const Table without({.kind = kind});
+    for (int number = 0; number < 600; ++number) {
+      const std::string name = SystemCallName(number, Architecture::kX86_64);
+      const bool accepts = name == "accept" || name == "accept4";
+      EXPECT_EQ(with.Fate(number, {}), accepts ? "allow" : without.Fate(number, {})) << name;
+    }
+    EXPECT_EQ(without("accept4"), Errno(EACCES));
+    EXPECT_EQ(with("listen"), Errno(EACCES)) << "what was shut down would listen again";
+  }
+}
+
+// INVARIANT(default-deny)
 TEST(ConnectingTable, AddsWhatConnectsAndNothingElse) {
   std::set<std::string> asked;
   for (const std::string& name : SocketCalls::Names()) asked.insert(name);
@@ -468,9 +483,14 @@ TEST(ConnectingTable, AddsWhatConnectsAndNothingElse) {
       EXPECT_EQ(with.Fate(number, {}), without.Fate(number, {})) << name;
     }
     for (const std::string& name : asked) EXPECT_NE(without(name.c_str()), "ask") << name;
-    EXPECT_EQ(with("connect"), "ask");
-    for (const char* name : {"bind", "listen", "accept", "accept4"}) {
+    const Table serving({.kind = kind, .accepts = true, .supervised = true, .connects = true});
+    for (const char* name : {"connect", "bind", "listen"}) {
+      EXPECT_EQ(with(name), "ask") << name;
+      EXPECT_EQ(serving(name), "ask") << name;
+    }
+    for (const char* name : {"accept", "accept4"}) {
       EXPECT_EQ(with(name), Errno(kEcapmode)) << name;
+      EXPECT_EQ(serving(name), "allow") << name;
     }
     for (const int mode : {0, int{SOCK_CLOEXEC}, SOCK_NONBLOCK | SOCK_CLOEXEC}) {
       for (const int family : {AF_INET, AF_INET6, AF_UNIX}) {

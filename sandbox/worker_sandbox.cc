@@ -149,6 +149,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
   WorkerTable wanted = {.kind = kind,
                         .resizes_files = start.resizes_files,
                         .makes_code = start.makes_code,
+                        .accepts = start.accepts_connections,
                         .has_own_root = in_force.Has(Layer::kMountNamespace),
                         .has_own_pids = in_force.Has(Layer::kPidNamespace),
                         .sees_descriptors = host.shows_descriptors,
@@ -156,6 +157,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
   if (start.supervision.has_value()) {
     wanted.supervised = true;
     wanted.connects = !start.supervision->outside.empty();
+    wanted.accepts |= !start.supervision->outside.listeners.empty();
     wanted.processes = start.supervision->processes;
     wanted.scopes_signals = host.landlock_abi >= kAbiScoping;
     if (start.supervision->refusal != Refusal::kNotCapable) wanted.refused_errno = EPERM;
@@ -213,7 +215,7 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
   }
   if (!supervision->outside.empty() && supervision->make_outside == nullptr) {
     return absl::FailedPreconditionError(
-        "start worker: nothing that this program links can connect for a worker");
+        "start worker: nothing that this program links can connect or listen for a worker");
   }
   for (const FileGrant& grant : supervision->files) {
     if (!IsNormalName(grant.path) || grant.access == 0) {

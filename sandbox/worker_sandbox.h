@@ -73,6 +73,8 @@ struct Start {
   // Lets it make code in its memory, as compilers at run time (JIT) do. Off, because an attacker
   // who has got into a process does that next.
   bool makes_code = false;
+  // Lets it accept connections on the sockets that listen and that it was given.
+  bool accepts_connections = false;
   // For code that opens files by name, without knowing of any broker: a supervisor
   // (supervisor/supervisor.h) answers the calls that name files, with ENOTCAPABLE for what is not
   // granted. Needs Layer::kLandlock and Layer::kViolationReports.

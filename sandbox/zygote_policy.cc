@@ -41,6 +41,7 @@ std::set<std::string> AllowedToChildren() {
   AddAllowed(ServicePolicy({.reads_files = true,
                             .serves_files = true,
                             .tcp = true,
+                            .tcp_servers = true,
                             .udp = true,
                             .local_sockets = true,
                             .routes = true}),

@@ -50,13 +50,14 @@ bool HasEnded(FdRef connection) {
   return poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
 }
 
-// A TCP connection may be on its way; shutdown(2) ends that, too.
+// A TCP connection may be on its way, or be to come to a socket that listens; shutdown(2) ends
+// that, too.
 bool IsConnected(FdRef socket, Family family) {
   if (family == Family::kTcp) {
     tcp_info info = {};
     socklen_t size = sizeof info;
     if (getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
-    if (info.tcpi_state == TCP_SYN_SENT) return true;
+    if (info.tcpi_state == TCP_SYN_SENT || info.tcpi_state == TCP_LISTEN) return true;
   }
   sockaddr_storage peer;
   socklen_t size = sizeof peer;
@@ -64,9 +65,9 @@ bool IsConnected(FdRef socket, Family family) {
          !HasEnded(socket);
 }
 
-// So that a peer that is gone is noticed, when nobody sends.
+// So that a peer that is gone is noticed, when nobody sends. What is accepted would inherit it.
 void KeepAlive(FdRef connection) {
-  if (Option(connection, SO_KEEPALIVE) == 1) return;
+  if (Option(connection, SO_KEEPALIVE) == 1 || Option(connection, SO_ACCEPTCONN) == 1) return;
   const auto set = [connection](int level, int option, int value) {
     (void)setsockopt(connection.get(), level, option, &value, sizeof value);
   };

@@ -5,7 +5,8 @@
 // a *connection*, from any of its descriptors. So a field that is declared with `lease: SHUT_DOWN`
 // (authority.proto) leaves a duplicate here when it is delivered, and when the channel ends, every
 // leased connection is shut down both ways: who reads from it then gets what had arrived and the
-// end, who writes gets EPIPE, whoever has descriptors of it. The channel's end is its revocation,
+// end, who writes gets EPIPE, whoever has descriptors of it. So is a TCP socket that listens: who
+// waits in its queue is reset, and accept(2) fails. The channel's end is its revocation,
 // or that its holder has closed it: if closing it freed the connections, a holder would close it
 // before it is revoked.
 //

@@ -45,6 +45,9 @@ struct ServiceReach {
   // TCP ports to connect to, of any host.
   std::vector<uint16_t> tcp_ports = {};
   bool all_tcp_ports = false;
+  // TCP ports to listen at, of any address of this host. 0: one that the system chooses.
+  std::vector<uint16_t> tcp_server_ports = {};
+  bool all_tcp_server_ports = false;
 };
 
 struct ServiceNeeds {
@@ -56,6 +59,8 @@ struct ServiceNeeds {
   // Connects by TCP to these ports of any host, and to those of `as_opened`.
   bool tcp = false;
   std::vector<uint16_t> tcp_ports = {};
+  // Listens by TCP at the ports of `as_opened`, and accepts nobody.
+  bool tcp_servers = false;
   // Sends datagrams: to any port of any host, nothing on Linux bounds them.
   bool udp = false;
   // Local sockets to connect to, by path. What the kernel bounds is whether there are any.

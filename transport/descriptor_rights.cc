@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -48,9 +49,13 @@ int SocketOption(FdRef fd, int option) {
 }
 
 Rights::Kind KindOfSocket(FdRef fd) {
-  // One that listens makes connections: another authority than one of them.
-  if (SocketOption(fd, SO_ACCEPTCONN) != 0) return Rights::KIND_UNSPECIFIED;
   const int type = SocketOption(fd, SO_TYPE);
+  const int listens = SocketOption(fd, SO_ACCEPTCONN);
+  // One that listens makes connections: another authority than one of them.
+  if (listens != 0) {
+    const bool tcp = type == SOCK_STREAM && SocketOption(fd, SO_PROTOCOL) == IPPROTO_TCP;
+    return listens == 1 && tcp ? Rights::LISTENING_SOCKET : Rights::KIND_UNSPECIFIED;
+  }
   if (type == SOCK_STREAM) return Rights::STREAM_SOCKET;
   const bool lane = type == SOCK_SEQPACKET && SocketOption(fd, SO_DOMAIN) == AF_UNIX;
   return lane ? Rights::LANE : Rights::KIND_UNSPECIFIED;

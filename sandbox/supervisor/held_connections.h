@@ -1,4 +1,5 @@
-// The connections that a worker was given, and whether it still has them.
+// The connections that a worker was given, and whether it still has them. A socket that listens is
+// one of them here.
 //
 // A program that is done with a connection closes it, and the peer hears of it. Here that is not
 // enough: whoever made the connection keeps a duplicate, so that it can be ended when the grant
@@ -43,6 +44,8 @@ class HeldConnections {
 
   // Whether there is room for one more. Looks, if it is scarce.
   bool HasRoom();
+  // Shuts down what the worker does not have any more.
+  void Look();
   // Before the worker gets it.
   void Add(UniqueFd connection);
   bool Has(FdRef connection) const;
@@ -57,8 +60,6 @@ class HeldConnections {
     int64_t missing_since = 0;  // 0: it is not
   };
 
-  // Shuts down what the worker does not have any more.
-  void Look();
   bool FindsAll() const;
   // One thread of each process that is known.
   std::vector<pid_t> Processes();

@@ -48,7 +48,7 @@ void Journal::Tell(int system_call, int error_number, bool refused,
 void Journal::Write(const JournalHeader& header, absl::string_view name) {
   std::string packet(reinterpret_cast<const char*>(&header), sizeof header);
   if (!name.empty()) {
-    const bool host = (header.access & kConnectHost) != 0;
+    const bool host = (header.access & (kConnectHost | kListenAt)) != 0;
     packet.append(host ? std::string(name) : NormalName(name), 0, kLongestJournalName);
   }
   if (told_.size() >= kMostRemembered) told_.clear();

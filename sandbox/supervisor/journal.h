@@ -25,7 +25,7 @@ struct JournalHeader {
   int32_t system_call = 0;
   int32_t error_number = 0;  // what the worker was told; 0: it was done
   uint32_t refused = 0;      // 1: because it was not granted
-  uint32_t access = 0;       // FileAccess, 0: looked at; kConnectHost
+  uint32_t access = 0;       // FileAccess, 0: looked at; kConnectHost, kListenAt
 };
 
 struct JournalEntry {
@@ -43,12 +43,14 @@ std::optional<JournalEntry> ParseJournalPacket(absl::string_view packet);
 // A name that a call needs, and what for.
 struct NamedAccess {
   std::string name;
-  unsigned access = 0;   // FileAccess, or kConnectHost
+  unsigned access = 0;   // FileAccess, or kConnectHost, or kListenAt
   bool implied = false;  // every program may: told only if it was refused
 };
 // The name is that of a host that was asked for ("example.org"), or of one that was to be connected
 // to ("192.0.2.1:443"), and not a path.
 inline constexpr unsigned kConnectHost = 1u << 16;
+// An address and a port of this host, to be a server at ("127.0.0.1:8080", "*:8080").
+inline constexpr unsigned kListenAt = 1u << 17;
 
 // Lives in: the supervisor.
 class Journal {

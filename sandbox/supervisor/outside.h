@@ -1,7 +1,7 @@
-// What a supervisor asks for that is outside of the worker's namespaces: connections, and the
-// addresses of names.
+// What a supervisor asks for that is outside of the worker's namespaces: connections, servers, and
+// the addresses of names.
 //
-// The supervisor is in the worker's network namespace, where there is nobody to connect to. So
+// The supervisor is in the worker's network namespace, where there is nobody to reach. So
 // somebody outside makes the sockets: a service process, behind the channels that the start hands
 // over. How it is spoken to is not for this folder to know, hence an interface; the limits of
 // those channels are what the worker was granted. What it gives is used as it is, and what it
@@ -29,6 +29,18 @@ class Outside {
     UniqueFd socket;
     int error_number = 0;
   };
+  // Where a worker wants to be a server. `address` has 4 or 16 bytes.
+  struct ServerName {
+    std::string address;
+    uint16_t port = 0;         // 0: one that the system chooses
+    bool shares_port = false;  // SO_REUSEPORT
+    bool v6_only = false;      // IPV6_V6ONLY
+  };
+  // A TCP socket with O_NONBLOCK that listens; or an errno, as above.
+  struct Server {
+    UniqueFd socket;
+    int error_number = 0;
+  };
   // Of a name that was not granted: ENOTCAPABLE; without addresses: ENOENT; that nobody could tell
   // about: EAGAIN.
   struct Host {
@@ -41,6 +53,7 @@ class Outside {
 
   // Does not wait for the peer. `address` has 4 or 16 bytes.
   virtual Connection StartConnecting(const std::string& address, uint16_t port) = 0;
+  virtual Server StartListening(const ServerName& name) = 0;
   // Waits for name servers, less than the C library waits for its answer.
   virtual Host Find(const std::string& name) = 0;
 };
@@ -49,13 +62,22 @@ class Outside {
 struct NamedHost {
   std::string name;
   int error_number = 0;
+  bool is_server = false;  // the worker wanted to listen there; "*:443" is everywhere
 };
 
 // Channels of one worker.
 inline constexpr size_t kMostOutsideChannels = 8;
 
-// Takes the channels' descriptors. Called in the supervisor, before its table is installed.
-using MakeOutside = std::unique_ptr<Outside> (*)(std::vector<UniqueFd> channels);
+struct OutsideChannels {
+  std::vector<UniqueFd> connectors;
+  std::vector<UniqueFd> listeners;
+
+  size_t size() const { return connectors.size() + listeners.size(); }
+  bool empty() const { return size() == 0; }
+};
+
+// Called in the supervisor, before its table is installed.
+using MakeOutside = std::unique_ptr<Outside> (*)(OutsideChannels channels);
 
 // What the program was linked with, or null. Registered before main, by whoever implements it.
 void RegisterOutside(MakeOutside make);

@@ -86,21 +86,67 @@ std::string NameOf(const std::string& address, uint16_t port) {
   return v4 ? absl::StrCat(text, ":", port) : absl::StrCat("[", text, "]:", port);
 }
 
-// What connect(2) says of a socket that is none to connect; 0 if it is.
-int CheckPlaceholder(FdRef socket, int family) {
+// What the kernel says of a socket that is none for an address of `family`; 0 if it is.
+int CheckKind(FdRef socket, int family) {
   const int domain = Option(socket, SOL_SOCKET, SO_DOMAIN);
   if (domain < 0) return ENOTSOCK;
   if (Option(socket, SOL_SOCKET, SO_TYPE) != SOCK_STREAM) return kEcapmode;
-  if (domain != family) return EAFNOSUPPORT;
-  if (domain == AF_UNIX) return 0;
+  return domain == family ? 0 : EAFNOSUPPORT;
+}
+
+// What connect(2) says of a TCP socket that is none to connect; 0 if it is.
+int CheckPlaceholder(FdRef socket) {
   switch (StateOf(socket)) {
     case TCP_CLOSE:
       return 0;
     case TCP_SYN_SENT:
       return EALREADY;
+    case TCP_LISTEN:
+      return kEcapmode;  // bound, to connect from there
     default:
       return EISCONN;
   }
+}
+
+// 0: none. At the same place in both families.
+uint16_t PortOf(FdRef socket) {
+  sockaddr_storage name = {};
+  socklen_t size = sizeof name;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
+  sockaddr_in v4;
+  std::memcpy(&v4, &name, sizeof v4);
+  return ntohs(v4.sin_port);
+}
+
+struct Endpoint {
+  std::string address;  // 4 or 16 bytes
+  uint16_t port = 0;
+};
+
+// Of IPv4 and IPv6; nothing if it is too short.
+std::optional<Endpoint> EndpointOf(const sockaddr_storage& storage, size_t size) {
+  if (storage.ss_family == AF_INET && size >= sizeof(sockaddr_in)) {
+    sockaddr_in name;
+    std::memcpy(&name, &storage, sizeof name);
+    return Endpoint{
+        std::string(reinterpret_cast<const char*>(&name.sin_addr), sizeof name.sin_addr),
+        ntohs(name.sin_port)};
+  }
+  // The shortest that Linux takes, which has no scope.
+  if (storage.ss_family == AF_INET6 && size >= offsetof(sockaddr_in6, sin6_scope_id)) {
+    sockaddr_in6 name = {};
+    std::memcpy(&name, &storage, std::min(sizeof name, size));
+    return Endpoint{
+        std::string(reinterpret_cast<const char*>(&name.sin6_addr), sizeof name.sin6_addr),
+        ntohs(name.sin6_port)};
+  }
+  return std::nullopt;
+}
+
+// "*:8080" is everywhere.
+std::string ServerNameOf(const Outside::ServerName& server) {
+  const bool everywhere = !server.v6_only && server.address == std::string(sizeof(in6_addr), '\0');
+  return everywhere ? absl::StrCat("*:", server.port) : NameOf(server.address, server.port);
 }
 
 }  // namespace
@@ -109,6 +155,10 @@ std::optional<Answer> SocketCalls::AnswerTo(const Notification& call) {
   switch (call.call().nr) {
     case SYS_connect:
       return OnConnect(call);
+    case SYS_bind:
+      return OnBind(call);
+    case SYS_listen:
+      return OnListen(call);
     case SYS_fcntl:  // F_SETFL
       return OnSetFlags(call, (call.argument(2) & O_NONBLOCK) != 0);
     case SYS_ioctl: {  // FIONBIO
@@ -121,45 +171,89 @@ std::optional<Answer> SocketCalls::AnswerTo(const Notification& call) {
   }
 }
 
-std::vector<std::string> SocketCalls::Names() { return {"connect", "fcntl", "ioctl"}; }
+std::vector<std::string> SocketCalls::Names() {
+  return {"connect", "bind", "listen", "fcntl", "ioctl"};
+}
 
 // TRUST(worker): the descriptor's number, the address and its size.
-Answer SocketCalls::OnConnect(const Notification& call) {
-  Address address;
+SocketCalls::Target SocketCalls::TargetOf(const Notification& call) {
+  Target target;
+  Address& address = target.address;
   address.size = call.argument(2);
   if (address.size < sizeof(sa_family_t) || address.size > sizeof address.storage) {
-    return Failure(EINVAL);
+    target.error_number = EINVAL;
+    return target;
   }
   // INVARIANT(decided-on-a-copy): read once; other threads may change the original.
-  const int error =
+  target.error_number =
       WorkerMemory(call.thread()).Read(call.argument(1), &address.storage, address.size);
-  if (error != 0) return Failure(error);
-  if (!call.IsWaiting()) return Failure(EINTR);  // it was somebody else's memory
+  if (target.error_number != 0) return target;
+  if (!call.IsWaiting()) {  // it was somebody else's memory
+    target.error_number = EINTR;
+    return target;
+  }
+  target.descriptor = Descriptor(call.argument(0));
+  Opened socket = DuplicateFrom(call.thread(), target.descriptor);
+  target.error_number = socket.error_number;
+  target.socket = std::move(socket.fd);
+  return target;
+}
 
-  const int descriptor = Descriptor(call.argument(0));
-  const Opened placeholder = DuplicateFrom(call.thread(), descriptor);
-  if (!placeholder.fd.valid()) return Failure(placeholder.error_number);
-  const int family = address.storage.ss_family;
+Answer SocketCalls::OnConnect(const Notification& call) {
+  const Target target = TargetOf(call);
+  if (target.error_number != 0) return Failure(target.error_number);
+  const int family = target.address.storage.ss_family;
   // Would disconnect, and a socket from outside could be connected anew.
   if (family == AF_UNSPEC) return Failure(kEcapmode);
-  if (const int not_one = CheckPlaceholder(placeholder.fd, family); not_one != 0) {
-    return Failure(not_one);
-  }
-  if (family == AF_UNIX) return ConnectToNames(descriptor, placeholder.fd, address);
-  if (family == AF_INET && address.size >= sizeof(sockaddr_in)) {
-    sockaddr_in name;
-    std::memcpy(&name, &address.storage, sizeof name);
-    const std::string packed(reinterpret_cast<const char*>(&name.sin_addr), sizeof name.sin_addr);
-    return Connect(call, descriptor, placeholder.fd, packed, ntohs(name.sin_port));
-  }
-  // The shortest that Linux takes, which has no scope.
-  if (family == AF_INET6 && address.size >= offsetof(sockaddr_in6, sin6_scope_id)) {
-    sockaddr_in6 name = {};
-    std::memcpy(&name, &address.storage, std::min(sizeof name, address.size));
-    const std::string packed(reinterpret_cast<const char*>(&name.sin6_addr), sizeof name.sin6_addr);
-    return Connect(call, descriptor, placeholder.fd, packed, ntohs(name.sin6_port));
-  }
-  return Failure(EINVAL);
+  if (const int not_one = CheckKind(target.socket, family); not_one != 0) return Failure(not_one);
+  if (family == AF_UNIX) return ConnectToNames(target.descriptor, target.socket, target.address);
+  if (const int not_one = CheckPlaceholder(target.socket); not_one != 0) return Failure(not_one);
+  const std::optional<Endpoint> to = EndpointOf(target.address.storage, target.address.size);
+  if (!to.has_value()) return Failure(EINVAL);
+  return Connect(call, target.descriptor, target.socket, to->address, to->port);
+}
+
+// TRUST(worker): as OnConnect().
+Answer SocketCalls::OnBind(const Notification& call) {
+  const Target target = TargetOf(call);
+  if (target.error_number != 0) return Failure(target.error_number);
+  const int family = target.address.storage.ss_family;
+  if (const int not_one = CheckKind(target.socket, family); not_one != 0) return Failure(not_one);
+  if (family == AF_UNIX) return Failure(kEcapmode);
+  // Connected, or bound before.
+  if (PortOf(target.socket) != 0) return Failure(EINVAL);
+  const std::optional<Endpoint> at = EndpointOf(target.address.storage, target.address.size);
+  if (!at.has_value()) return Failure(EINVAL);
+  // A server that the worker has closed is to be one again at once.
+  if (!served_ports_.empty()) held_.Look();
+  if (!held_.HasRoom()) return Failure(ENOBUFS);
+
+  const Outside::ServerName name = {
+      .address = at->address,
+      .port = at->port,
+      .shares_port = Option(target.socket, SOL_SOCKET, SO_REUSEPORT) == 1,
+      .v6_only = Option(target.socket, IPPROTO_IPV6, IPV6_V6ONLY) == 1};
+  Outside::Server server = outside_.StartListening(name);
+  hosts_.push_back({ServerNameOf(name), server.socket.valid() ? 0 : server.error_number,
+                    /*is_server=*/true});
+  if (!server.socket.valid()) return Failure(server.error_number);
+  CarryOptionsOver(target.socket, server.socket);
+  if (!SetNonblocking(server.socket, IsNonblocking(target.socket))) return Failure(ENOBUFS);
+  served_ports_.insert(PortOf(server.socket));
+  return Give(std::move(server.socket), target.descriptor, 0);
+}
+
+// A server listens since it is bound.
+Answer SocketCalls::OnListen(const Notification& call) {
+  const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
+  if (!socket.fd.valid()) return Failure(socket.error_number);
+  const int domain = Option(socket.fd, SOL_SOCKET, SO_DOMAIN);
+  if (domain < 0) return Failure(ENOTSOCK);
+  if (domain != AF_INET && domain != AF_INET6) return Failure(kEcapmode);
+  if (StateOf(socket.fd) == TCP_LISTEN) return Result(0);
+  // INVARIANT(leases-end-with-their-channel): not even one that listened before. Whoever has no
+  // port would get one from the system.
+  return Failure(PortOf(socket.fd) == 0 ? kEcapmode : EINVAL);
 }
 
 Answer SocketCalls::Connect(const Notification& call, int descriptor, FdRef placeholder,
@@ -217,7 +311,9 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
     case AF_INET:
     case AF_INET6:
       return Option(socket, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
-             (StateOf(socket) == TCP_CLOSE || held_.Has(socket));
+             // What a server accepts has its port.
+             (StateOf(socket) == TCP_CLOSE || held_.Has(socket) ||
+              served_ports_.count(PortOf(socket)) != 0);
     case AF_UNIX: {
       // Of a pair that the worker made. Who made others is outside, or nobody knows.
       ucred maker = {};

@@ -1,8 +1,10 @@
-// The calls that connect sockets, answered by who is outside (outside.h).
+// The calls that connect sockets and make servers of them, answered by who is outside (outside.h).
 //
 // A worker makes its sockets itself, in its own network namespace, where they reach nobody: a
 // socket is a placeholder until connect(2) is asked for. Then a connection comes from outside,
-// gets what the program had set on its socket, and takes the place of the descriptor. A socket of
+// gets what the program had set on its socket, and takes the place of the descriptor. A server
+// comes at bind(2) already, and listens: the kernel's listen(2) is never called, which could make
+// one listen again that was shut down. What it accepts is the worker's alone. A socket of
 // the C library for its name service becomes one end of a conversation (name_service.h).
 //
 // A connect that is to wait is answered when the connection is there; the supervisor does not wait
@@ -17,6 +19,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,8 +64,18 @@ class SocketCalls {
     sockaddr_storage storage = {};
     size_t size = 0;
   };
+  // What connect and bind are called with.
+  struct Target {
+    Address address;
+    int descriptor = -1;
+    UniqueFd socket;
+    int error_number = 0;  // not 0: the call fails
+  };
 
+  static Target TargetOf(const Notification& call);
   Answer OnConnect(const Notification& call);
+  Answer OnBind(const Notification& call);
+  Answer OnListen(const Notification& call);
   Answer Connect(const Notification& call, int descriptor, FdRef placeholder,
                  const std::string& address, uint16_t port);
   Answer ConnectToNames(int descriptor, FdRef placeholder, const Address& address);
@@ -77,6 +90,7 @@ class SocketCalls {
   NameService names_;
   HeldConnections held_;
   std::vector<Waiting> waiting_;
+  std::set<uint16_t> served_ports_;  // of servers that the worker was given
   std::vector<NamedHost> hosts_;
 };
 

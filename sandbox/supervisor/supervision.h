@@ -30,10 +30,10 @@ struct Supervision {
   UniqueFd journal;
   // Whether what was allowed is written there, too, and not only refusals.
   bool journal_tells_allowed = false;
-  // Channels by which the supervisor connects for the worker (outside.h), at most
+  // Channels by which the supervisor connects and listens for the worker (outside.h), at most
   // kMostOutsideChannels, and what speaks to them: as a rule RegisteredOutside(). Without any the
-  // worker makes no socket.
-  std::vector<UniqueFd> outside;
+  // worker makes no socket, and without one that listens it accepts nobody.
+  OutsideChannels outside;
   MakeOutside make_outside = nullptr;
 };
 

@@ -82,8 +82,9 @@ StepResult Arrange(const Supervision& supervision, std::vector<GrantedPlace>& pl
   if (supervision.journal.valid()) {
     placements.push_back({supervision.journal.get(), kJournalPlace});
   }
-  for (size_t i = 0; i < supervision.outside.size(); ++i) {
-    placements.push_back({supervision.outside[i].get(), kOutsidePlace + static_cast<int>(i)});
+  int outside = kOutsidePlace;
+  for (const auto* channels : {&supervision.outside.connectors, &supervision.outside.listeners}) {
+    for (const UniqueFd& channel : *channels) placements.push_back({channel.get(), outside++});
   }
   for (size_t i = 0; i < places.size(); ++i) {
     placements.push_back({places[i].root.get(), kRootsPlace + static_cast<int>(i)});
@@ -211,6 +212,7 @@ class Watch {
     if (refusal_ == Refusal::kNotCapable) return kEnotcapable;
     if (refusal_ == Refusal::kAccess) return EACCES;
     if (call.call().nr == SYS_connect) return ENETUNREACH;
+    if (call.call().nr == SYS_bind) return EACCES;
     const bool writes = !asked.empty() && (asked.back().access & (kWriteFiles | kCreateFiles)) != 0;
     return writes ? EACCES : ENOENT;
   }
@@ -220,8 +222,9 @@ class Watch {
     if (!sockets_.has_value()) return false;
     const std::vector<NamedHost> hosts = sockets_->TakeHosts();
     for (const NamedHost& host : hosts) {
-      journal_.Tell(SYS_connect, host.error_number, host.error_number == kEnotcapable,
-                    {{host.name, kConnectHost}});
+      journal_.Tell(host.is_server ? SYS_bind : SYS_connect, host.error_number,
+                    host.error_number == kEnotcapable,
+                    {{host.name, host.is_server ? kListenAt : kConnectHost}});
     }
     return !hosts.empty();
   }
@@ -247,7 +250,7 @@ void AddConnections(Policy& p) {
             .Always(Allow())
             .For("locks and deadlines of their client, hash seeds"));
   p.Add(On("getsockopt")
-            .When({Arg32(1).IsOneOf({SOL_SOCKET, IPPROTO_TCP})}, Allow())
+            .When({Arg32(1).IsOneOf({SOL_SOCKET, IPPROTO_TCP, IPPROTO_IPV6})}, Allow())
             .Otherwise(Die())
             .For("what a socket is, and what the worker has set on it"));
   p.Add(On("setsockopt")
@@ -259,6 +262,7 @@ void AddConnections(Policy& p) {
                   Allow())
             .Otherwise(Die())
             .For("what the worker had set on its own"));
+  p.Add(On("getsockname").Always(Allow()).For("whether a socket has a port already"));
   p.Add(On("shutdown").Always(Allow()).For("connections that the worker has closed"));
   p.Add(On("socketpair")
             .When({Arg32(0).Is(AF_UNIX), Arg32(1).Is(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK),
@@ -377,9 +381,11 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                                    DuplicateFrom(worker, STDIN_FILENO).fd.valid()));
   Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names),
               LimitOf(plan.limits, RLIMIT_FSIZE));
-  if (const size_t count = plan.supervision->outside.size(); count > 0) {
-    std::vector<UniqueFd> channels;
-    for (size_t i = 0; i < count; ++i) channels.emplace_back(kOutsidePlace + static_cast<int>(i));
+  if (const OutsideChannels& given = plan.supervision->outside; !given.empty()) {
+    OutsideChannels channels;  // at their places
+    int place = kOutsidePlace;
+    for (size_t i = 0; i < given.connectors.size(); ++i) channels.connectors.emplace_back(place++);
+    for (size_t i = 0; i < given.listeners.size(); ++i) channels.listeners.emplace_back(place++);
     watch.Connect(plan.supervision->make_outside(std::move(channels)), plan.working_place_number,
                   plan.supervision->processes);
   }

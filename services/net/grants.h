@@ -1,6 +1,8 @@
-// Grant expressions of the Connector, and what keeps it linked.
+// Grant expressions of Connector and Listener, and what keeps them linked.
 //
-//   .grants = {{"web", capbroker::ConnectToHosts({"*.example.org"}, {"443"})}}
+//   .grants = {{"web", capbroker::ConnectToHosts({"*.example.org"}, {"443"})},
+//              {"server", capbroker::ListenAt({"127.0.0.1"}, {"8080"})}},
+//   .accepts_connections = true
 //
 // Lives in: the application. Values; nothing happens until a broker opens them.
 #ifndef SERVICES_NET_GRANTS_H_
@@ -11,6 +13,7 @@
 
 #include "client/grant.h"
 #include "services/net/connector_limits.h"
+#include "services/net/listener_limits.h"
 
 namespace capbroker {
 
@@ -21,6 +24,15 @@ Authority ConnectToHosts(const std::vector<std::string>& names,
 
 // Within limits of one's own.
 Authority Connect(const net::v1::ConnectorLimits& limits);
+
+// To be a server at these addresses of this host and these ports: net::LimitsForServers(). The
+// worker accepts if WorkerOptions::accepts_connections says so; one whose supervisor has the grant
+// (Supervision::servers) does.
+Authority ListenAt(const std::vector<std::string>& addresses,
+                   const std::vector<std::string>& ports);
+
+// Within limits of one's own.
+Authority Listen(const net::v1::ListenerLimits& limits);
 
 }  // namespace capbroker
 

@@ -50,6 +50,20 @@ int ConnectTo(int type, int protocol, Argument port) {
 }
 
 // "@name" is an abstract one.
+// At an address of this host at which nothing else does.
+int ListenAt(Argument port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (fd < 0) return errno;
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(atoi(port.c_str())));
+  address.sin_addr.s_addr = htonl(0x7f000009);
+  int error = ErrnoOf(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+  if (error == 0) error = ErrnoOf(listen(fd, 1));
+  close(fd);
+  return error;
+}
+
 int ConnectToLocal(Argument path) {
   const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   if (fd < 0) return errno;
@@ -118,6 +132,7 @@ const std::map<std::string, std::function<int(Argument)>>& Attacks() {
          return ErrnoOf(child);
        }},
       {"tcp", [](Argument port) { return ConnectTo(SOCK_STREAM, 0, port); }},
+      {"listen", &ListenAt},
       {"mptcp", [](Argument port) { return ConnectTo(SOCK_STREAM, 262, port); }},
       {"udp", [](Argument port) { return ConnectTo(SOCK_DGRAM, 0, port); }},
       {"raw", [](Argument) { return ErrnoOf(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)); }},

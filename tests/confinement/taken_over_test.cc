@@ -103,6 +103,26 @@ class FullyNetworked : public TakenOver {
   }
 };
 
+class Serving : public TakenOver {
+ public:
+  static constexpr char kInstance[] = "serving";
+  static serving::ServiceNeeds Needs() {
+    return {.tcp_servers = true, .as_opened = [](const auto&, const auto&) {
+              return serving::ServiceReach{.tcp_server_ports = {static_cast<uint16_t>(g_port)}};
+            }};
+  }
+};
+
+class FullyServing : public TakenOver {
+ public:
+  static constexpr char kInstance[] = "fully serving";
+  static serving::ServiceNeeds Needs() {
+    return {.tcp_servers = true, .as_opened = [](const auto&, const auto&) {
+              return serving::ServiceReach{.all_tcp_server_ports = true};
+            }};
+  }
+};
+
 class Free : public TakenOver {
  public:
   static constexpr char kInstance[] = "free";
@@ -243,8 +263,9 @@ TEST_P(TakenOverTest, AttacksSucceedWhereNothingConfines) {
          {absl::StrCat("read ", Outside()), absl::StrCat("write ", Outside()),
           absl::StrCat("create ", root_, GetParam().root ? "/new" : "/../taken_over_new"),
           absl::StrCat("tcp ", other_port_), absl::StrCat("udp ", other_port_),
-          absl::StrCat("local ", socket_path_), std::string("map memfd"), std::string("make code"),
-          std::string("fork"), std::string("filter")}) {
+          absl::StrCat("listen ", other_port_), absl::StrCat("local ", socket_path_),
+          std::string("map memfd"), std::string("make code"), std::string("fork"),
+          std::string("filter")}) {
       const absl::StatusOr<int> result = free.Say(attack);
       // A filter without a program is refused for what it is.
       EXPECT_EQ(result.value_or(-1), attack == "filter" ? EFAULT : 0) << attack << result.status();
@@ -275,6 +296,8 @@ TEST_P(TakenOverTest, OneThatDeclaresNothingReachesNothing) {
         {absl::StrCat("chmod ", Outside()), EACCES},
         {absl::StrCat("tcp ", other_port_), EACCES},
         {absl::StrCat("mptcp ", other_port_), EACCES},
+        {absl::StrCat("listen ", other_port_), EACCES},
+        {"listen 0", EACCES},
         {absl::StrCat("udp ", other_port_), EACCES},
         {"raw", EACCES},
         {absl::StrCat("local ", socket_path_), EACCES},
@@ -372,6 +395,7 @@ TEST_P(TakenOverTest, OneThatConnectsReachesThePortsThatItDeclares) {
     EXPECT_EQ(service.Say(absl::StrCat("udp ", other_port_)).value_or(-1), 0);
     EXPECT_EQ(service.Say(absl::StrCat("local ", socket_path_)).value_or(-1), EACCES);
     EXPECT_EQ(service.Say("read /etc/hosts").value_or(-1), EACCES);
+    EXPECT_EQ(service.Say(absl::StrCat("listen ", g_port)).value_or(-1), EACCES);
     EXPECT_EQ(service.Say(absl::StrCat("mptcp ", other_port_)).value_or(-1), EACCES);
     ProbeClient full = Open<FullyNetworked>(broker);
     EXPECT_EQ(full.Say(absl::StrCat("tcp ", other_port_)).value_or(-1), 0);
@@ -379,6 +403,23 @@ TEST_P(TakenOverTest, OneThatConnectsReachesThePortsThatItDeclares) {
     EXPECT_EQ(full.Say(absl::StrCat("read ", Outside())).value_or(-1), EACCES);
     if (!GetParam().landlock) return;  // which port is Landlock's to say
     EXPECT_EQ(service.Say(absl::StrCat("tcp ", other_port_)).value_or(-1), EACCES);
+  });
+}
+
+TEST_P(TakenOverTest, OneThatServesListensAtItsPorts) {
+  Run([this](Broker& broker) {
+    ProbeClient service = Open<Serving>(broker);
+    EXPECT_EQ(service.Say(absl::StrCat("listen ", g_port)).value_or(-1), 0);
+    EXPECT_EQ(service.Say(absl::StrCat("tcp ", g_port)).value_or(-1), EACCES);
+    EXPECT_EQ(service.Say(absl::StrCat("udp ", other_port_)).value_or(-1), EACCES);
+    EXPECT_EQ(service.Say(absl::StrCat("local ", socket_path_)).value_or(-1), EACCES);
+    ProbeClient full = Open<FullyServing>(broker);
+    EXPECT_EQ(full.Say(absl::StrCat("listen ", other_port_)).value_or(-1), 0);
+    EXPECT_EQ(full.Say("listen 0").value_or(-1), 0);
+    EXPECT_EQ(full.Say(absl::StrCat("tcp ", other_port_)).value_or(-1), EACCES);
+    if (!GetParam().landlock) return;  // which port is Landlock's to say
+    EXPECT_EQ(service.Say(absl::StrCat("listen ", other_port_)).value_or(-1), EACCES);
+    EXPECT_EQ(service.Say("listen 0").value_or(-1), EACCES);
   });
 }
 

@@ -12,7 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/net/connector_limits.h"
-#include "services/net/connector_outside.h"
+#include "services/net/listener_limits.h"
+#include "services/net/net_outside.h"
 
 namespace capbroker::testing {
 
@@ -57,6 +58,11 @@ void ConnectedTest::Grant(const net::v1::ConnectorLimits& limits) {
   connector_ = std::make_unique<net::ConnectorProcess>(hosts_, limits);
 }
 
+void ConnectedTest::GrantServers(const std::vector<std::string>& addresses,
+                                 const std::vector<std::string>& ports) {
+  listener_ = std::make_unique<net::ListenerProcess>(net::LimitsForServers(addresses, ports));
+}
+
 net::v1::ConnectorLimits ConnectedTest::Local(const std::vector<std::string>& names,
                                               const std::vector<std::string>& ports) {
   return net::LimitsForHosts(names, ports, {.local_addresses = {"127.0.0.0/8", "::1"}});
@@ -66,8 +72,9 @@ sandbox::Start ConnectedTest::NewStart() {
   sandbox::Start start;
   sandbox::Supervision& supervision = start.supervision.emplace();
   supervision.refusal = refusal_;
-  supervision.outside.push_back(connector_->TakeLane());
-  supervision.make_outside = &net::MakeConnectorOutside;
+  supervision.outside.connectors.push_back(connector_->TakeLane());
+  if (listener_ != nullptr) supervision.outside.listeners.push_back(listener_->TakeLane());
+  supervision.make_outside = &net::MakeNetOutside;
   return start;
 }
 

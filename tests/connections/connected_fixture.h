@@ -19,6 +19,7 @@
 #include "sandbox/worker_runner.h"
 #include "sandbox/worker_sandbox.h"
 #include "services/net/testing/connector_process.h"
+#include "services/net/testing/listener_process.h"
 #include "services/net/testing/local_server.h"
 
 namespace capbroker::testing {
@@ -47,6 +48,9 @@ class ConnectedTest : public ::testing::Test {
 
   // Of all that the worker may do; before it is started.
   void Grant(const net::v1::ConnectorLimits& limits);
+  // Where it may be a server; before it is started.
+  void GrantServers(const std::vector<std::string>& addresses,
+                    const std::vector<std::string>& ports);
   // For servers of this machine.
   static net::v1::ConnectorLimits Local(const std::vector<std::string>& names,
                                         const std::vector<std::string>& ports);
@@ -66,6 +70,7 @@ class ConnectedTest : public ::testing::Test {
                                "cname=alias.test,web.test"}};
   net::LocalServer server_;
   std::unique_ptr<net::ConnectorProcess> connector_;
+  std::unique_ptr<net::ListenerProcess> listener_;
   Refusal refusal_ = Refusal::kNotCapable;
   bool processes_ = false;  // of programs
   sandbox::WorkerRunner runner_{{}, {}};

@@ -267,7 +267,7 @@ TEST_F(ConnectedTest, GivesEachChannelItsOwnPairs) {
   Grant(Local({"web.test"}, {server_.port_text()}));
   net::ConnectorProcess other(hosts_, Local({"other.test"}, {second.port_text()}));
   sandbox::Start start = NewStart();
-  start.supervision->outside.push_back(other.TakeLane());
+  start.supervision->outside.connectors.push_back(other.TakeLane());
   const uint16_t port = server_.port(), second_port = second.port();
   auto worker = runner_.Start(
       [=] {
@@ -285,12 +285,12 @@ TEST_F(ConnectedTest, GivesEachChannelItsOwnPairs) {
   EXPECT_EQ(sandbox::Collect(std::move(worker)).exit_code(), 33);
 }
 
-TEST_F(ConnectedTest, MakesNoServersAndNoDatagrams) {
+TEST_F(ConnectedTest, MakesNoServersUngrantedAndNoDatagrams) {
   EXPECT_EQ(Run([](Faults& faults) {
               const int socket = NewSocket();
               sockaddr_in any = AddressOf("0.0.0.0", 0);
               faults.ExpectErrno(bind(socket, reinterpret_cast<sockaddr*>(&any), sizeof any),
-                                 kEcapmode, "bind");
+                                 kEnotcapable, "bind");
               faults.ExpectErrno(listen(socket, 1), kEcapmode, "listen");
               faults.ExpectErrno(accept(socket, nullptr, nullptr), kEcapmode, "accept");
               for (const int family : {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK, AF_PACKET}) {

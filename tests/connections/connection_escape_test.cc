@@ -96,9 +96,9 @@ TEST_F(ConnectionEscapeTest, NoServerAndNoOtherSocketIsMade) {
         faults.Expect(ConnectTo(connected, AddressOf("127.0.0.1", port)) == 0, "connect");
         for (const int socket : {connected, NewSocket()}) {
           sockaddr_in any = AddressOf("0.0.0.0", 0);
-          faults.ExpectErrno(bind(socket, reinterpret_cast<sockaddr*>(&any), sizeof any), kEcapmode,
-                             "bind");
-          faults.ExpectErrno(listen(socket, 1), kEcapmode, "listen");
+          faults.ExpectErrno(bind(socket, reinterpret_cast<sockaddr*>(&any), sizeof any),
+                             socket == connected ? EINVAL : kEnotcapable, "bind");
+          faults.ExpectErrno(listen(socket, 1), socket == connected ? EINVAL : kEcapmode, "listen");
           faults.ExpectErrno(accept(socket, nullptr, nullptr), kEcapmode, "accept");
         }
         for (int family = 0; family < 64; ++family) {
@@ -127,7 +127,8 @@ TEST_F(ConnectionEscapeTest, FewOptionsCanBeSet) {
         const std::set<std::pair<int, int>> settable = {
             {SOL_SOCKET, SO_KEEPALIVE},  {SOL_SOCKET, SO_RCVLOWAT},    {SOL_SOCKET, SO_RCVTIMEO},
             {SOL_SOCKET, SO_SNDTIMEO},   {IPPROTO_TCP, TCP_NODELAY},   {IPPROTO_TCP, TCP_QUICKACK},
-            {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}};
+            {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT},
+            {SOL_SOCKET, SO_REUSEADDR},  {SOL_SOCKET, SO_REUSEPORT},   {IPPROTO_IPV6, IPV6_V6ONLY}};
         const int connected = NewSocket();
         faults.Expect(ConnectTo(connected, AddressOf("127.0.0.1", port)) == 0, "connect");
         for (const int socket : {connected, NewSocket()}) {

@@ -1,9 +1,11 @@
-// An unmodified program that a broker launched connects by grant, until the grant is revoked.
+// An unmodified program that a broker launched connects and serves by grant, until the grant is
+// revoked; so does a forked worker, by its channel.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,9 +14,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "base/unique_fd.h"
+#include "capbroker/net/v1/listener.capbroker.h"
 #include "client/broker.h"
+#include "client/grants.h"
+#include "client/worker.h"
 #include "gtest/gtest.h"
+#include "services/hosts/ip_address.h"
 #include "services/net/grants.h"
+#include "services/net/listening.h"
 #include "services/net/testing/local_server.h"
 
 namespace capbroker {
@@ -25,10 +32,13 @@ using net::Receive;
 using net::Send;
 using testing::StatusIs;
 
+uint16_t g_port = 0;  // set before the broker is forked
+
 class LaunchedProgramTest : public ::testing::Test {
  protected:
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);
+    g_port = LocalServer().port();
     absl::StatusOr<Broker> started = Broker::Start();
     ASSERT_OK(started);
     broker_ = std::make_unique<Broker>(*std::move(started));
@@ -97,6 +107,80 @@ TEST_F(LaunchedProgramTest, RevocationEndsItsConnection) {
   EXPECT_TRUE(Send(peer, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhel"));
   EXPECT_OK(broker_->RevokeGrant(*curl, "web"));
   EXPECT_EQ(curl->Wait().exit_code(), 18);  // a partial file
+}
+
+// Once it can be connected to; invalid if that never comes.
+UniqueFd ConnectedSoon(uint16_t port) {
+  UniqueFd connection;
+  for (int i = 0; i < 1000 && !connection.valid(); ++i) {
+    connection = net::ConnectedTo("127.0.0.1", port);
+    if (!connection.valid()) usleep(20'000);
+  }
+  return connection;
+}
+
+WorkerOptions PythonServer(uint16_t port, std::vector<Grant> servers) {
+  WorkerOptions options;
+  options.program = "/usr/bin/python3";
+  options.arguments = {"-I", "-m", "http.server", "--bind", "127.0.0.1", std::to_string(port)};
+  options.supervision = Supervision{.refusal = Refusal::kAbsent, .servers = std::move(servers)};
+  return options;
+}
+
+// INVARIANT(leases-end-with-their-channel)
+TEST_F(LaunchedProgramTest, ServesByItsGrantUntilThatIsRevoked) {
+  const uint16_t port = LocalServer().port();
+  absl::StatusOr<Worker> python = broker_->Launch(
+      PythonServer(port, {{"server", ListenAt({"127.0.0.1"}, {std::to_string(port)})}}));
+  ASSERT_OK(python);
+  const UniqueFd client = ConnectedSoon(port);
+  ASSERT_TRUE(client.valid());
+  EXPECT_TRUE(Send(client, "GET /none HTTP/1.0\r\n\r\n"));
+  EXPECT_EQ(Receive(client, 12), "HTTP/1.0 404");
+  ASSERT_OK_AND_ASSIGN(const Revocation revocation, broker_->RevokeGrant(*python, "server"));
+  EXPECT_EQ(revocation.shut_down, 1u);
+  EXPECT_FALSE(net::ConnectedTo("127.0.0.1", port).valid());
+  EXPECT_EQ(errno, ECONNREFUSED);
+}
+
+TEST_F(LaunchedProgramTest, ServesNobodyWithoutAGrant) {
+  const uint16_t port = LocalServer().port();
+  for (const char* address : {"127.0.0.2", "::1"}) {
+    absl::StatusOr<Worker> python = broker_->Launch(
+        PythonServer(port, {{"server", ListenAt({address}, {std::to_string(port)})}}));
+    ASSERT_OK(python);
+    EXPECT_EQ(python->Wait().exit_code(), 1);
+  }
+}
+
+int Greet(Grants grants) {
+  const auto stub = grants.Stub<net::v1::Listener>("server");
+  const absl::StatusOr<net::Listening> server =
+      net::Listen(*stub, *hosts::IpAddress::Parse("127.0.0.1"), g_port);
+  if (!server.ok() || !server->socket.valid()) return 2;
+  const UniqueFd connection(accept4(server->socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!connection.valid()) return errno == EACCES ? 3 : 4;
+  shutdown(server->socket.get(), SHUT_RDWR);
+  // INVARIANT(leases-end-with-their-channel): not even what it has ended itself.
+  if (listen(server->socket.get(), 1) == 0 || errno != EACCES) return 5;
+  return Send(connection, "hello") ? 0 : 6;
+}
+
+TEST_F(LaunchedProgramTest, AForkedWorkerServesByItsChannel) {
+  const std::string port = std::to_string(g_port);
+  const auto launch = [&](bool accepts) {
+    return broker_->Launch({.entry = Greet,
+                            .grants = {{"server", ListenAt({"127.0.0.1"}, {port})}},
+                            .accepts_connections = accepts});
+  };
+  absl::StatusOr<Worker> worker = launch(true);
+  ASSERT_OK(worker);
+  const UniqueFd client = ConnectedSoon(g_port);
+  EXPECT_EQ(Receive(client, 5), "hello");
+  EXPECT_EQ(worker->Wait().exit_code(), 0);
+  worker = launch(false);
+  ASSERT_OK(worker);
+  EXPECT_EQ(worker->Wait().exit_code(), 3);
 }
 
 TEST_F(LaunchedProgramTest, NamesOfGrantsAreDistinct) {

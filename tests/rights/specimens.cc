@@ -262,7 +262,7 @@ void AddSockets(std::vector<Specimen>& all) {
   add("lane's listener", std::nullopt, [] { return Listening(AF_UNIX, SOCK_SEQPACKET); });
   add("TCP", Rights::STREAM_SOCKET, [] { return Socket(AF_INET, SOCK_STREAM); });
   add("TCP over IPv6", Rights::STREAM_SOCKET, [] { return Socket(AF_INET6, SOCK_STREAM); });
-  add("TCP listener", std::nullopt, [] { return Listening(AF_INET, SOCK_STREAM); });
+  add("TCP listener", Rights::LISTENING_SOCKET, [] { return Listening(AF_INET, SOCK_STREAM); });
   add("UDP", std::nullopt, [] { return Socket(AF_INET, SOCK_DGRAM); });
   add("raw IP", std::nullopt, [] { return Socket(AF_INET, SOCK_RAW, IPPROTO_ICMP); });
   add("packets of a link", std::nullopt, [] { return Socket(AF_PACKET, SOCK_RAW); });

@@ -257,6 +257,29 @@ TEST_P(UnconfinedHolderTest, OfAConnectionConnectsItElsewhere) {
   });
 }
 
+// LISTENING_SOCKET, whose lease has ended.
+TEST_P(UnconfinedHolderTest, OfAServerLetsItListenAgain) {
+  const UniqueFd server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof name;
+  ASSERT_EQ(bind(server.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(listen(server.get(), 1), 0);
+  ASSERT_EQ(getsockname(server.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
+  ASSERT_OK(transport::CheckRights(server, Declared(Rights::LISTENING_SOCKET, Rights::READ_WRITE)));
+  ASSERT_EQ(shutdown(server.get(), SHUT_RDWR), 0);
+  const auto connects = [&] {
+    const UniqueFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return connect(client.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
+  };
+  ASSERT_FALSE(connects());
+  Holds([&] {
+    return listen(server.get(), 1) == 0 &&
+           getsockname(server.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 && connects();
+  });
+}
+
 // STREAM_SOCKET, of AF_UNIX: its end is one.
 TEST_P(UnconfinedHolderTest, OfAUnixConnectionCannotUndoItsEnd) {
   int ends[2];

@@ -1,20 +1,17 @@
-// A Connector in a process of its own, and the hosts that it knows: for tests that start workers,
-// and so cannot have threads.
+// A Connector in a process of its own, and the hosts that it knows.
 //
 // Lives in: test programs.
 #ifndef SERVICES_NET_TESTING_CONNECTOR_PROCESS_H_
 #define SERVICES_NET_TESTING_CONNECTOR_PROCESS_H_
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
 #include "capbroker/net/v1/connector.pb.h"
 #include "services/hosts/host_database.h"
 #include "services/hosts/testing/dns_server.h"
+#include "services/net/testing/served_process.h"
 
 namespace capbroker::net {
 
@@ -34,23 +31,10 @@ class TestHosts {
   std::unique_ptr<hosts::DnsServer> dns_;
 };
 
-class ConnectorProcess {
+class ConnectorProcess final : public ServedProcess {
  public:
-  // Forks. `hosts` outlives it.
+  // `hosts` outlives it.
   ConnectorProcess(const TestHosts& hosts, const v1::ConnectorLimits& limits);
-  ~ConnectorProcess();
-  ConnectorProcess(const ConnectorProcess&) = delete;
-  ConnectorProcess& operator=(const ConnectorProcess&) = delete;
-
-  // The client end of its channel; once.
-  UniqueFd TakeLane() { return std::move(lane_); }
-  // Of the channel. Returns when it is done.
-  void Revoke();
-
- private:
-  pid_t process_ = -1;
-  UniqueFd control_;
-  UniqueFd lane_;
 };
 
 }  // namespace capbroker::net

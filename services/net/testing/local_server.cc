@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 #include "services/hosts/ip_address.h"
@@ -60,6 +61,16 @@ void LocalServer::SpeakAgain() {
   listen(socket_.get(), kPlaces);
   filling_.Reset();
   Accept();
+}
+
+UniqueFd ConnectedTo(const std::string& address, uint16_t port) {
+  const SocketAddress name = IpAddress::Parse(address)->WithPort(port);
+  UniqueFd socket(::socket(name.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (connect(socket.get(), name.get(), name.length) == 0) return socket;
+  const int error = errno;
+  socket.Reset();
+  errno = error;
+  return socket;
 }
 
 std::string Receive(FdRef socket, size_t bytes) {

@@ -32,6 +32,9 @@ class LocalServer {
   uint16_t port_ = 0;
 };
 
+// Connected to a server of this machine; invalid: errno says why.
+UniqueFd ConnectedTo(const std::string& address, uint16_t port);
+
 // Exactly so many bytes, or what came before the end.
 std::string Receive(FdRef socket, size_t bytes);
 bool Send(FdRef socket, const std::string& bytes);

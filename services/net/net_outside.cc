@@ -1,18 +1,23 @@
-#include "services/net/connector_outside.h"
+#include "services/net/net_outside.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "capbroker/net/v1/connector.capbroker.h"
+#include "capbroker/net/v1/listener.capbroker.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "services/hosts/ip_address.h"
 #include "services/net/connector_client.h"
+#include "services/net/listening.h"
 #include "transport/channel.h"
 #include "transport/stub.h"
 
@@ -25,7 +30,7 @@ using sandbox::kEnotcapable;
 // glibc waits five seconds for an answer, and then asks name servers itself.
 constexpr absl::Duration kForNames = absl::Milliseconds(4500);
 // Connecting is only started.
-constexpr absl::Duration kForConnections = absl::Seconds(10);
+constexpr absl::Duration kForSockets = absl::Seconds(10);
 
 int ErrnoOf(v1::ConnectAddressResponse::Outcome outcome) {
   using Response = v1::ConnectAddressResponse;
@@ -45,7 +50,23 @@ int ErrnoOf(v1::ConnectAddressResponse::Outcome outcome) {
   }
 }
 
-// Of a call to connect that failed.
+int ErrnoOf(v1::ListenResponse::Outcome outcome) {
+  using Response = v1::ListenResponse;
+  switch (outcome) {
+    case Response::LISTENING:
+      return 0;
+    case Response::ADDRESS_IN_USE:
+      return EADDRINUSE;
+    case Response::ADDRESS_NOT_AVAILABLE:
+      return EADDRNOTAVAIL;
+    case Response::NO_PERMISSION:
+      return EACCES;
+    default:
+      return ENOBUFS;
+  }
+}
+
+// Of a call to connect or to listen that failed.
 int ErrnoOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kPermissionDenied:
@@ -62,25 +83,59 @@ int ErrnoOf(const absl::Status& status) {
   }
 }
 
-class ConnectorOutside final : public sandbox::Outside {
- public:
-  explicit ConnectorOutside(std::vector<UniqueFd> channels) {
-    for (UniqueFd& lane : channels) {
-      stubs_.push_back(NewStub<v1::Connector>(std::make_shared<Channel>(std::move(lane))));
-    }
+// What connections that wait to be accepted may be: what most programs ask for is less.
+constexpr uint32_t kBacklog = 512;
+
+template <typename Service>
+using Stubs = std::vector<std::unique_ptr<typename Service::StubInterface>>;
+
+template <typename Service>
+Stubs<Service> StubsOf(std::vector<UniqueFd> channels) {
+  Stubs<Service> stubs;
+  for (UniqueFd& lane : channels) {
+    stubs.push_back(NewStub<Service>(std::make_shared<Channel>(std::move(lane))));
   }
+  return stubs;
+}
+
+class NetOutside final : public sandbox::Outside {
+ public:
+  explicit NetOutside(sandbox::OutsideChannels channels)
+      : connectors_(StubsOf<v1::Connector>(std::move(channels.connectors))),
+        listeners_(StubsOf<v1::Listener>(std::move(channels.listeners))) {}
 
   Connection StartConnecting(const std::string& packed, uint16_t port) override {
     Connection refused = {.socket = UniqueFd(), .error_number = kEnotcapable};
     const std::optional<IpAddress> address = IpAddress::FromPacked(packed);
     if (!address.has_value()) return refused;
-    for (const auto& stub : stubs_) {
+    for (const auto& stub : connectors_) {
       absl::StatusOr<AddressConnection> made =
-          ConnectAddress(*stub, *address, port, {.nonblocking = true, .timeout = kForConnections});
+          ConnectAddress(*stub, *address, port, {.nonblocking = true, .timeout = kForSockets});
       if (made.ok()) {
         return {.socket = std::move(made->socket), .error_number = ErrnoOf(made->outcome)};
       }
       // What another channel says is more than that this one may not.
+      if (const int error = ErrnoOf(made.status()); error != kEnotcapable) {
+        refused.error_number = error;
+      }
+    }
+    return refused;
+  }
+
+  Server StartListening(const ServerName& name) override {
+    Server refused = {.socket = UniqueFd(), .error_number = kEnotcapable};
+    const std::optional<IpAddress> address = IpAddress::FromPacked(name.address);
+    if (!address.has_value()) return refused;
+    for (const auto& stub : listeners_) {
+      absl::StatusOr<Listening> made = Listen(*stub, *address, name.port,
+                                              {.backlog = kBacklog,
+                                               .nonblocking = true,
+                                               .shares_port = name.shares_port,
+                                               .v6_only = name.v6_only,
+                                               .timeout = kForSockets});
+      if (made.ok()) {
+        return {.socket = std::move(made->socket), .error_number = ErrnoOf(made->outcome)};
+      }
       if (const int error = ErrnoOf(made.status()); error != kEnotcapable) {
         refused.error_number = error;
       }
@@ -93,7 +148,7 @@ class ConnectorOutside final : public sandbox::Outside {
     Host host;
     host.error_number = kEnotcapable;
     const absl::Time until = absl::Now() + kForNames;
-    for (const auto& stub : stubs_) {
+    for (const auto& stub : connectors_) {
       const absl::StatusOr<FoundHost> found = Lookup(*stub, name, {}, until - absl::Now());
       if (found.ok()) {
         AddTo(host, *found);
@@ -118,13 +173,14 @@ class ConnectorOutside final : public sandbox::Outside {
     }
   }
 
-  std::vector<std::unique_ptr<v1::Connector::StubInterface>> stubs_;
+  const Stubs<v1::Connector> connectors_;
+  const Stubs<v1::Listener> listeners_;
 };
 
 }  // namespace
 
-std::unique_ptr<sandbox::Outside> MakeConnectorOutside(std::vector<UniqueFd> channels) {
-  return std::make_unique<ConnectorOutside>(std::move(channels));
+std::unique_ptr<sandbox::Outside> MakeNetOutside(sandbox::OutsideChannels channels) {
+  return std::make_unique<NetOutside>(std::move(channels));
 }
 
 }  // namespace capbroker::net
