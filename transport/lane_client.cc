@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <optional>
@@ -14,11 +13,11 @@
 #include "base/status_macros.h"
 #include "transport/bulk.h"
 #include "transport/calls_in_flight.h"
+#include "transport/lane_reader.h"
 #include "transport/lane_socket.h"
 #include "transport/message_bytes.h"
 #include "transport/message_memory.h"
 #include "transport/packet.h"
-#include "transport/polling.h"
 #include "transport/posting.h"
 
 namespace capbroker::transport {
@@ -83,8 +82,6 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   void WaitUntil(PendingCall& call, absl::FunctionRef<bool()> cancelled,
                  absl::FunctionRef<bool()> arrived) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lead(PendingCall* own, Blocking blocking) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::optional<ReceivedPacket>> Receive(const PendingCall* own, Blocking blocking,
-                                                        bool may_look);
   void Deliver(ReceivedPacket packet, PendingCall* own) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Consume(ReceivedPacket& packet, PendingCall& own) ABSL_LOCKS_EXCLUDED(mutex_);
   void FailAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -97,10 +94,7 @@ class LaneClient::Core : public std::enable_shared_from_this<Core> {
   const size_t max_message_size_;
   bool external_pump_ = false;
   UniqueFd lane_;
-  // The leader's.
-  ReceiveBuffer received_;
-  Polling polling_;
-  bool service_awake_ = false;
+  LaneReader reader_;  // the leader's
 
   absl::Mutex mutex_;
   Posting posting_;  // guarded as it says
@@ -356,9 +350,10 @@ void LaneClient::Core::WaitUntil(PendingCall& call, absl::FunctionRef<bool()> ca
 void LaneClient::Core::Lead(PendingCall* own, Blocking blocking) {
   led_ = true;
   // Where several threads call, they have a use for the CPU.
-  const bool alone = own != nullptr && calls_.has_one();
+  const LaneReader::Wait wait = {blocking, own == nullptr ? 0 : own->deadline_ns,
+                                 /*may_look=*/own != nullptr && calls_.has_one()};
   mutex_.Unlock();
-  absl::StatusOr<std::optional<ReceivedPacket>> packet = Receive(own, blocking, alone);
+  absl::StatusOr<std::optional<ReceivedPacket>> packet = reader_.Receive(lane_, wait);
   const bool mine = packet.ok() && packet->has_value() && own != nullptr &&
                     own->consume != nullptr && (*packet)->view.header.call == own->id &&
                     (*packet)->view.header.type == PacketType::kResponse;
@@ -372,33 +367,6 @@ void LaneClient::Core::Lead(PendingCall* own, Blocking blocking) {
     Deliver(*std::move(*packet), own);
   }
   led_ = false;
-}
-
-absl::StatusOr<std::optional<ReceivedPacket>> LaneClient::Core::Receive(const PendingCall* own,
-                                                                        Blocking blocking,
-                                                                        bool may_look) {
-  if (blocking == Blocking::kWait && own != nullptr && own->deadline_ns != 0) {
-    // The lane's own timeout is too coarse for what is left of this call.
-    const int64_t left = std::max<int64_t>(own->deadline_ns - MonotonicNowNs(), 0);
-    if (left < kTickNs) {
-      pollfd p = {lane_.get(), POLLIN, 0};
-      const timespec wait = {0, static_cast<long>(left)};
-      ppoll(&p, 1, &wait, nullptr);
-      blocking = Blocking::kDontWait;
-    }
-  }
-  absl::StatusOr<std::optional<ReceivedPacket>> packet = std::nullopt;
-  const auto receive = [&](Blocking how) {
-    packet = ReceivePacket(lane_, received_, PacketDirection::kToClient, how);
-    return !packet.ok() || packet->has_value();
-  };
-  const bool looks = may_look && blocking == Blocking::kWait && service_awake_ && polling_.looks();
-  if (!looks || !polling_.Look([&] { return receive(Blocking::kDontWait); })) receive(blocking);
-  if (packet.ok() && packet->has_value()) {
-    polling_.Earn();
-    service_awake_ = ((*packet)->view.header.flags & kFlagAwake) != 0;
-  }
-  return packet;
 }
 
 void LaneClient::Core::Consume(ReceivedPacket& packet, PendingCall& own) {
@@ -499,7 +467,7 @@ absl::StatusOr<bool> LaneClient::Core::Pump() {
   int packets = 0;
   for (; broken_.ok() && packets < kPacketsInATurn; ++packets) {
     absl::StatusOr<std::optional<ReceivedPacket>> packet =
-        ReceivePacket(lane_, received_, PacketDirection::kToClient, Blocking::kDontWait);
+        reader_.Receive(lane_, {Blocking::kDontWait});
     if (!packet.ok()) {
       FailAll(absl::UnavailableError(packet.status().message()));
     } else if (!packet->has_value()) {
