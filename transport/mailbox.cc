@@ -126,9 +126,9 @@ Mailbox::Answer Mailbox::LookForAnswer() const {
 Mailbox::Answer Mailbox::WaitForAnswer(int64_t most_ns) {
   Word& word = page_.answer.word;
   uint32_t found = kAwake;
-  if (word.compare_exchange_strong(found, kAsleep) || found == kAsleep) {
-    Sleep(word, kAsleep, most_ns);
-  }
+  if (word.compare_exchange_strong(found, kAsleep)) found = kAsleep;
+  // On whatever else a service has written, too, or it could keep its caller busy for nothing.
+  if (found != kFull && found != kOnLane) Sleep(word, found, most_ns);
   return LookForAnswer();
 }
 

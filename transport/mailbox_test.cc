@@ -239,6 +239,18 @@ TEST_F(MailboxTest, NoValueOfThePageLeadsOutOfIt) {
   munmap(page, 4096);
 }
 
+TEST_F(MailboxTest, WhoWaitsSleepsWhateverThePageSays) {
+  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_.get(), 0);
+  ASSERT_NE(page, MAP_FAILED);
+  std::memset(page, 0x77, 4096);
+  const int64_t begun_ns = MonotonicNowNs();
+  EXPECT_EQ(client_->WaitForAnswer(30'000'000), Mailbox::Answer::kNone);
+  EXPECT_GE(MonotonicNowNs() - begun_ns, 25'000'000);
+  EXPECT_FALSE(service_->WaitForRequest());
+  EXPECT_GE(MonotonicNowNs() - begun_ns, 40'000'000);
+  munmap(page, 4096);
+}
+
 TEST_F(MailboxTest, AClientMapsNoMemoryThatCouldShrink) {
   const UniqueFd unsealed(memfd_create("unsealed", MFD_ALLOW_SEALING));
   ASSERT_EQ(ftruncate(unsealed.get(), 4096), 0);
