@@ -126,9 +126,18 @@ void CallsInFlight::Store(ReceivedPacket& packet, PendingCall& call) {
   if (stored_message) call.reply.message = stored.substr(metadata_size);
 }
 
+void CallsInFlight::NoteAnswerSize(const PendingCall& call) {
+  if (call.large) {
+    answers_large_ = call.method;
+    small_answers_ = 0;
+  } else if (call.method == answers_large_ && ++small_answers_ == kSmallAgain) {
+    answers_large_ = 0;
+  }
+}
+
 void CallsInFlight::Complete(PendingCall& call) {
   call.done = true;
-  if (call.large) answers_large_ = call.method;
+  NoteAnswerSize(call);
   Forget(call);
   if (call.waiting) call.ready.Signal();
   if (call.callback == nullptr) return;

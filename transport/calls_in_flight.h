@@ -84,6 +84,9 @@ absl::Status LateOrCancelled(const PendingCall& call, absl::FunctionRef<bool()> 
 absl::Status Unpack(ReceivedPacket& packet, size_t most, PendingCall& call, Reply& reply,
                     absl::FunctionRef<void(MessageBytes)> read);
 
+// A method that has answered so often in a row without a large message is expected to go on so.
+inline constexpr int kSmallAgain = 16;
+
 class CallsInFlight {
  public:
   // `completed` is signalled when a callback can run.
@@ -129,6 +132,8 @@ class CallsInFlight {
                    absl::FunctionRef<void(uint64_t)> failed);
 
  private:
+  void NoteAnswerSize(const PendingCall& call);
+
   const size_t max_message_size_;
   absl::CondVar* const callback_ready_;
   uint64_t next_id_;
@@ -137,7 +142,8 @@ class CallsInFlight {
   std::deque<std::unique_ptr<PendingCall>> completed_;
   bool lent_ = false;
   KeptMessageMemory kept_;
-  uint64_t answers_large_ = 0;  // the method whose answer was large last
+  uint64_t answers_large_ = 0;  // the method whose answers are expected to be large
+  int small_answers_ = 0;       // of that method, in a row
 };
 
 }  // namespace capbroker::transport

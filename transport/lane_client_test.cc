@@ -155,6 +155,18 @@ TEST_F(LaneClientTest, LendsWhatItWasBroughtToLargeRequestsAndToMethodsOfLargeAn
   }
 }
 
+TEST_F(LaneClientTest, AMethodWhoseAnswersBecomeSmallTakesNoMemoryAnyMore) {
+  AnswerLarge();
+  for (int call = 0; call <= kSmallAgain; ++call) {
+    CallWhile(0, [&] {
+      const PacketHeader request = Receive();
+      const int expected = call < kSmallAgain ? int{kFlagKept} : kFlagWouldPost | kFlagNoMailbox;
+      EXPECT_EQ(request.flags, expected) << call;
+      Send(PacketType::kResponse, request.call, 0, 0);
+    });
+  }
+}
+
 TEST_F(LaneClientTest, HasNoMemoryAnyMoreThatAnAnswerDidNotGiveBack) {
   const std::unique_ptr<MessageMemory> memory = NewMemory('a');
   BringMemory(*memory);

@@ -13,8 +13,11 @@ void Posting::Take(FdRef memfd) {
   if (mailbox.ok()) mailbox_ = *std::move(mailbox);
 }
 
-Posting::Choice Posting::Choose(uint64_t method) const {
-  if (method == on_lane_) return {};
+Posting::Choice Posting::Choose(uint64_t method) {
+  if (method == on_lane_ && unposted_ > 0) {
+    --unposted_;
+    return {};
+  }
   if (mailbox_ == nullptr) return {nullptr, kFlagWouldPost | kFlagNoMailbox};
   const bool at_once = MonotonicNowNs() - answered_ns_ < within_ns_;
   return {at_once ? mailbox_ : nullptr, kFlagWouldPost};
@@ -22,7 +25,10 @@ Posting::Choice Posting::Choose(uint64_t method) const {
 
 void Posting::NoteEnd(uint64_t method, bool posted, bool on_lane) {
   if (posted) ++posted_;
-  if (on_lane) on_lane_ = method;
+  if (on_lane) {
+    on_lane_ = method;
+    unposted_ = kUnpostedAfter;
+  }
   if (mailbox_ != nullptr) answered_ns_ = MonotonicNowNs();
 }
 

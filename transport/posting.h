@@ -12,7 +12,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
@@ -25,6 +24,9 @@ namespace capbroker::transport {
 
 // How long after an answer a call is posted, at most.
 inline constexpr int64_t kPostWithinNs = 200'000;
+
+// So many calls of a method are not posted after one whose answer had no room.
+inline constexpr int kUnpostedAfter = 64;
 
 class Posting {
  public:
@@ -41,7 +43,7 @@ class Posting {
     std::shared_ptr<Mailbox> mailbox;  // null: it goes to the socket
     uint8_t flags = 0;                 // of its request
   };
-  Choice Choose(uint64_t method) const;
+  Choice Choose(uint64_t method);
   // A call has ended. `on_lane`: it was posted, and the answer came by the socket.
   void NoteEnd(uint64_t method, bool posted, bool on_lane);
   // Calls that were posted, so far.
@@ -64,7 +66,8 @@ class Posting {
   std::shared_ptr<Mailbox> mailbox_;
   int64_t answered_ns_ = 0;
   uint64_t posted_ = 0;
-  std::optional<uint64_t> on_lane_;  // the method whose answer had no room last
+  uint64_t on_lane_ = 0;  // the method whose answer had no room last
+  int unposted_ = 0;      // calls of that method which are not posted therefore
   // Of the posting thread.
   Polling polling_;
   bool service_awake_ = false;
