@@ -321,6 +321,8 @@ bool LaneClient::Core::FailIfGivenUp(PendingCall& call, absl::FunctionRef<bool()
   if (call.done) return true;
   const absl::Status late = LateOrCancelled(call, cancelled);
   if (late.ok()) return false;
+  // Or the service might hear of the end before it takes the request.
+  if (call.mailbox != nullptr) (void)call.mailbox->Withdraw();
   SendCancel(call.id);
   calls_.Fail(call, late);
   return true;

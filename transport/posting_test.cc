@@ -239,6 +239,7 @@ TEST_F(PostingTest, APostedCallEndsAtItsDeadlineAndTellsTheService) {
   EXPECT_EQ(Call("question", begun_ns + 30'000'000).status, kDeadlineExceeded);
   EXPECT_GE(MonotonicNowNs() - begun_ns, 30'000'000);
   EXPECT_EQ(Receive().type, PacketType::kCancel);
+  EXPECT_FALSE(mailbox_->LookForRequest()) << "nobody waits for its answer";
 }
 
 TEST_F(PostingTest, APostedCallEndsWhenItIsCancelled) {
