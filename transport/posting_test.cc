@@ -105,6 +105,13 @@ class PostingTest : public ::testing::Test {
   }
   void SendMailbox(FdRef memory) { Send(Header(PacketType::kMailbox, 0), {}, memory); }
 
+  // Answers a request of the socket, which has `flags`.
+  void ServeOnSocket(int flags, absl::string_view message = {}) {
+    const PacketHeader request = Receive();
+    EXPECT_EQ(request.flags, flags);
+    Send(Header(PacketType::kResponse, request.call), message);
+  }
+
   // A call of the socket, with whose answer the client has the mailbox, open.
   void GiveMailbox() {
     const Answer answer = CallWhile(
@@ -173,13 +180,8 @@ TEST_F(PostingTest, AnAnswerWithoutRoomComesByTheSocketAndSoDoTheNextOnesOfItsMe
       [this] { return Call("question"); });
   EXPECT_EQ(answer.message, "from the socket");
   for (int call = 0; call < kUnpostedAfter; ++call) {
-    const Answer next = CallWhile(
-        [this] {
-          const PacketHeader request = Receive();
-          EXPECT_EQ(request.flags, 0);
-          Send(Header(PacketType::kResponse, request.call), "again");
-        },
-        [this] { return Call("question"); });
+    const Answer next =
+        CallWhile([this] { ServeOnSocket(0, "again"); }, [this] { return Call("question"); });
     ASSERT_EQ(next.message, "again");
   }
   EXPECT_EQ(client_->posted_calls(), 1u);
@@ -192,11 +194,7 @@ TEST_F(PostingTest, AnAnswerWithoutRoomComesByTheSocketAndSoDoTheNextOnesOfItsMe
 
 TEST_F(PostingTest, WhatAMailboxDoesNotCarryGoesToTheSocket) {
   GiveMailbox();
-  const auto serve = [this] {
-    const PacketHeader request = Receive();
-    EXPECT_EQ(request.flags, 0);
-    Send(Header(PacketType::kResponse, request.call));
-  };
+  const auto serve = [this] { ServeOnSocket(0); };
   const std::string large(Mailbox::kCapacity, 'x');
   EXPECT_EQ(CallWhile(serve, [&] { return Call(large); }).status, kOk);
   EXPECT_EQ(CallWhile(serve, [&] { return Call("", 0, /*brings_descriptors=*/true); }).status, kOk);
@@ -222,13 +220,8 @@ TEST_F(PostingTest, ASecondCallMeanwhileGoesToTheSocket) {
 TEST_F(PostingTest, AClosedMailboxSendsCallsToTheSocket) {
   GiveMailbox();
   EXPECT_TRUE(mailbox_->Close());
-  const Answer answer = CallWhile(
-      [this] {
-        const PacketHeader request = Receive();
-        EXPECT_EQ(request.flags, kFlagWouldPost);
-        Send(Header(PacketType::kResponse, request.call));
-      },
-      [this] { return Call("question"); });
+  const Answer answer =
+      CallWhile([this] { ServeOnSocket(kFlagWouldPost); }, [this] { return Call("question"); });
   EXPECT_EQ(answer.status, kOk);
   EXPECT_EQ(client_->posted_calls(), 0u);
 }
@@ -295,13 +288,8 @@ TEST_F(PostingTest, WhatTheProcessThatDiedHadTakenIsLost) {
       [this] { return Call("question"); });
   EXPECT_EQ(answer.status, kUnavailable);
   // The next one goes to the successor.
-  const Answer next = CallWhile(
-      [this] {
-        const PacketHeader request = Receive();
-        EXPECT_EQ(request.flags, kFlagWouldPost | kFlagNoMailbox);
-        Send(Header(PacketType::kResponse, request.call));
-      },
-      [this] { return Call("question"); });
+  const Answer next = CallWhile([this] { ServeOnSocket(kFlagWouldPost | kFlagNoMailbox); },
+                                [this] { return Call("question"); });
   EXPECT_EQ(next.status, kOk);
 }
 
@@ -341,13 +329,8 @@ TEST_F(PostingTest, MemoryThatCouldShrinkIsNoMailbox) {
   ASSERT_EQ(ftruncate(unsealed.get(), 4096), 0);
   SendMailbox(unsealed);
   for (int i = 0; i < 2; ++i) {
-    const Answer answer = CallWhile(
-        [this] {
-          const PacketHeader request = Receive();
-          EXPECT_EQ(request.flags, kFlagWouldPost | kFlagNoMailbox);
-          Send(Header(PacketType::kResponse, request.call));
-        },
-        [this] { return Call("question"); });
+    const Answer answer = CallWhile([this] { ServeOnSocket(kFlagWouldPost | kFlagNoMailbox); },
+                                    [this] { return Call("question"); });
     EXPECT_EQ(answer.status, kOk);
   }
 }
@@ -380,13 +363,8 @@ TEST_F(PostingTest, AWhileAfterAnAnswerTheSocketIsUsed) {
   client_ = std::make_unique<LaneClient>(std::move(lane.client));
   GiveMailbox();
   usleep(2 * kPostWithinNs / 1000);
-  const Answer answer = CallWhile(
-      [this] {
-        const PacketHeader request = Receive();
-        EXPECT_EQ(request.flags, kFlagWouldPost);
-        Send(Header(PacketType::kResponse, request.call));
-      },
-      [this] { return Call("question"); });
+  const Answer answer =
+      CallWhile([this] { ServeOnSocket(kFlagWouldPost); }, [this] { return Call("question"); });
   EXPECT_EQ(answer.status, kOk);
   EXPECT_EQ(client_->posted_calls(), 0u);
 }

@@ -28,6 +28,31 @@ sockaddr_in AddressOf(const std::string& address, uint16_t port) {
   return name;
 }
 
+int NewSocket(int mode) { return socket(AF_INET, SOCK_STREAM | mode, 0); }
+
+int BindTo(int socket, const sockaddr_in& address) {
+  return bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0
+                                                                                        : -errno;
+}
+
+void ExpectLeasesRunOut(sandbox::Faults& faults, size_t most, absl::FunctionRef<int(int)> use) {
+  std::vector<int> sockets;
+  int error = 0;
+  while (error == 0 && sockets.size() <= 2 * most) {
+    sockets.push_back(NewSocket());
+    error = use(sockets.back());
+  }
+  faults.Expect(error == -ENOBUFS, absl::StrCat("ended with ", error));
+  faults.Expect(sockets.size() == most + 1, absl::StrCat("after ", sockets.size()));
+  for (const int socket : sockets) close(socket);
+  // Closed ones are seen, and given up.
+  for (int i = 0; i < 200 && error != 0; ++i) {
+    usleep(20'000);
+    error = use(NewSocket());
+  }
+  faults.Expect(error == 0, absl::StrCat("later: ", error));
+}
+
 int ConnectTo(int socket, const sockaddr_in& address) {
   return connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0
                                                                                            : -errno;

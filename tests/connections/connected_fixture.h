@@ -28,7 +28,12 @@ namespace capbroker::testing {
 sockaddr_in AddressOf(const std::string& address, uint16_t port);
 
 // For use in the worker. Below zero: errno.
+int NewSocket(int mode = 0);
 int ConnectTo(int socket, const sockaddr_in& address);
+int BindTo(int socket, const sockaddr_in& address);
+// Uses sockets until there are `most`, which are leased, and again when these are closed. `use`
+// gives errno, below zero.
+void ExpectLeasesRunOut(sandbox::Faults& faults, size_t most, absl::FunctionRef<int(int)> use);
 // The first IPv4 address by getaddrinfo(); else its error.
 int FindAddress(const std::string& name, uint16_t port, sockaddr_in& address);
 

@@ -29,8 +29,6 @@ using sandbox::Faults;
 using sandbox::kEcapmode;
 using sandbox::kEnotcapable;
 
-int NewSocket(int mode = 0) { return socket(AF_INET, SOCK_STREAM | mode, 0); }
-
 int IntOption(int socket, int level, int option) {
   int value = -1;
   socklen_t size = sizeof value;

@@ -33,14 +33,6 @@ using sandbox::kTether;
 
 constexpr int kPatience = 20'000;  // milliseconds
 
-int NewSocket(int mode = 0) { return socket(AF_INET, SOCK_STREAM | mode, 0); }
-
-// Below zero: errno.
-int BindTo(int socket, const sockaddr_in& address) {
-  return bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0
-                                                                                        : -errno;
-}
-
 uint16_t PortOf(int socket) {
   sockaddr_in name = {};
   socklen_t size = sizeof name;
