@@ -6,19 +6,14 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
-#include <cstring>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "serving/event_loop.h"
 #include "serving/lane_server.h"
