@@ -17,7 +17,7 @@
 #include "bench/echo_service.h"
 #include "benchmark/benchmark.h"
 #include "serving/dispatch.h"
-#include "serving/method_table.h"
+#include "serving/lane/method_table.h"
 #include "transport/packet.h"
 
 namespace capbroker::bench {

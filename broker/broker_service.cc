@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "broker/late_answer.h"
-#include "broker/process.h"
+#include "broker/zygote/process.h"
 #include "capbroker/v1/broker.dispatch.h"
 #include "capbroker/v1/broker.grpc.pb.h"
 #include "serving/call.h"

@@ -5,9 +5,9 @@
 
 #include <memory>
 
-#include "broker/families.h"
-#include "broker/launcher.h"
-#include "broker/zygote_keeper.h"
+#include "broker/families/families.h"
+#include "broker/workers/launcher.h"
+#include "broker/zygote/zygote_keeper.h"
 #include "serving/dispatch.h"
 
 namespace capbroker::broker {

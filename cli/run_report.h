@@ -1,6 +1,7 @@
 // What `capbroker run` says of a run: each refusal with its reason, and how it ended.
 //
-// TRUST(worker): names are the program's; what arrives here is escaped (broker/audit_trail.h).
+// TRUST(worker): names are the program's; what arrives here is escaped
+// (broker/families/audit_trail.h).
 #ifndef CLI_RUN_REPORT_H_
 #define CLI_RUN_REPORT_H_
 

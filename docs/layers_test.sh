@@ -38,6 +38,26 @@ check services/group 'services/group|serving|client|transport|authority|base' '"
 check cli 'cli|services|client|transport|authority|base' '"sandbox/host_facts\.h"'
 check examples 'examples|client|services|transport|base' "$none"
 
+# The folders within a folder: which of the others' each never includes.
+inside() {
+  found=$(git ls-files "$1" | grep -E '\.(cc|h)$' | grep -vE '_test\.cc$' | xargs grep -HE "^#include \"($2)/" || true)
+  if test -n "$found"; then
+    echo "$1 may not include $2:"
+    echo "$found"
+    bad=1
+  fi
+}
+
+inside serving/events 'serving/([^e]|e[^v])'
+inside serving/channel 'serving/(lane|wire|interposition|process)'
+inside serving/lane 'serving/(wire|interposition|process)'
+inside serving/wire 'serving/(lane|interposition|process)'
+inside serving/interposition 'serving/(lane|process)'
+inside broker/zygote 'broker/(families|workers)'
+inside broker/families 'broker/workers'
+inside sandbox/layers 'sandbox/(table|policies|supervisor)'
+inside sandbox/table 'sandbox/(layers|policies|supervisor)'
+
 # Neither gRPC nor protobuf below transport/.
 if git ls-files base sandbox | grep -E '\.(cc|h)$' | xargs grep -lE '#include [<"](grpc|google/protobuf|capbroker/)'; then
   echo "base/ and sandbox/ know neither gRPC nor protobuf"

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 
 namespace capbroker::sandbox {
 

@@ -22,7 +22,7 @@
 #include "absl/strings/match.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
-#include "sandbox/identity.h"
+#include "sandbox/layers/identity.h"
 #include "sandbox/table/seccomp.h"
 #include "sandbox/worker_runner.h"
 

@@ -27,7 +27,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "sandbox/confinement.h"
+#include "sandbox/layers/confinement.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/policy.h"

@@ -22,7 +22,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 
 namespace capbroker::sandbox {
 

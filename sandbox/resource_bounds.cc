@@ -8,7 +8,7 @@
 #include <cstdio>
 
 #include "base/errno_status.h"
-#include "sandbox/worker_policy.h"
+#include "sandbox/policies/worker_policy.h"
 
 namespace capbroker::sandbox {
 namespace {

@@ -26,8 +26,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
-#include "sandbox/layers.h"
-#include "sandbox/service_policy.h"
+#include "sandbox/layers/layers.h"
+#include "sandbox/policies/service_policy.h"
 
 namespace capbroker::sandbox {
 

@@ -19,7 +19,7 @@
 
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
-#include "sandbox/identity.h"
+#include "sandbox/layers/identity.h"
 #include "sandbox/worker_runner.h"
 
 namespace capbroker::sandbox {

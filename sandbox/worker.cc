@@ -20,7 +20,7 @@
 
 #include "base/descriptor_packet.h"
 #include "sandbox/fstat_answer.h"
-#include "sandbox/landlock.h"
+#include "sandbox/layers/landlock.h"
 #include "sandbox/spare_job.h"
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/seccomp.h"

@@ -14,7 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "base/unique_fd.h"
 #include "sandbox/descriptor_table.h"
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/step_result.h"
 #include "sandbox/table/filter_compiler.h"

@@ -23,7 +23,7 @@
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
 #include "sandbox/host_facts.h"
-#include "sandbox/identity.h"
+#include "sandbox/layers/identity.h"
 #include "sandbox/worker_runner.h"
 
 namespace capbroker::sandbox {

@@ -15,7 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 #include "sandbox/report.h"
 #include "sandbox/table/system_calls.h"
 #include "sandbox/worker_sandbox.h"

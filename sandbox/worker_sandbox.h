@@ -38,7 +38,7 @@
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
 #include "sandbox/host_facts.h"
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/supervisor/supervision.h"
 

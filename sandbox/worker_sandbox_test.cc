@@ -27,7 +27,7 @@
 #include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
-#include "sandbox/identity.h"
+#include "sandbox/layers/identity.h"
 #include "sandbox/worker_runner.h"
 
 namespace capbroker::sandbox {

@@ -15,7 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "serving/call.h"
 #include "serving/dispatch.h"
-#include "serving/wire_gate.h"
+#include "serving/wire/wire_gate.h"
 #include "transport/packet.h"  // MethodId, for the generated code
 
 namespace capbroker::serving {

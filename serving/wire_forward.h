@@ -9,7 +9,8 @@
 // revocation ends it with its reason, whatever the handler does.
 //
 // A proxy has no handlers for streams of requests: such calls go from here to what is upstream,
-// and every message through the tap of the call (serving/stream_tap.h), on the tap's own thread.
+// and every message through the tap of the call (serving/wire/stream_tap.h), on the tap's own
+// thread.
 //
 // Included by generated code alone. Lives in: service processes.
 #ifndef SERVING_WIRE_FORWARD_H_
@@ -28,8 +29,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "serving/stream_tap.h"
-#include "serving/wire_gate.h"
+#include "serving/wire/stream_tap.h"
+#include "serving/wire/wire_gate.h"
 #include "transport/grpc_status.h"
 
 namespace capbroker::serving {

@@ -5,8 +5,8 @@
 // stub_callback is not. The socket stays what the lane is: who holds it is the client, it tells
 // when a peer is gone, and it carries what a mailbox does not: descriptors, large messages, a
 // second call meanwhile, a cancellation. A mailbox is a page that the service makes when a thread
-// of it attends the lane (serving/loop_threads.h), and sends; it is open while that thread is
-// there, and one call at a time is posted to it.
+// of it attends the lane (serving/events/loop_threads.h), and sends; it is open while that thread
+// is there, and one call at a time is posted to it.
 //
 // Each end can write all of the page at any time, and a client that has it mapped is who had the
 // lane once. So either end copies a packet out before it looks at it, and believes nothing that the

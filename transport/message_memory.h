@@ -8,7 +8,7 @@
 // The client claims it from before it writes a request until it has read the answer; meanwhile the
 // service does not give it back. What the service makes, it makes for a call: it is claimed. A
 // client that says so falsely keeps its own memory, and the service forgets it then
-// (serving/kept_memory.h).
+// (serving/lane/kept_memory.h).
 //
 // Each end can write all of it at any time. Nobody relies on what is there: the service writes
 // responses and reads them no more, and either end reads a message once. Whoever had the lane

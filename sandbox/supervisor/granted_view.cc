@@ -17,7 +17,7 @@
 #include <utility>
 
 #include "base/open_how.h"
-#include "sandbox/landlock.h"
+#include "sandbox/layers/landlock.h"
 #include "sandbox/supervisor/mount_id.h"
 
 namespace capbroker::sandbox {

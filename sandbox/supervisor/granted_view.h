@@ -14,7 +14,7 @@
 
 #include "base/file_grant.h"
 #include "base/unique_fd.h"
-#include "sandbox/root_view.h"
+#include "sandbox/layers/root_view.h"
 #include "sandbox/step_result.h"
 #include "sandbox/supervisor/granted_places.h"
 

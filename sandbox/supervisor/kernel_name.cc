@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "sandbox/confinement.h"
+#include "sandbox/layers/confinement.h"
 #include "sandbox/supervisor/worker_memory.h"
 
 namespace capbroker::sandbox {

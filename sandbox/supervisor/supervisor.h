@@ -29,7 +29,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "sandbox/confinement.h"
+#include "sandbox/layers/confinement.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/step_result.h"
 #include "sandbox/supervisor/granted_places.h"

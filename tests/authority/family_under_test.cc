@@ -5,7 +5,7 @@
 
 #include "absl/base/internal/raw_logging.h"
 #include "capbroker/v1/capability.pb.h"
-#include "serving/channel_state.h"
+#include "serving/channel/channel_state.h"
 #include "transport/grpc_status.h"
 #include "transport/lane_socket.h"
 

@@ -1,6 +1,6 @@
 // A family with everything that is real about it but the processes: the broker's record
-// (broker/family.h) and the service process's side (serving/family_server.h) in one thread,
-// with crashes at every moment that makes a difference.
+// (broker/families/family.h) and the service process's side (serving/process/family_server.h) in
+// one thread, with crashes at every moment that makes a difference.
 //
 // A crash here is the loss of all that a service process has in memory; its successor gets what
 // Family::Install() gives. Lanes are new then: that they survive is tested with real kills
@@ -20,13 +20,13 @@
 #include "absl/time/time.h"
 #include "authority/schema.h"
 #include "base/unique_fd.h"
-#include "broker/family.h"
+#include "broker/families/family.h"
 #include "capbroker/v1/control.fake.h"
 #include "google/protobuf/message.h"
 #include "serving/dispatch.h"
-#include "serving/event_loop.h"
-#include "serving/family_server.h"
-#include "serving/lane_server.h"
+#include "serving/events/event_loop.h"
+#include "serving/lane/lane_server.h"
+#include "serving/process/family_server.h"
 
 namespace capbroker::testing {
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "authority/budget.h"
-#include "serving/channel_state.h"
+#include "serving/channel/channel_state.h"
 #include "tests/authority/naive_check.h"
 
 namespace capbroker::testing {

@@ -36,7 +36,7 @@
 #include "client/broker.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "sandbox/identity.h"
+#include "sandbox/layers/identity.h"
 #include "services/service.h"
 #include "serving/service_needs.h"
 #include "tests/confinement/attacks.h"

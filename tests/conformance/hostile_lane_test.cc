@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "base/status_matchers.h"
-#include "serving/event_loop.h"
-#include "serving/lane_server.h"
-#include "serving/method_table.h"
-#include "serving/served_lane.h"
+#include "serving/events/event_loop.h"
+#include "serving/lane/lane_server.h"
+#include "serving/lane/method_table.h"
+#include "serving/lane/served_lane.h"
 #include "tests/conformance/conformance.capbroker.h"
 #include "tests/conformance/conformance.dispatch.h"
 #include "tests/conformance/conformance_service.h"

@@ -6,7 +6,7 @@
 
 #include "absl/base/internal/raw_logging.h"
 #include "capbroker/v1/capability.dispatch.h"
-#include "serving/capability_service.h"
+#include "serving/channel/capability_service.h"
 #include "transport/lane_socket.h"
 
 namespace capbroker::testing {

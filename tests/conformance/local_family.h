@@ -12,9 +12,9 @@
 #include "base/unique_fd.h"
 #include "capbroker/v1/control.fake.h"
 #include "serving/dispatch.h"
-#include "serving/event_loop.h"
-#include "serving/family_server.h"
-#include "serving/lane_server.h"
+#include "serving/events/event_loop.h"
+#include "serving/lane/lane_server.h"
+#include "serving/process/family_server.h"
 #include "transport/channel.h"
 
 namespace capbroker::testing {

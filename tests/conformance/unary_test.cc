@@ -239,7 +239,7 @@ void ExpectOthersBesideASlowCall(v1::Conformance::StubInterface& stub) {
 
 TEST_P(ConformanceTest, SlowCallDelaysNoOtherOfItsChannel) { ExpectOthersBesideASlowCall(stub()); }
 
-// A lane that is busy is read in another way (serving/loop_threads.h).
+// A lane that is busy is read in another way (serving/events/loop_threads.h).
 TEST_P(ConformanceTest, SlowCallDelaysNoOtherOfABusyChannel) {
   EchoTimes(stub(), on_lane() ? 500 : 50);
   ExpectOthersBesideASlowCall(stub());

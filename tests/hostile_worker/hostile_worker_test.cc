@@ -15,7 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "gtest/gtest.h"
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 #include "tests/hostile_worker/broker_arena.h"
 #include "tests/hostile_worker/control.h"
 #include "tests/hostile_worker/hosts.h"

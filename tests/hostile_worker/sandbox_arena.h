@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "sandbox/layers.h"
+#include "sandbox/layers/layers.h"
 #include "tests/hostile_worker/stage.h"
 
 namespace capbroker::hostile {

@@ -14,7 +14,7 @@
 #include "absl/time/time.h"
 #include "broker/testing/probe.pb.h"
 #include "google/protobuf/wrappers.pb.h"
-#include "serving/interposer.h"
+#include "serving/interposition/interposer.h"
 #include "serving/service_needs.h"
 
 namespace capbroker::testing {

@@ -1,5 +1,5 @@
 // What one channel has given away, with the event loop in the test's hands.
-#include "serving/deliveries.h"
+#include "serving/channel/deliveries.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,7 +18,7 @@
 #include "authority/denial.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
-#include "serving/event_loop.h"
+#include "serving/events/event_loop.h"
 #include "tests/leases/dialer.pb.h"
 #include "tests/leases/sockets.h"
 

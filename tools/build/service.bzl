@@ -43,7 +43,7 @@ _PARTS = {
     "client": struct(suffixes = [".capbroker.h", ".capbroker.cc"], plugin = "capbroker", runtime = Label("//transport:stub")),
     "dispatch": struct(suffixes = [".dispatch.h", ".dispatch.cc"], plugin = "capbroker", runtime = Label("//serving:generated_dispatch")),
     "fake": struct(suffixes = [".fake.h"], plugin = "capbroker", runtime = None),
-    "proxy": struct(suffixes = [".proxy.h"], plugin = "capbroker", runtime = Label("//serving:proxy")),
+    "proxy": struct(suffixes = [".proxy.h"], plugin = "capbroker", runtime = Label("//serving/interposition:proxy")),
 }
 
 # Parts that another part's files include.

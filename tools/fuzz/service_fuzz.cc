@@ -10,7 +10,7 @@
 #include "capbroker/v1/authority.pb.h"
 #include "google/protobuf/stubs/logging.h"
 #include "serving/fake_call.h"
-#include "serving/wire_gate.h"
+#include "serving/wire/wire_gate.h"
 #include "tests/authority/naive_check.h"
 #include "tests/authority/random_messages.h"
 #include "transport/descriptor_rights.h"

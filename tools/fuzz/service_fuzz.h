@@ -26,7 +26,7 @@
 #include "authority/budget.h"
 #include "authority/limits.h"
 #include "authority/schema.h"
-#include "serving/channel_state.h"
+#include "serving/channel/channel_state.h"
 #include "serving/dispatch.h"
 
 namespace capbroker::fuzz {

@@ -38,7 +38,7 @@ void PrintMethod(const MethodDescriptor& method, Printer* p) {
       break;
     case Kind::kClientStream:
     case Kind::kBidi:
-      // Forwarded message by message before any handler: serving/stream_tap.h.
+      // Forwarded message by message before any handler: serving/wire/stream_tap.h.
       break;
   }
 }
@@ -73,7 +73,7 @@ void PrintProxyHeader(const FileDescriptor& file, Printer* p) {
            "#include \"$stem$.capbroker.h\"\n"
            "#include \"$stem$.dispatch.h\"\n"
            "#include \"$stem$.grpc.pb.h\"\n"
-           "#include \"serving/proxy.h\"\n"
+           "#include \"serving/interposition/proxy.h\"\n"
            "\n"
            "namespace $namespace$ {\n"
            "\n");
