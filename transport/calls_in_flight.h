@@ -20,9 +20,9 @@
 #include "absl/synchronization/mutex.h"
 #include "base/unique_fd.h"
 #include "transport/lane_socket.h"
-#include "transport/mailbox.h"
 #include "transport/message_bytes.h"
 #include "transport/message_memory.h"
+#include "transport/posting.h"
 
 namespace capbroker::transport {
 
@@ -68,8 +68,8 @@ struct PendingCall {
   Reply reply;                // when received by another thread: its views are of `storage`
   std::string storage;
   // Of a waiting caller.
-  std::shared_ptr<Mailbox> mailbox;  // where it is posted
-  uint8_t posting_flags = 0;         // of its request
+  PostedPlace place;
+  uint8_t posting_flags = 0;  // of its request
   const absl::FunctionRef<void(Reply&)>* consume = nullptr;
   // Of a callback call.
   std::function<bool()> cancelled;

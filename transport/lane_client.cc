@@ -128,9 +128,9 @@ bool LaneClient::Core::Register(const LaneRequest& request, PendingCall& call) {
 
 void LaneClient::Core::ChooseMailbox(const LaneRequest& request, PendingCall& call) {
   if (call.disposes || request.brings_descriptors || !request.descriptors.empty()) return;
-  if (!calls_.has_one() || !Mailbox::HasRoom(request.metadata.size(), request.message_size)) return;
-  Posting::Choice choice = posting_.Choose(request.method);
-  call.mailbox = std::move(choice.mailbox);
+  if (!Mailbox::HasRoom(request.metadata.size(), request.message_size)) return;
+  Posting::Choice choice = posting_.Choose(request.method, /*alone=*/calls_.has_one());
+  call.place = std::move(choice.place);
   call.posting_flags = choice.flags;
 }
 
@@ -141,7 +141,7 @@ void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()
   if (Register(request, call)) {
     absl::Status sent = SendRequest(request, call, cancelled);
     bool on_lane = false;
-    if (sent.ok() && call.mailbox != nullptr) {
+    if (sent.ok() && call.place.posted) {
       sent = AwaitPosted(request, call, cancelled, on_lane);
     }
     absl::MutexLock lock(&mutex_);
@@ -151,7 +151,7 @@ void LaneClient::Core::Call(const LaneRequest& request, absl::FunctionRef<bool()
       WaitUntil(call, cancelled, [&call] { return call.done; });
     }
     calls_.Forget(call);
-    posting_.NoteEnd(call.method, call.mailbox != nullptr, on_lane);
+    posting_.NoteEnd(call.method, call.place, on_lane);
   }
   // Null when the leader, this very thread, has consumed the answer in place.
   if (call.consume != nullptr) consume(call.reply);
@@ -211,8 +211,10 @@ absl::Status LaneClient::Core::SendRequest(const LaneRequest& request, PendingCa
   const OutgoingPacket packet = {header, request.metadata,
                                  absl::string_view(bytes, request.message_size),
                                  request.descriptors};
-  if (call.mailbox != nullptr && posting_.Post(*call.mailbox, packet)) return absl::OkStatus();
-  call.mailbox = nullptr;
+  if (call.place.mailbox != nullptr) {
+    call.place.posted = posting_.Post(call.place, packet);
+    if (call.place.posted) return absl::OkStatus();
+  }
   return SendOrWait(packet, call, cancelled);
 }
 
@@ -280,14 +282,14 @@ absl::Status LaneClient::Core::SendOrWait(const OutgoingPacket& packet, const Pe
 // says so.
 absl::Status LaneClient::Core::AwaitPosted(const LaneRequest& request, PendingCall& call,
                                            absl::FunctionRef<bool()> cancelled, bool& on_lane) {
-  Mailbox& mailbox = *call.mailbox;
+  Mailbox& mailbox = *call.place.mailbox;
   while (true) {
     int64_t most_ns = kTickNs;
     if (call.deadline_ns != 0) most_ns = std::min(most_ns, call.deadline_ns - MonotonicNowNs());
-    const Mailbox::Answer answer = posting_.Wait(mailbox, std::max<int64_t>(most_ns, 0));
+    const Mailbox::Answer answer = posting_.Wait(call.place, std::max<int64_t>(most_ns, 0));
     if (answer == Mailbox::Answer::kHere) {
       char bytes[Mailbox::kCapacity];
-      absl::StatusOr<ReceivedPacket> packet = posting_.Read(mailbox, call.id, bytes);
+      absl::StatusOr<ReceivedPacket> packet = posting_.Read(call.place, call.id, bytes);
       if (packet.ok()) Consume(*packet, call);
       absl::MutexLock lock(&mutex_);
       if (packet.ok()) {
@@ -308,11 +310,14 @@ absl::Status LaneClient::Core::AwaitPosted(const LaneRequest& request, PendingCa
       PassLeadership();
     }
     if (FailIfGivenUp(call, cancelled)) return absl::OkStatus();
-    if (!posting_.has(mailbox)) break;
+    if (posting_.has(mailbox)) continue;
+    // Its successor knows nothing of a mailbox.
+    if (!mailbox.Withdraw(call.place.slot)) {
+      return absl::UnavailableError("the service process has ended");
+    }
+    posting_.Leave(call.place);
+    break;
   }
-  // Its successor knows nothing of a mailbox.
-  if (!mailbox.Withdraw()) return absl::UnavailableError("the service process has ended");
-  call.mailbox = nullptr;
   return SendRequest(request, call, cancelled);
 }
 
@@ -322,7 +327,7 @@ bool LaneClient::Core::FailIfGivenUp(PendingCall& call, absl::FunctionRef<bool()
   const absl::Status late = LateOrCancelled(call, cancelled);
   if (late.ok()) return false;
   // Or the service might hear of the end before it takes the request.
-  if (call.mailbox != nullptr) (void)call.mailbox->Withdraw();
+  if (call.place.posted) (void)call.place.mailbox->Withdraw(call.place.slot);
   SendCancel(call.id);
   calls_.Fail(call, late);
   return true;

@@ -19,24 +19,26 @@
 namespace capbroker::transport {
 namespace {
 
-constexpr size_t kPageSize = 4096;
-
 using Word = std::atomic<uint32_t>;
 static_assert(Word::is_always_lock_free);
 
-// What the words say: of the request, about the service; of the answer, about the client.
-constexpr uint32_t kAway = 0;    // the mailbox is closed
+// What the door says of the service, and the word of a slot of the client: who sleeps is woken.
+constexpr uint32_t kAway = 0;    // the mailbox is closed; no call is in the slot
 constexpr uint32_t kAwake = 1;   // looks
 constexpr uint32_t kAsleep = 2;  // sleeps, or is about to
-constexpr uint32_t kFull = 3;    // a packet is there
-constexpr uint32_t kTaken = 4;   // the service works on the request
-constexpr uint32_t kOnLane = 5;  // the answer is on the socket
+// And of a slot that has been answered:
+constexpr uint32_t kFull = 3;    // the answer is there
+constexpr uint32_t kOnLane = 4;  // it is on the socket
 
-// One way: a word, and a packet's bytes.
-struct Half {
-  alignas(64) Word word;
+struct Packet {
   uint32_t size;
-  alignas(64) char bytes[Mailbox::kCapacity];
+  char bytes[Mailbox::kCapacity];
+};
+
+struct Slot {
+  alignas(64) Word word;
+  Packet request;
+  alignas(64) Packet answer;
 };
 
 // False: `most_ns` have passed. True says nothing about the word.
@@ -49,9 +51,9 @@ bool Sleep(Word& word, uint32_t unless_changed, int64_t most_ns) {
 
 void WakeSleeper(Word& word) { syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
 
-void Write(const OutgoingPacket& packet, Half& half) {
+void Write(const OutgoingPacket& packet, Packet& to) {
   const PacketHeader header = CompleteHeader(packet);
-  char* end = half.bytes;
+  char* end = to.bytes;
   const auto append = [&end](const void* from, size_t size) {
     if (size != 0) std::memcpy(end, from, size);
     end += size;
@@ -59,61 +61,81 @@ void Write(const OutgoingPacket& packet, Half& half) {
   append(&header, sizeof header);
   append(packet.metadata.data(), packet.metadata.size());
   append(packet.message.data(), packet.message.size());
-  half.size = static_cast<uint32_t>(end - half.bytes);
+  to.size = static_cast<uint32_t>(end - to.bytes);
 }
 
 // TRUST(worker): the size is the peer's, and can change. INVARIANT(read-once)
-size_t Copy(const Half& half, char* bytes) {
-  const uint32_t claimed = *static_cast<const volatile uint32_t*>(&half.size);
+size_t Copy(const Packet& packet, char* bytes) {
+  const uint32_t claimed = *static_cast<const volatile uint32_t*>(&packet.size);
   const size_t size = std::min<size_t>(claimed, Mailbox::kCapacity);
-  std::memcpy(bytes, half.bytes, size);
+  std::memcpy(bytes, packet.bytes, size);
   return size;
 }
 
 }  // namespace
 
-struct Mailbox::Page {
-  Half request;
-  Half answer;
+// A client with one call at a time uses the first page alone.
+struct Mailbox::Memory {
+  alignas(64) Word door;
+  Word posted;  // a bit for each slot whose request nobody has claimed
+  Slot slots[kSlots];
 };
 
-absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::MapPage(FdRef memfd) {
-  static_assert(sizeof(Page) <= kPageSize);
-  void* memory = mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get(), 0);
+namespace {
+
+constexpr uint32_t kEverySlot = (uint32_t{1} << Mailbox::kSlots) - 1;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::MapMemory(FdRef memfd) {
+  void* memory = mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get(), 0);
   if (memory == MAP_FAILED) return ErrnoToStatus(errno, "map mailbox");
-  return std::unique_ptr<Mailbox>(new Mailbox(UniqueFd(), static_cast<Page*>(memory)));
+  return std::unique_ptr<Mailbox>(new Mailbox(UniqueFd(), static_cast<Memory*>(memory)));
 }
 
 absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Make() {
-  CB_ASSIGN_OR_RETURN(UniqueFd memfd, MakeRequestBuffer(kPageSize));
-  CB_ASSIGN_OR_RETURN(std::unique_ptr<Mailbox> made, MapPage(memfd));
+  CB_ASSIGN_OR_RETURN(UniqueFd memfd, MakeRequestBuffer(sizeof(Memory)));
+  CB_ASSIGN_OR_RETURN(std::unique_ptr<Mailbox> made, MapMemory(memfd));
   made->memfd_ = std::move(memfd);
   return made;
 }
 
 absl::StatusOr<std::unique_ptr<Mailbox>> Mailbox::Map(FdRef memfd) {
-  CB_RETURN_IF_ERROR(FixedSize(memfd, kPageSize).status());
-  return MapPage(memfd);
+  CB_RETURN_IF_ERROR(FixedSize(memfd, sizeof(Memory)).status());
+  return MapMemory(memfd);
 }
 
-Mailbox::~Mailbox() { munmap(&page_, kPageSize); }
+Mailbox::~Mailbox() { munmap(&memory_, sizeof(Memory)); }
 
-bool Mailbox::Post(const OutgoingPacket& request, bool sleeps) {
-  Word& word = page_.request.word;
-  uint32_t found = word.load(std::memory_order_acquire);
-  if (found != kAwake && found != kAsleep) return false;
-  Write(request, page_.request);
-  page_.answer.word.store(sleeps ? kAsleep : kAwake, std::memory_order_relaxed);
-  // It falls asleep meanwhile, or goes away.
-  while (!word.compare_exchange_weak(found, kFull)) {
-    if (found != kAwake && found != kAsleep) return false;
+std::optional<int> Mailbox::TakeSlot() {
+  for (int slot = 0; slot < kSlots; ++slot) {
+    if ((taken_ & Bit(slot)) != 0) continue;
+    const uint32_t word = memory_.slots[slot].word.load(std::memory_order_acquire);
+    if (word == kAwake || word == kAsleep) continue;
+    taken_ |= Bit(slot);
+    return slot;
   }
-  if (found == kAsleep) WakeSleeper(word);
-  return true;
+  return std::nullopt;
 }
 
-Mailbox::Answer Mailbox::LookForAnswer() const {
-  switch (page_.answer.word.load(std::memory_order_acquire)) {
+// Either this end sees that the service has gone, or the service sees what was posted: each writes
+// before it reads.
+bool Mailbox::Post(int slot, const OutgoingPacket& request, bool sleeps) {
+  if (memory_.door.load(std::memory_order_acquire) == kAway) return false;
+  Slot& s = memory_.slots[slot];
+  Write(request, s.request);
+  s.word.store(sleeps ? kAsleep : kAwake, std::memory_order_relaxed);
+  memory_.posted.fetch_or(Bit(slot));
+  uint32_t found = kAsleep;
+  if (memory_.door.compare_exchange_strong(found, kAwake)) {
+    WakeSleeper(memory_.door);
+    return true;
+  }
+  return found == kAwake || !Withdraw(slot);
+}
+
+Mailbox::Answer Mailbox::LookForAnswer(int slot) const {
+  switch (memory_.slots[slot].word.load(std::memory_order_acquire)) {
     case kFull:
       return Answer::kHere;
     case kOnLane:
@@ -123,66 +145,73 @@ Mailbox::Answer Mailbox::LookForAnswer() const {
   }
 }
 
-Mailbox::Answer Mailbox::WaitForAnswer(int64_t most_ns) {
-  Word& word = page_.answer.word;
+Mailbox::Answer Mailbox::WaitForAnswer(int slot, int64_t most_ns) {
+  Word& word = memory_.slots[slot].word;
   uint32_t found = kAwake;
   if (word.compare_exchange_strong(found, kAsleep)) found = kAsleep;
   // On whatever else a service has written, too, or it could keep its caller busy for nothing.
   if (found != kFull && found != kOnLane) Sleep(word, found, most_ns);
-  return LookForAnswer();
+  return LookForAnswer(slot);
 }
 
-size_t Mailbox::ReadAnswer(char* bytes) const { return Copy(page_.answer, bytes); }
-
-bool Mailbox::Withdraw() {
-  uint32_t posted = kFull;
-  return page_.request.word.compare_exchange_strong(posted, kAway);
+size_t Mailbox::ReadAnswer(int slot, char* bytes) const {
+  return Copy(memory_.slots[slot].answer, bytes);
 }
 
-void Mailbox::Open() { page_.request.word.store(kAsleep, std::memory_order_release); }
-
-bool Mailbox::Close() {
-  Word& word = page_.request.word;
-  uint32_t found = word.load();
-  while (found == kAwake || found == kAsleep) {
-    if (word.compare_exchange_weak(found, kAway)) return true;
-  }
-  return found != kFull;
+bool Mailbox::Withdraw(int slot) {
+  if ((memory_.posted.fetch_and(~Bit(slot)) & Bit(slot)) == 0) return false;
+  memory_.slots[slot].word.store(kAway, std::memory_order_relaxed);
+  return true;
 }
 
-bool Mailbox::LookForRequest() const {
-  return page_.request.word.load(std::memory_order_acquire) == kFull;
-}
+void Mailbox::Open() { memory_.door.store(kAwake); }
+
+void Mailbox::Close() { memory_.door.store(kAway); }
+
+bool Mailbox::LookForRequest() const { return (memory_.posted.load() & kEverySlot) != 0; }
 
 bool Mailbox::WaitForRequest() {
-  Word& word = page_.request.word;
+  if (LookForRequest()) return true;
   uint32_t found = kAwake;
-  if (word.compare_exchange_strong(found, kAsleep)) found = kAsleep;
-  if (found != kFull) Sleep(word, found, int64_t{kCancelTickMs} * 1'000'000);
+  if (memory_.door.compare_exchange_strong(found, kAsleep)) found = kAsleep;
+  // A door that another thread has closed is not waited at.
+  if (found == kAsleep && !LookForRequest()) {
+    Sleep(memory_.door, kAsleep, int64_t{kCancelTickMs} * 1'000'000);
+  }
+  found = kAsleep;
+  memory_.door.compare_exchange_strong(found, kAwake);
   return LookForRequest();
 }
 
-size_t Mailbox::TakeRequest(char* bytes) {
-  const size_t size = Copy(page_.request, bytes);
-  page_.request.word.store(kTaken, std::memory_order_release);
-  return size;
+std::optional<int> Mailbox::Claim() {
+  // A client that sets and takes back all the time is not waited for.
+  for (int tries = 0; tries < kSlots; ++tries) {
+    const uint32_t posted = memory_.posted.load() & kEverySlot;
+    if (posted == 0) break;
+    const uint32_t turn = static_cast<uint32_t>(turn_.load(std::memory_order_relaxed));
+    const uint32_t from_turn = posted >> turn << turn;
+    const int slot = __builtin_ctz(from_turn != 0 ? from_turn : posted);
+    if ((memory_.posted.fetch_and(~Bit(slot)) & Bit(slot)) == 0) continue;
+    turn_.store((slot + 1) % kSlots, std::memory_order_relaxed);
+    return slot;
+  }
+  return std::nullopt;
 }
 
-void Mailbox::PutAnswer(const OutgoingPacket& answer, Next next) {
-  Write(answer, page_.answer);
-  EndCall(kFull, next);
+size_t Mailbox::ReadRequest(int slot, char* bytes) const {
+  return Copy(memory_.slots[slot].request, bytes);
 }
 
-void Mailbox::AnswerOnLane(Next next) { EndCall(kOnLane, next); }
+void Mailbox::PutAnswer(int slot, const OutgoingPacket& answer) {
+  Write(answer, memory_.slots[slot].answer);
+  EndCall(slot, kFull);
+}
 
-// Who finds the mailbox open finds it without an answer of an earlier call to come.
-void Mailbox::EndCall(uint32_t answer, Next next) {
-  const uint32_t found = page_.answer.word.exchange(answer);
-  page_.request.word.store(next == Next::kAwake    ? kAwake
-                           : next == Next::kAsleep ? kAsleep
-                                                   : kAway,
-                           std::memory_order_release);
-  if (found == kAsleep) WakeSleeper(page_.answer.word);
+void Mailbox::AnswerOnLane(int slot) { EndCall(slot, kOnLane); }
+
+void Mailbox::EndCall(int slot, uint32_t answer) {
+  Word& word = memory_.slots[slot].word;
+  if (word.exchange(answer) == kAsleep) WakeSleeper(word);
 }
 
 }  // namespace capbroker::transport

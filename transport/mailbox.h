@@ -1,26 +1,29 @@
-// A call of a busy lane in shared memory: the request is written there and the answer in its place,
-// and whoever waits sleeps on a word of it (futex(2)).
+// Calls of a busy lane in shared memory: a request is written there and the answer beside it, and
+// whoever waits sleeps on a word of it (futex(2)).
 //
 // That costs the kernel less than a packet each way: the benchmark's stub_unary is posted, and
-// stub_callback is not. The socket stays what the lane is: who holds it is the client, it tells
-// when a peer is gone, and it carries what a mailbox does not: descriptors, large messages, a
-// second call meanwhile, a cancellation. A mailbox is a page that the service makes when a thread
+// stub_callback is not. And where several threads call, the service is woken once for all that
+// they have posted meanwhile. The socket stays what the lane is: who holds it is the client, it
+// tells when a peer is gone, and it carries what a mailbox does not: descriptors, large messages,
+// calls beyond its slots, a cancellation. A mailbox is memory that the service makes when a thread
 // of it attends the lane (serving/events/loop_threads.h), and sends; it is open while that thread
-// is there, and one call at a time is posted to it.
+// is there. Its *slots* are one for each call in flight, its *door* is where the service sleeps.
 //
-// Each end can write all of the page at any time, and a client that has it mapped is who had the
+// Each end can write all of the memory at any time, and a client that has it mapped is who had the
 // lane once. So either end copies a packet out before it looks at it, and believes nothing that the
-// page says about the other end but where it waits: a false word delays, or ends, the calls of this
-// lane alone. What the service admits it decides from the lane, as for a packet of the socket.
+// memory says about the other end but where it waits: a false word delays, or ends, the calls of
+// this lane alone. What the service admits it decides from the lane, as for a packet of the socket.
 //
-// Lives in: both ends of a lane. Of each end's functions those that wait are for one thread at a
-// time; the others say what they may run beside.
+// Lives in: both ends of a lane. A slot is of one thread at a time at each end; the door is of the
+// thread that attends. Functions of different slots, and of the two, run beside each other.
 #ifndef TRANSPORT_MAILBOX_H_
 #define TRANSPORT_MAILBOX_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -35,6 +38,7 @@ class Mailbox {
  public:
   // Bytes of a packet that has room, header included.
   static constexpr size_t kCapacity = 1920;
+  static constexpr int kSlots = 16;
 
   // Closed. Service side.
   static absl::StatusOr<std::unique_ptr<Mailbox>> Make();
@@ -56,53 +60,57 @@ class Mailbox {
 
   // Client side.
 
-  // Posts a request that fits. False: nobody waits for it, or an earlier one is not answered.
-  // `sleeps`: what is to be done next is to sleep.
-  bool Post(const OutgoingPacket& request, bool sleeps);
+  // A slot without a call, to be freed when its call has ended here. None: all have one, or
+  // requests that were given up and that the service has not answered. By who holds the client's
+  // mutex, both.
+  std::optional<int> TakeSlot();
+  void FreeSlot(int slot) { taken_ &= ~Bit(slot); }
+  // Posts a request that fits. False: nobody waits for it. `sleeps`: what is to be done next is to
+  // sleep.
+  bool Post(int slot, const OutgoingPacket& request, bool sleeps);
   enum class Answer {
     kNone,    // not yet
     kHere,    // to be read
     kOnLane,  // it comes as a packet of the socket, or the service has closed the lane
   };
-  Answer LookForAnswer() const;
+  Answer LookForAnswer(int slot) const;
   // Sleeps for `most_ns`, at most. Awake for another reason: kNone.
-  Answer WaitForAnswer(int64_t most_ns);
+  Answer WaitForAnswer(int slot, int64_t most_ns);
   // Copies the answer to `bytes`, kCapacity of them; gives its size.
-  size_t ReadAnswer(char* bytes) const;
-  // Takes the request back. False: the service has taken it.
-  bool Withdraw();
+  size_t ReadAnswer(int slot, char* bytes) const;
+  // Takes the request back. False: the service has claimed it.
+  bool Withdraw(int slot);
 
   // Service side.
 
   // A descriptor to send.
   absl::StatusOr<UniqueFd> Share() const { return Duplicate(memfd_); }
   void Open();
-  // Closes it. False: a request was posted, which is to be answered.
-  bool Close();
+  // Nothing is posted any more; what was is to be claimed. Any thread.
+  void Close();
   bool LookForRequest() const;
   // Sleeps for kCancelTickMs, at most. False: none came.
   bool WaitForRequest();
-  // Copies the request to `bytes`, kCapacity of them; gives its size.
-  size_t TakeRequest(char* bytes);
-  // What the next request will find.
-  enum class Next {
-    kAwake,   // a thread that looks for it
-    kAsleep,  // a thread that sleeps, or may
-    kAway,    // nobody
-  };
-  // An answer that fits. While a thread waits for the next request, too.
-  void PutAnswer(const OutgoingPacket& answer, Next next);
+  // The slot of a posted request, each in its turn, which is then this thread's. Any thread.
+  std::optional<int> Claim();
+  // Copies a claimed request to `bytes`, kCapacity of them; gives its size.
+  size_t ReadRequest(int slot, char* bytes) const;
+  // An answer that fits.
+  void PutAnswer(int slot, const OutgoingPacket& answer);
   // One that is sent by the socket.
-  void AnswerOnLane(Next next);
+  void AnswerOnLane(int slot);
 
  private:
-  struct Page;
-  Mailbox(UniqueFd memfd, Page* page) : memfd_(std::move(memfd)), page_(*page) {}
-  static absl::StatusOr<std::unique_ptr<Mailbox>> MapPage(FdRef memfd);
-  void EndCall(uint32_t answer, Next next);
+  struct Memory;
+  Mailbox(UniqueFd memfd, Memory* memory) : memfd_(std::move(memfd)), memory_(*memory) {}
+  static absl::StatusOr<std::unique_ptr<Mailbox>> MapMemory(FdRef memfd);
+  static constexpr uint32_t Bit(int slot) { return uint32_t{1} << slot; }
+  void EndCall(int slot, uint32_t answer);
 
   UniqueFd memfd_;  // of who has made it
-  Page& page_;
+  Memory& memory_;
+  uint32_t taken_ = 0;         // slots, by the client
+  std::atomic<int> turn_ = 0;  // the slot that is claimed first
 };
 
 }  // namespace capbroker::transport

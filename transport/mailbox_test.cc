@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,6 +46,25 @@ OutgoingPacket Response(uint64_t call, absl::string_view message) {
   return Packet(PacketType::kResponse, call, message);
 }
 
+// All that both ends have mapped.
+class SharedBytes {
+ public:
+  explicit SharedBytes(FdRef memfd) {
+    struct stat facts = {};
+    EXPECT_EQ(fstat(memfd.get(), &facts), 0);
+    size_ = static_cast<size_t>(facts.st_size);
+    bytes_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get(), 0);
+    EXPECT_NE(bytes_, MAP_FAILED);
+  }
+  ~SharedBytes() { munmap(bytes_, size_); }
+  void Fill(uint8_t byte) const { std::memset(bytes_, byte, size_); }
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_ = 0;
+  void* bytes_;
+};
+
 class MailboxTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -52,13 +73,17 @@ class MailboxTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(client_, Mailbox::Map(memfd_));
   }
 
+  // What was posted next, and in `slot_`.
   std::string Taken() {
+    const std::optional<int> slot = service_->Claim();
+    EXPECT_TRUE(slot.has_value());
+    slot_ = slot.value_or(0);
     std::array<char, Mailbox::kCapacity> bytes;
-    return std::string(bytes.data(), service_->TakeRequest(bytes.data()));
+    return std::string(bytes.data(), service_->ReadRequest(slot_, bytes.data()));
   }
-  std::string Answered() {
+  std::string Answered(int slot = 0) {
     std::array<char, Mailbox::kCapacity> bytes;
-    return std::string(bytes.data(), client_->ReadAnswer(bytes.data()));
+    return std::string(bytes.data(), client_->ReadAnswer(slot, bytes.data()));
   }
   static PacketView Parsed(const std::string& bytes, PacketDirection direction) {
     absl::StatusOr<PacketView> view = ParsePacket(bytes, 0, direction);
@@ -67,64 +92,136 @@ class MailboxTest : public ::testing::Test {
   }
 
   UniqueFd memfd_;
+  int slot_ = -1;
   std::unique_ptr<Mailbox> service_;
   std::unique_ptr<Mailbox> client_;
 };
 
 TEST_F(MailboxTest, ARequestIsTakenAndItsAnswerRead) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(Request(7, "question"), /*sleeps=*/false));
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kNone);
+  ASSERT_TRUE(client_->Post(0, Request(7, "question"), /*sleeps=*/false));
+  EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kNone);
   ASSERT_TRUE(service_->LookForRequest());
   const std::string taken = Taken();
   EXPECT_EQ(Parsed(taken, PacketDirection::kToService).message, "question");
   EXPECT_FALSE(service_->LookForRequest());
-  service_->PutAnswer(Response(7, "answer"), Mailbox::Next::kAwake);
-  ASSERT_EQ(client_->LookForAnswer(), Mailbox::Answer::kHere);
+  service_->PutAnswer(0, Response(7, "answer"));
+  ASSERT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kHere);
   const std::string answered = Answered();
   EXPECT_EQ(Parsed(answered, PacketDirection::kToClient).message, "answer");
 }
 
 TEST_F(MailboxTest, NothingIsPostedWhereNobodyWaits) {
-  EXPECT_FALSE(client_->Post(Request(1, ""), false)) << "not opened yet";
+  EXPECT_FALSE(client_->Post(0, Request(1, ""), false)) << "not opened yet";
   service_->Open();
-  EXPECT_TRUE(service_->Close());
-  EXPECT_FALSE(client_->Post(Request(1, ""), false)) << "closed";
+  service_->Close();
+  EXPECT_FALSE(client_->Post(0, Request(1, ""), false)) << "closed";
+  EXPECT_FALSE(service_->LookForRequest());
+}
+
+TEST_F(MailboxTest, EachCallHasItsSlot) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(Request(1, ""), false));
-  EXPECT_FALSE(client_->Post(Request(2, ""), false)) << "another is posted";
+  for (int call = 0; call < Mailbox::kSlots; ++call) {
+    ASSERT_EQ(client_->TakeSlot(), call);
+    ASSERT_TRUE(client_->Post(call, Request(static_cast<uint64_t>(call), "question"), false));
+  }
+  EXPECT_EQ(client_->TakeSlot(), std::nullopt);
+  for (int call = 0; call < Mailbox::kSlots; ++call) {
+    const std::string taken = Taken();
+    EXPECT_EQ(slot_, call);
+    EXPECT_EQ(Parsed(taken, PacketDirection::kToService).header.call, static_cast<uint64_t>(call));
+    service_->PutAnswer(slot_, Response(static_cast<uint64_t>(slot_), "answer"));
+  }
+  EXPECT_EQ(service_->Claim(), std::nullopt);
+  for (int call = 0; call < Mailbox::kSlots; ++call) {
+    ASSERT_EQ(client_->LookForAnswer(call), Mailbox::Answer::kHere);
+    EXPECT_EQ(Parsed(Answered(call), PacketDirection::kToClient).header.call,
+              static_cast<uint64_t>(call));
+    client_->FreeSlot(call);
+  }
+  EXPECT_EQ(client_->TakeSlot(), 0);
+}
+
+TEST_F(MailboxTest, ASlotIsFreeWhenItsRequestIsAnsweredOrWithdrawn) {
+  service_->Open();
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), false));
+  client_->FreeSlot(0);
+  EXPECT_EQ(client_->TakeSlot(), 1) << "nobody waits for the answer, but it is still to come";
   Taken();
-  EXPECT_FALSE(client_->Post(Request(2, ""), false)) << "another is taken";
-  service_->PutAnswer(Response(1, ""), Mailbox::Next::kAway);
-  EXPECT_FALSE(client_->Post(Request(2, ""), false)) << "closed with the answer";
+  service_->PutAnswer(0, Response(1, ""));
+  EXPECT_EQ(client_->TakeSlot(), 0);
+  ASSERT_TRUE(client_->Post(0, Request(2, ""), false));
+  EXPECT_TRUE(client_->Withdraw(0));
+  client_->FreeSlot(0);
+  EXPECT_EQ(client_->TakeSlot(), 0);
+}
+
+TEST_F(MailboxTest, RequestsAreClaimedInTurn) {
+  service_->Open();
+  ASSERT_TRUE(client_->Post(3, Request(1, ""), false));
+  Taken();
+  ASSERT_EQ(slot_, 3);
+  service_->PutAnswer(3, Response(1, ""));
+  for (const int slot : {3, 1, 5}) ASSERT_TRUE(client_->Post(slot, Request(2, ""), false));
+  EXPECT_EQ(service_->Claim(), 5) << "who posts again at once comes after who has waited";
+  EXPECT_EQ(service_->Claim(), 1);
+  EXPECT_EQ(service_->Claim(), 3);
 }
 
 TEST_F(MailboxTest, APostedRequestIsNotLostWhenTheServiceGoes) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(Request(1, "kept"), false));
-  EXPECT_FALSE(service_->Close());
+  ASSERT_TRUE(client_->Post(0, Request(1, "kept"), false));
+  service_->Close();
   EXPECT_EQ(Parsed(Taken(), PacketDirection::kToService).header.call, 1u);
 }
 
-TEST_F(MailboxTest, OnlyWhatWasNotTakenIsWithdrawn) {
+// Whatever falls between what: a request is claimed once, or its client knows that it is not.
+TEST_F(MailboxTest, NoRequestIsLostOrServedTwiceWhileTheServiceComesAndGoes) {
+  constexpr uint64_t kCalls = 2000;
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> claimed{0};
+  std::thread service([&] {
+    while (!stop) {
+      service_->Open();
+      if (service_->WaitForRequest()) std::this_thread::yield();
+      service_->Close();
+      while (const std::optional<int> slot = service_->Claim()) {
+        ++claimed;
+        service_->PutAnswer(*slot, Response(1, ""));
+      }
+    }
+  });
+  for (uint64_t call = 0; call < kCalls; ++call) {
+    while (!client_->Post(0, Request(1, ""), /*sleeps=*/call % 2 == 0)) {
+    }
+    const int64_t begun_ns = MonotonicNowNs();
+    while (client_->WaitForAnswer(0, kLongNs) == Mailbox::Answer::kNone) {
+      ASSERT_LT(MonotonicNowNs() - begun_ns, kLongNs / 2) << "call " << call;
+    }
+  }
+  stop = true;
+  service.join();
+  EXPECT_EQ(claimed, kCalls);
+}
+
+TEST_F(MailboxTest, OnlyWhatWasNotClaimedIsWithdrawn) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(Request(1, ""), false));
-  EXPECT_TRUE(client_->Withdraw());
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), false));
+  EXPECT_TRUE(client_->Withdraw(0));
   EXPECT_FALSE(service_->LookForRequest());
-  service_->Open();
-  ASSERT_TRUE(client_->Post(Request(2, ""), false));
+  ASSERT_TRUE(client_->Post(0, Request(2, ""), false));
   Taken();
-  EXPECT_FALSE(client_->Withdraw());
+  EXPECT_FALSE(client_->Withdraw(0));
 }
 
 TEST_F(MailboxTest, AnAnswerMayComeByTheSocket) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(Request(1, ""), false));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), false));
   Taken();
-  service_->AnswerOnLane(Mailbox::Next::kAsleep);
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kOnLane);
-  EXPECT_TRUE(client_->Post(Request(2, ""), false)) << "the mailbox is open again";
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kNone);
+  service_->AnswerOnLane(0);
+  EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kOnLane);
+  EXPECT_TRUE(client_->Post(0, Request(2, ""), false));
+  EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kNone);
 }
 
 TEST_F(MailboxTest, WhatHasNoRoomIsNotPosted) {
@@ -155,20 +252,19 @@ TEST_F(MailboxTest, SleepersAreWokenWhoeverSleepsFirst) {
         continue;
       }
       EXPECT_EQ(Parsed(Taken(), PacketDirection::kToService).header.call, call);
-      service_->PutAnswer(Response(call, "answer"),
-                          (call + 1) % 3 == 0 ? Mailbox::Next::kAwake : Mailbox::Next::kAsleep);
+      service_->PutAnswer(slot_, Response(call, "answer"));
       ++call;
     }
   });
   for (uint64_t call = 1; call <= kCalls; ++call) {
     const bool sleeps = call % 2 == 0;
-    while (!client_->Post(Request(call, "question"), sleeps)) {
+    while (!client_->Post(0, Request(call, "question"), sleeps)) {
     }
     Mailbox::Answer answer = Mailbox::Answer::kNone;
     // An answer that wakes nobody would be seen after this time.
     while (answer == Mailbox::Answer::kNone) {
       const int64_t begun_ns = MonotonicNowNs();
-      answer = client_->WaitForAnswer(kLongNs);
+      answer = client_->WaitForAnswer(0, kLongNs);
       ASSERT_LT(MonotonicNowNs() - begun_ns, kLongNs / 2) << "call " << call;
     }
     ASSERT_EQ(answer, Mailbox::Answer::kHere);
@@ -186,7 +282,7 @@ TEST_F(MailboxTest, ARequestWakesTheServiceAtOnce) {
     std::thread client([&] {
       usleep(2000);
       posted_ns = MonotonicNowNs();
-      EXPECT_TRUE(client_->Post(Request(call, "question"), false));
+      EXPECT_TRUE(client_->Post(0, Request(call, "question"), false));
     });
     while (!service_->WaitForRequest()) {
     }
@@ -202,58 +298,58 @@ TEST_F(MailboxTest, ARequestWakesTheServiceAtOnce) {
 TEST_F(MailboxTest, NobodySleepsLongerThanItSays) {
   service_->Open();
   EXPECT_FALSE(service_->WaitForRequest());
-  ASSERT_TRUE(client_->Post(Request(1, ""), true));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), true));
   const int64_t begun_ns = MonotonicNowNs();
-  EXPECT_EQ(client_->WaitForAnswer(5'000'000), Mailbox::Answer::kNone);
+  EXPECT_EQ(client_->WaitForAnswer(0, 5'000'000), Mailbox::Answer::kNone);
   EXPECT_GE(MonotonicNowNs() - begun_ns, 4'000'000);
 }
 
 TEST_F(MailboxTest, SleepingTakesNoProcessorTime) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(Request(1, ""), true));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), true));
   const clock_t before = clock();
-  EXPECT_EQ(client_->WaitForAnswer(200'000'000), Mailbox::Answer::kNone);
+  EXPECT_EQ(client_->WaitForAnswer(0, 200'000'000), Mailbox::Answer::kNone);
   EXPECT_LT(clock() - before, CLOCKS_PER_SEC / 50);
 }
 
 // TRUST(worker): a peer writes what it likes, whenever it likes.
-TEST_F(MailboxTest, NoValueOfThePageLeadsOutOfIt) {
-  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_.get(), 0);
-  ASSERT_NE(page, MAP_FAILED);
+TEST_F(MailboxTest, NoValueOfTheMemoryLeadsOutOfIt) {
+  const SharedBytes shared(memfd_);
   for (const uint8_t byte : {0x00, 0x01, 0x03, 0x7f, 0xff}) {
-    std::memset(page, byte, 4096);
+    shared.Fill(byte);
     // Beyond the array a guard, which AddressSanitizer also watches.
     std::vector<char> bytes(Mailbox::kCapacity + 1, 'g');
-    EXPECT_LE(service_->TakeRequest(bytes.data()), Mailbox::kCapacity);
-    EXPECT_LE(client_->ReadAnswer(bytes.data()), Mailbox::kCapacity);
-    EXPECT_EQ(bytes.back(), 'g');
-    std::memset(page, byte, 4096);
+    for (int slot = 0; slot < Mailbox::kSlots; ++slot) {
+      EXPECT_LE(service_->ReadRequest(slot, bytes.data()), Mailbox::kCapacity);
+      EXPECT_LE(client_->ReadAnswer(slot, bytes.data()), Mailbox::kCapacity);
+      EXPECT_EQ(bytes.back(), 'g');
+    }
+    shared.Fill(byte);
     (void)service_->WaitForRequest();
-    (void)client_->WaitForAnswer(1'000'000);
-    service_->PutAnswer(Response(1, "answer"), Mailbox::Next::kAsleep);
-    std::memset(page, byte, 4096);
-    (void)service_->Close();
-    (void)client_->Withdraw();
-    (void)client_->Post(Request(1, "question"), true);
+    if (const std::optional<int> slot = service_->Claim()) {
+      EXPECT_GE(*slot, 0);
+      EXPECT_LT(*slot, Mailbox::kSlots);
+    }
+    (void)client_->WaitForAnswer(0, 1'000'000);
+    service_->PutAnswer(Mailbox::kSlots - 1, Response(1, "answer"));
+    shared.Fill(byte);
+    service_->Close();
+    (void)client_->Withdraw(0);
+    (void)client_->TakeSlot();
+    (void)client_->Post(0, Request(1, "question"), true);
   }
-  munmap(page, 4096);
 }
 
-TEST_F(MailboxTest, WhoWaitsSleepsWhateverThePageSays) {
-  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_.get(), 0);
-  ASSERT_NE(page, MAP_FAILED);
-  std::memset(page, 0x77, 4096);
+TEST_F(MailboxTest, AClientSleepsWhateverTheMemorySays) {
+  SharedBytes(memfd_).Fill(0x77);
   const int64_t begun_ns = MonotonicNowNs();
-  EXPECT_EQ(client_->WaitForAnswer(30'000'000), Mailbox::Answer::kNone);
+  EXPECT_EQ(client_->WaitForAnswer(0, 30'000'000), Mailbox::Answer::kNone);
   EXPECT_GE(MonotonicNowNs() - begun_ns, 25'000'000);
-  EXPECT_FALSE(service_->WaitForRequest());
-  EXPECT_GE(MonotonicNowNs() - begun_ns, 40'000'000);
-  munmap(page, 4096);
 }
 
 TEST_F(MailboxTest, AClientMapsNoMemoryThatCouldShrink) {
   const UniqueFd unsealed(memfd_create("unsealed", MFD_ALLOW_SEALING));
-  ASSERT_EQ(ftruncate(unsealed.get(), 4096), 0);
+  ASSERT_EQ(ftruncate(unsealed.get(), static_cast<off_t>(SharedBytes(memfd_).size())), 0);
   EXPECT_THAT(Mailbox::Map(unsealed), StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_EQ(fcntl(unsealed.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
   EXPECT_OK(Mailbox::Map(unsealed));

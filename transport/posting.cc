@@ -1,5 +1,6 @@
 #include "transport/posting.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -13,18 +14,28 @@ void Posting::Take(FdRef memfd) {
   if (mailbox.ok()) mailbox_ = *std::move(mailbox);
 }
 
-Posting::Choice Posting::Choose(uint64_t method) {
+Posting::Choice Posting::Choose(uint64_t method, bool alone) {
   if (method == on_lane_ && unposted_ > 0) {
     --unposted_;
     return {};
   }
-  if (mailbox_ == nullptr) return {nullptr, kFlagWouldPost | kFlagNoMailbox};
-  const bool at_once = MonotonicNowNs() - answered_ns_ < within_ns_;
-  return {at_once ? mailbox_ : nullptr, kFlagWouldPost};
+  if (mailbox_ == nullptr) return {{}, kFlagWouldPost | kFlagNoMailbox};
+  Choice choice = {{}, kFlagWouldPost};
+  if (MonotonicNowNs() - answered_ns_ >= within_ns_) return choice;
+  if (const std::optional<int> slot = mailbox_->TakeSlot()) {
+    choice.place = {mailbox_, *slot, alone};
+  }
+  return choice;
 }
 
-void Posting::NoteEnd(uint64_t method, bool posted, bool on_lane) {
-  if (posted) ++posted_;
+void Posting::Leave(PostedPlace& place) {
+  if (place.mailbox != nullptr) place.mailbox->FreeSlot(place.slot);
+  place = {};
+}
+
+void Posting::NoteEnd(uint64_t method, PostedPlace& place, bool on_lane) {
+  if (place.posted) ++posted_;
+  Leave(place);
   if (on_lane) {
     on_lane_ = method;
     unposted_ = kUnpostedAfter;
@@ -32,19 +43,22 @@ void Posting::NoteEnd(uint64_t method, bool posted, bool on_lane) {
   if (mailbox_ != nullptr) answered_ns_ = MonotonicNowNs();
 }
 
-bool Posting::Post(Mailbox& mailbox, const OutgoingPacket& request) {
-  return mailbox.Post(request, /*sleeps=*/!Looks());
+bool Posting::Post(const PostedPlace& place, const OutgoingPacket& request) {
+  return place.mailbox->Post(place.slot, request, /*sleeps=*/!Looks(place));
 }
 
-Mailbox::Answer Posting::Wait(Mailbox& mailbox, int64_t most_ns) {
+Mailbox::Answer Posting::Wait(const PostedPlace& place, int64_t most_ns) {
+  Mailbox& mailbox = *place.mailbox;
   Mailbox::Answer answer = Mailbox::Answer::kNone;
-  const auto look = [&] { return (answer = mailbox.LookForAnswer()) != Mailbox::Answer::kNone; };
-  if (!Looks() || !polling_.Look(look)) answer = mailbox.WaitForAnswer(most_ns);
+  const auto look = [&] {
+    return (answer = mailbox.LookForAnswer(place.slot)) != Mailbox::Answer::kNone;
+  };
+  if (!Looks(place) || !polling_.Look(look)) answer = mailbox.WaitForAnswer(place.slot, most_ns);
   return answer;
 }
 
-absl::StatusOr<ReceivedPacket> Posting::Read(const Mailbox& mailbox, uint64_t call, char* bytes) {
-  const size_t size = mailbox.ReadAnswer(bytes);
+absl::StatusOr<ReceivedPacket> Posting::Read(const PostedPlace& place, uint64_t call, char* bytes) {
+  const size_t size = place.mailbox->ReadAnswer(place.slot, bytes);
   ReceivedPacket packet;
   CB_ASSIGN_OR_RETURN(packet.view,
                       ParsePacket(absl::string_view(bytes, size), 0, PacketDirection::kToClient));
@@ -52,8 +66,10 @@ absl::StatusOr<ReceivedPacket> Posting::Read(const Mailbox& mailbox, uint64_t ca
   if (header.type != PacketType::kResponse || header.call != call || IsInMemory(header.flags)) {
     return absl::InvalidArgumentError("malformed packet: no answer to the call");
   }
-  polling_.Earn();
-  service_awake_ = (header.flags & kFlagAwake) != 0;
+  if (place.alone) {
+    polling_.Earn();
+    service_awake_ = (header.flags & kFlagAwake) != 0;
+  }
   return packet;
 }
 

@@ -1,12 +1,12 @@
 // When the client end of a lane posts a call to the lane's mailbox, and not to its socket.
 //
-// A call is posted if it is the lane's only one, fits, brings no descriptors back, and follows the
-// answer to an earlier one at once: then a thread of the service waits for it there. A moment
-// later the socket is better: its sender wakes the receiver on the sender's CPU, which futex(2)
-// does not, and it tells when the service is another process by now.
+// A call is posted if it fits, there is a slot for it, it brings no descriptors back, and it
+// follows the answer to an earlier one at once: then a thread of the service waits for it there. A
+// moment later the socket is better: its sender wakes the receiver on the sender's CPU, which
+// futex(2) does not, and it tells when the service is another process by now.
 //
 // Lives in: whoever holds a channel. The lane's client holds its mutex for what is not said to be
-// of the posting thread; there is one at a time.
+// of the posting thread.
 #ifndef TRANSPORT_POSTING_H_
 #define TRANSPORT_POSTING_H_
 
@@ -28,6 +28,14 @@ inline constexpr int64_t kPostWithinNs = 200'000;
 // So many calls of a method are not posted after one whose answer had no room.
 inline constexpr int kUnpostedAfter = 64;
 
+// Where a call is posted, or was to be.
+struct PostedPlace {
+  std::shared_ptr<Mailbox> mailbox;  // null: nowhere
+  int slot = 0;
+  bool alone = false;   // no other call was in flight
+  bool posted = false;  // otherwise it went to the socket
+};
+
 class Posting {
  public:
   explicit Posting(int64_t within_ns) : within_ns_(within_ns) {}
@@ -38,29 +46,34 @@ class Posting {
   void Forget() { mailbox_ = nullptr; }
   bool has(const Mailbox& mailbox) const { return mailbox_.get() == &mailbox; }
 
-  // For a call of `method`, the only one in flight, that has room.
+  // For a call of `method` that has room, which is in flight `alone`.
   struct Choice {
-    std::shared_ptr<Mailbox> mailbox;  // null: it goes to the socket
-    uint8_t flags = 0;                 // of its request
+    PostedPlace place;
+    uint8_t flags = 0;  // of its request
   };
-  Choice Choose(uint64_t method);
+  Choice Choose(uint64_t method, bool alone);
+  // The call goes to the socket after all.
+  void Leave(PostedPlace& place);
   // A call has ended. `on_lane`: it was posted, and the answer came by the socket.
-  void NoteEnd(uint64_t method, bool posted, bool on_lane);
+  void NoteEnd(uint64_t method, PostedPlace& place, bool on_lane);
   // Calls that were posted, so far.
   uint64_t posted() const { return posted_; }
 
   // Of the posting thread:
 
   // False: the service does not wait for it.
-  bool Post(Mailbox& mailbox, const OutgoingPacket& request);
+  bool Post(const PostedPlace& place, const OutgoingPacket& request);
   // Looks, if that pays, or sleeps for `most_ns`.
-  Mailbox::Answer Wait(Mailbox& mailbox, int64_t most_ns);
+  Mailbox::Answer Wait(const PostedPlace& place, int64_t most_ns);
   // The answer to `call`, copied to `bytes`, Mailbox::kCapacity of them. INVALID_ARGUMENT: what no
   // honest service answers.
-  absl::StatusOr<ReceivedPacket> Read(const Mailbox& mailbox, uint64_t call, char* bytes);
+  absl::StatusOr<ReceivedPacket> Read(const PostedPlace& place, uint64_t call, char* bytes);
 
  private:
-  bool Looks() const { return service_awake_ && polling_.looks(); }
+  // Where several threads call, they have a use for the CPU.
+  bool Looks(const PostedPlace& place) const {
+    return place.alone && service_awake_ && polling_.looks();
+  }
 
   const int64_t within_ns_;
   std::shared_ptr<Mailbox> mailbox_;
@@ -68,7 +81,7 @@ class Posting {
   uint64_t posted_ = 0;
   uint64_t on_lane_ = 0;  // the method whose answer had no room last
   int unposted_ = 0;      // calls of that method which are not posted therefore
-  // Of the posting thread.
+  // Of the posting thread whose call is in flight alone; there is one at a time.
   Polling polling_;
   bool service_awake_ = false;
 };

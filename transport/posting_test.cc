@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
@@ -132,20 +133,23 @@ class PostingTest : public ::testing::Test {
   struct Posted {
     PacketHeader header = {};
     std::string message;
+    int slot = 0;
   };
   Posted Take() {
     for (int i = 0; i < 500 && !mailbox_->WaitForRequest(); ++i) {
     }
     EXPECT_TRUE(mailbox_->LookForRequest());
+    const std::optional<int> slot = mailbox_->Claim();
+    EXPECT_TRUE(slot.has_value());
     std::string bytes(Mailbox::kCapacity, '\0');
-    bytes.resize(mailbox_->TakeRequest(bytes.data()));
+    bytes.resize(mailbox_->ReadRequest(slot.value_or(0), bytes.data()));
     const absl::StatusOr<PacketView> view = ParsePacket(bytes, 0, PacketDirection::kToService);
     EXPECT_OK(view);
     if (!view.ok()) return {};
-    return {view->header, std::string(view->message)};
+    return {view->header, std::string(view->message), slot.value_or(0)};
   }
-  void Put(PacketHeader header, absl::string_view message = {}) {
-    mailbox_->PutAnswer({header, {}, message, {}}, Mailbox::Next::kAsleep);
+  void Put(PacketHeader header, absl::string_view message = {}, int slot = 0) {
+    mailbox_->PutAnswer(slot, {header, {}, message, {}});
   }
 
   UniqueFd service_;
@@ -175,7 +179,7 @@ TEST_F(PostingTest, AnAnswerWithoutRoomComesByTheSocketAndSoDoTheNextOnesOfItsMe
       [this] {
         const Posted posted = Take();
         Send(Header(PacketType::kResponse, posted.header.call), "from the socket");
-        mailbox_->AnswerOnLane(Mailbox::Next::kAsleep);
+        mailbox_->AnswerOnLane(posted.slot);
       },
       [this] { return Call("question"); });
   EXPECT_EQ(answer.message, "from the socket");
@@ -201,25 +205,46 @@ TEST_F(PostingTest, WhatAMailboxDoesNotCarryGoesToTheSocket) {
   EXPECT_EQ(client_->posted_calls(), 0u);
 }
 
-TEST_F(PostingTest, ASecondCallMeanwhileGoesToTheSocket) {
+TEST_F(PostingTest, CallsOfSeveralThreadsAreAnsweredInAnyOrder) {
   GiveMailbox();
   std::thread second;
   const Answer first = CallWhile(
       [&] {
         const Posted posted = Take();
-        second = std::thread([this] { EXPECT_EQ(Call("second").message, "of the socket"); });
-        const PacketHeader request = Receive();
-        Send(Header(PacketType::kResponse, request.call), "of the socket");
-        Put(Header(PacketType::kResponse, posted.header.call), "of the mailbox");
+        second = std::thread([this] { EXPECT_EQ(Call("second").message, "of the second"); });
+        const Posted meanwhile = Take();
+        EXPECT_EQ(meanwhile.message, "second");
+        EXPECT_NE(meanwhile.slot, posted.slot);
+        Put(Header(PacketType::kResponse, meanwhile.header.call), "of the second", meanwhile.slot);
+        second.join();
+        Put(Header(PacketType::kResponse, posted.header.call), "of the first", posted.slot);
       },
       [this] { return Call("first"); });
-  EXPECT_EQ(first.message, "of the mailbox");
-  second.join();
+  EXPECT_EQ(first.message, "of the first");
+  EXPECT_EQ(client_->posted_calls(), 2u);
+}
+
+TEST_F(PostingTest, ACallWithoutASlotGoesToTheSocket) {
+  GiveMailbox();
+  std::vector<std::thread> others;
+  std::vector<Posted> posted;
+  for (int call = 0; call < Mailbox::kSlots; ++call) {
+    others.emplace_back([this] { EXPECT_EQ(Call("posted").message, "of the mailbox"); });
+    posted.push_back(Take());
+  }
+  const Answer answer = CallWhile([this] { ServeOnSocket(kFlagWouldPost, "of the socket"); },
+                                  [this] { return Call("question"); });
+  EXPECT_EQ(answer.message, "of the socket");
+  for (const Posted& call : posted) {
+    Put(Header(PacketType::kResponse, call.header.call), "of the mailbox", call.slot);
+  }
+  for (std::thread& other : others) other.join();
+  EXPECT_EQ(client_->posted_calls(), static_cast<uint64_t>(Mailbox::kSlots));
 }
 
 TEST_F(PostingTest, AClosedMailboxSendsCallsToTheSocket) {
   GiveMailbox();
-  EXPECT_TRUE(mailbox_->Close());
+  mailbox_->Close();
   const Answer answer =
       CallWhile([this] { ServeOnSocket(kFlagWouldPost); }, [this] { return Call("question"); });
   EXPECT_EQ(answer.status, kOk);
@@ -248,15 +273,24 @@ TEST_F(PostingTest, APostedCallEndsWhenItIsCancelled) {
       },
       [&] { return Call("question", 0, false, [&] { return cancelled.load(); }); });
   EXPECT_EQ(answer.status, kCancelled);
-  // Until the service has answered that one, the next goes to the socket; its answer is dropped.
+  // Until the service has answered that one its slot is not used; its answer is nobody's.
   const Answer next = CallWhile(
       [this] {
-        const PacketHeader request = Receive();
-        Put(Header(PacketType::kResponse, request.call - 1), "late");
-        Send(Header(PacketType::kResponse, request.call), "own");
+        const Posted posted = Take();
+        EXPECT_NE(posted.slot, 0);
+        Put(Header(PacketType::kResponse, posted.header.call - 1), "late", 0);
+        Put(Header(PacketType::kResponse, posted.header.call), "own", posted.slot);
       },
       [this] { return Call("question"); });
   EXPECT_EQ(next.message, "own");
+  const Answer reused = CallWhile(
+      [this] {
+        const Posted posted = Take();
+        EXPECT_EQ(posted.slot, 0);
+        Put(Header(PacketType::kResponse, posted.header.call), "again");
+      },
+      [this] { return Call("question"); });
+  EXPECT_EQ(reused.message, "again");
 }
 
 TEST_F(PostingTest, ASuccessorIsSentWhatNobodyTook) {

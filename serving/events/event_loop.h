@@ -59,6 +59,8 @@ class Watcher {
   virtual bool BeginBeside() { return false; }
   virtual bool AttendBeside() { return false; }
   virtual void EndBeside() {}
+  // By another thread, because that one is held up in a handler: the loop is to have what comes.
+  virtual void SuspendBeside() {}
 };
 
 class EventLoop {

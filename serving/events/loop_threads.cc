@@ -144,6 +144,7 @@ void LoopThreads::AttendTo(Attendance& attendance) {
   const EventLoop::Attended& lane = attendance.lane;
   Watcher& watcher = *lane.watcher;
   if (watcher.BeginBeside()) {
+    attendance.beside.store(true);
     loop_->GiveBack(lane);
     while (!attendance.ended.load() && !loop_->stopped() && watcher.AttendBeside()) {
     }
@@ -179,6 +180,7 @@ void LoopThreads::LookAfterAttended() {
     attendance->since = now;
   } else if (now - attendance->since >= kTick) {
     EndAttendance(attendance);
+    if (attendance->beside.load()) attendance->lane.watcher->SuspendBeside();
   }
 }
 

@@ -63,6 +63,7 @@ class LoopThreads {
   // A lane that a thread attends.
   struct Attendance {
     EventLoop::Attended lane;
+    std::atomic<bool> beside{false};
     // The thread is not to go on.
     std::atomic<bool> ended{false};
     // Odd while its thread is in a handler that may block.

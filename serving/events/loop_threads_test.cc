@@ -154,10 +154,17 @@ class Echo final : public Watcher {
     return goes_beside_;
   }
   bool AttendBeside() override {
+    if (holds_up_beside_) {
+      const LoopThreads::Held held(threads_);
+      release_.WaitForNotification();
+    }
     usleep(1000);
     return goes_beside_;
   }
   void EndBeside() override { ++ended_beside_; }
+  void SuspendBeside() override { ++suspended_beside_; }
+  void HoldUpBeside() { holds_up_beside_ = true; }
+  int suspended_beside() const { return suspended_beside_; }
   int begun_beside() const { return begun_beside_; }
   int ended_beside() const { return ended_beside_; }
 
@@ -187,6 +194,8 @@ class Echo final : public Watcher {
   std::atomic<bool> goes_beside_{false};
   std::atomic<int> begun_beside_{0};
   std::atomic<int> ended_beside_{0};
+  std::atomic<int> suspended_beside_{0};
+  std::atomic<bool> holds_up_beside_{false};
 };
 
 class AttendedTest : public LoopThreadsTest {
@@ -315,6 +324,25 @@ TEST_F(AttendedTest, TheLoopHasADescriptorThatIsAttendedBeside) {
   const absl::Time end = absl::Now() + absl::Seconds(10);
   while (echo_->ended_beside() == 0 && absl::Now() < end) usleep(1000);
   EXPECT_EQ(echo_->ended_beside(), 1);
+}
+
+TEST_F(AttendedTest, WhatWaitsBesideAThreadThatIsHeldUpIsLeftToTheLoop) {
+  echo_->GoBeside(true);
+  for (int i = 0; i < 1000; ++i) {
+    Say("a");
+    ASSERT_EQ(Hear(), "a");
+  }
+  ASSERT_EQ(echo_->begun_beside(), 1);
+  EXPECT_EQ(echo_->suspended_beside(), 0);
+  echo_->HoldUpBeside();
+  const absl::Time end = absl::Now() + absl::Seconds(10);
+  while (echo_->suspended_beside() == 0 && absl::Now() < end) usleep(1000);
+  EXPECT_EQ(echo_->suspended_beside(), 1);
+  EXPECT_EQ(echo_->ended_beside(), 0) << "its thread is still there";
+  release_.Notify();
+  while (echo_->ended_beside() == 0 && absl::Now() < end) usleep(1000);
+  EXPECT_EQ(echo_->ended_beside(), 1);
+  EXPECT_EQ(echo_->suspended_beside(), 1);
 }
 
 TEST_F(AttendedTest, OneThreadAloneAttendsNothing) {

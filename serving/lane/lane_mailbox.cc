@@ -1,10 +1,10 @@
 #include "serving/lane/lane_mailbox.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "base/status_macros.h"
 
 namespace capbroker::serving {
 
@@ -19,10 +19,12 @@ void LaneMailbox::NoteRequest(uint8_t flags) {
 }
 
 bool LaneMailbox::Open(UniqueFd& sent) {
-  // A call of the time before is not answered: its answer would close what is opened here.
-  if (!Wanted() || attended_ || posted_) return false;
+  if (!Wanted() || attended_) return false;
+  const bool asked_for = client_has_none_.load(std::memory_order_relaxed);
+  // Answers are still to be put where another one would be.
+  if (asked_for && unanswered_ != 0) return false;
   would_post_.store(0, std::memory_order_relaxed);
-  if (client_has_none_.load(std::memory_order_relaxed)) {
+  if (asked_for) {
     absl::StatusOr<std::unique_ptr<Mailbox>> made = Mailbox::Make();
     if (!made.ok()) return false;
     absl::StatusOr<UniqueFd> shared = (*made)->Share();
@@ -36,47 +38,57 @@ bool LaneMailbox::Open(UniqueFd& sent) {
   return true;
 }
 
-bool LaneMailbox::Close() {
-  attended_ = false;
-  return mailbox_->Close();
-}
+void LaneMailbox::Close() { mailbox_->Close(); }
 
-absl::StatusOr<transport::ReceivedPacket> LaneMailbox::Copy(transport::ReceiveBuffer& buffer) {
-  const size_t size = mailbox_->TakeRequest(buffer.data());
-  transport::ReceivedPacket packet;
-  CB_ASSIGN_OR_RETURN(packet.view, transport::ParsePacket(absl::string_view(buffer.data(), size), 0,
-                                                          transport::PacketDirection::kToService));
-  if (packet.view.header.type != transport::PacketType::kRequest ||
-      transport::IsInMemory(packet.view.header.flags)) {
+absl::StatusOr<std::optional<LaneMailbox::Posted>> LaneMailbox::Take(
+    transport::ReceiveBuffer& buffer) {
+  const std::optional<int> slot = mailbox_->Claim();
+  if (!slot) return std::nullopt;
+  const size_t size = mailbox_->ReadRequest(*slot, buffer.data());
+  const absl::StatusOr<transport::PacketView> view = transport::ParsePacket(
+      absl::string_view(buffer.data(), size), 0, transport::PacketDirection::kToService);
+  if (!view.ok() || view->header.type != transport::PacketType::kRequest ||
+      transport::IsInMemory(view->header.flags)) {
+    Refuse(*slot);
     return absl::InvalidArgumentError("malformed packet: not for a mailbox");
   }
-  return packet;
+  Posted posted;
+  posted.slot = *slot;
+  posted.packet.view = *view;
+  return posted;
 }
 
-bool LaneMailbox::Begin(uint64_t call) {
-  if (posted_) return false;
-  posted_ = call;
+bool LaneMailbox::Begin(int slot, uint64_t call) {
+  if (posted_[slot]) return false;
+  posted_[slot] = call;
+  ++unanswered_;
   return true;
 }
 
-bool LaneMailbox::Answer(const transport::OutgoingPacket& answer, bool awake) {
-  if (posted_ != answer.header.call) return false;
-  posted_.reset();
-  const Mailbox::Next next = !attended_ ? Mailbox::Next::kAway
-                             : awake    ? Mailbox::Next::kAwake
-                                        : Mailbox::Next::kAsleep;
+bool LaneMailbox::Answer(const transport::OutgoingPacket& answer) {
+  if (unanswered_ == 0) return false;
+  const auto found = std::find(posted_.begin(), posted_.end(), answer.header.call);
+  if (found == posted_.end()) return false;
+  const int slot = static_cast<int>(found - posted_.begin());
+  found->reset();
+  --unanswered_;
   const bool fits = Mailbox::Fits(answer);
   if (fits) {
-    mailbox_->PutAnswer(answer, next);
+    mailbox_->PutAnswer(slot, answer);
   } else {
-    mailbox_->AnswerOnLane(next);
+    mailbox_->AnswerOnLane(slot);
   }
   return fits;
 }
 
 void LaneMailbox::Abandon() {
-  posted_.reset();
-  if (mailbox_ != nullptr) mailbox_->AnswerOnLane(Mailbox::Next::kAway);
+  if (mailbox_ == nullptr) return;
+  mailbox_->Close();
+  for (int slot = 0; slot < Mailbox::kSlots; ++slot) {
+    if (const std::optional<int> posted = mailbox_->Claim()) mailbox_->AnswerOnLane(*posted);
+    if (std::exchange(posted_[slot], std::nullopt)) mailbox_->AnswerOnLane(slot);
+  }
+  unanswered_ = 0;
 }
 
 }  // namespace capbroker::serving

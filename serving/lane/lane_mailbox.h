@@ -1,7 +1,7 @@
 // The service end of a lane's mailbox (transport/mailbox.h), which is open while a thread attends
 // the lane.
 //
-// Of the words in the shared page this end relies on none: which call is posted, and whether a
+// Of the words in the shared memory this end relies on none: which calls were posted, and whether a
 // thread is there, it remembers by itself.
 //
 // Lives in: service processes. A lane holds its mutex for what is not said to be of the thread that
@@ -9,6 +9,7 @@
 #ifndef SERVING_LANE_LANE_MAILBOX_H_
 #define SERVING_LANE_LANE_MAILBOX_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -32,24 +33,36 @@ class LaneMailbox {
   // A thread attends: opens the mailbox. False: it is not wanted, there is none, or another thread
   // is still at it. `sent`: a new one, for the client.
   bool Open(UniqueFd& sent);
-  // The thread goes. False: a request is there, which it has to take before.
-  bool Close();
+  // Nothing is posted any more. What was is to be taken: by the thread that goes, or by another one
+  // because that thread is held up.
+  void Close();
+  // The thread that attended has gone.
+  void Leave() { attended_ = false; }
 
-  // Of the thread that attends, between Open() and Close():
+  // Of the thread that attends:
 
   // Whether there is a request.
   bool Look() const { return mailbox_->LookForRequest(); }
   // Sleeps until there is, kCancelTickMs at most.
   bool Wait() { return mailbox_->WaitForRequest(); }
-  // TRUST(worker). A request, its bytes in `buffer`. INVALID_ARGUMENT: what no honest client posts.
-  // INVARIANT(hostile-bytes-end-the-channel)
-  absl::StatusOr<transport::ReceivedPacket> Copy(transport::ReceiveBuffer& buffer);
 
-  // `call` is what was copied. False: the one before has no answer yet.
-  bool Begin(uint64_t call);
-  // Answers if `answer` is to the posted call. False: it is not, or has no room there; then it is
-  // sent by the socket. `awake`: the thread looks for the next request.
-  bool Answer(const transport::OutgoingPacket& answer, bool awake);
+  // Of that thread, or of who has closed it, without the lane's mutex:
+
+  // TRUST(worker). A request, its bytes in `buffer`, and its slot. None: there is none.
+  // INVALID_ARGUMENT: what no honest client posts. INVARIANT(hostile-bytes-end-the-channel)
+  struct Posted {
+    int slot = 0;
+    transport::ReceivedPacket packet;
+  };
+  absl::StatusOr<std::optional<Posted>> Take(transport::ReceiveBuffer& buffer);
+  // What was taken is not served: the lane has ended.
+  void Refuse(int slot) { mailbox_->AnswerOnLane(slot); }
+
+  // `call` was taken from `slot`. False: the one before has no answer yet.
+  bool Begin(int slot, uint64_t call);
+  // Answers if `answer` is to a posted call. False: it is not, or has no room there; then it is
+  // sent by the socket.
+  bool Answer(const transport::OutgoingPacket& answer);
   // The lane is closed: nobody waits here for an answer any more.
   void Abandon();
 
@@ -60,7 +73,9 @@ class LaneMailbox {
   std::atomic<bool> client_has_none_{false};
   std::unique_ptr<transport::Mailbox> mailbox_;
   bool attended_ = false;
-  std::optional<uint64_t> posted_;  // the call that is not answered
+  // By slot: the calls that are not answered.
+  std::array<std::optional<uint64_t>, transport::Mailbox::kSlots> posted_;
+  int unanswered_ = 0;
 };
 
 }  // namespace capbroker::serving

@@ -1,6 +1,7 @@
 #include "serving/lane/lane_mailbox.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -39,13 +40,21 @@ class LaneMailboxTest : public ::testing::Test {
     ASSERT_TRUE(mailbox_.Open(memory));
     ASSERT_OK_AND_ASSIGN(client_, Mailbox::Map(memory));
   }
-  bool Post(uint64_t call) { return client_->Post(Packet(PacketType::kRequest, call), false); }
+  bool Post(uint64_t call) {
+    // A slot for each.
+    return client_->Post(static_cast<int>(call), Packet(PacketType::kRequest, call), false);
+  }
+  void Close() {
+    mailbox_.Close();
+    mailbox_.Leave();
+  }
   // What the thread that attends does with a request.
   void Take(uint64_t call) {
     ASSERT_TRUE(mailbox_.Look());
-    ASSERT_OK_AND_ASSIGN(const transport::ReceivedPacket packet, mailbox_.Copy(buffer_));
-    EXPECT_EQ(packet.view.header.call, call);
-    EXPECT_TRUE(mailbox_.Begin(call));
+    ASSERT_OK_AND_ASSIGN(const std::optional<LaneMailbox::Posted> posted, mailbox_.Take(buffer_));
+    ASSERT_TRUE(posted.has_value());
+    EXPECT_EQ(posted->packet.view.header.call, call);
+    EXPECT_TRUE(mailbox_.Begin(posted->slot, call));
   }
 
   LaneMailbox mailbox_;
@@ -66,12 +75,12 @@ TEST_F(LaneMailboxTest, IsMadeForClientsThatWouldUseItAllTheTime) {
 
 TEST_F(LaneMailboxTest, IsMadeOnceForAClientThatHasIt) {
   Open();
-  EXPECT_TRUE(mailbox_.Close());
+  Close();
   WantMailbox(transport::kFlagWouldPost);
   UniqueFd memory;
   EXPECT_TRUE(mailbox_.Open(memory));
   EXPECT_FALSE(memory.valid());
-  EXPECT_TRUE(mailbox_.Close());
+  Close();
   // Somebody else has the lane, and is not to share a mailbox with who had it.
   WantMailbox();
   EXPECT_TRUE(mailbox_.Open(memory));
@@ -90,11 +99,11 @@ TEST_F(LaneMailboxTest, AnswersThePostedCallThereAndOthersByTheSocket) {
   Open();
   ASSERT_TRUE(Post(1));
   Take(1);
-  EXPECT_FALSE(mailbox_.Answer(Packet(PacketType::kResponse, 2), false));
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kNone);
-  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 1), false));
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kHere);
-  EXPECT_FALSE(mailbox_.Answer(Packet(PacketType::kResponse, 1), false)) << "it is answered";
+  EXPECT_FALSE(mailbox_.Answer(Packet(PacketType::kResponse, 2)));
+  EXPECT_EQ(client_->LookForAnswer(1), Mailbox::Answer::kNone);
+  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 1)));
+  EXPECT_EQ(client_->LookForAnswer(1), Mailbox::Answer::kHere);
+  EXPECT_FALSE(mailbox_.Answer(Packet(PacketType::kResponse, 1))) << "it is answered";
 }
 
 TEST_F(LaneMailboxTest, AnAnswerWithoutRoomIsAnnounced) {
@@ -102,38 +111,54 @@ TEST_F(LaneMailboxTest, AnAnswerWithoutRoomIsAnnounced) {
   ASSERT_TRUE(Post(1));
   Take(1);
   const std::string large(Mailbox::kCapacity, 'x');
-  EXPECT_FALSE(mailbox_.Answer(Packet(PacketType::kResponse, 1, large), false));
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kOnLane);
+  EXPECT_FALSE(mailbox_.Answer(Packet(PacketType::kResponse, 1, large)));
+  EXPECT_EQ(client_->LookForAnswer(1), Mailbox::Answer::kOnLane);
   EXPECT_TRUE(Post(2));
 }
 
-TEST_F(LaneMailboxTest, TakesOneCallAtATimeWhateverThePageSays) {
+TEST_F(LaneMailboxTest, TakesOneCallOfASlotAtATimeWhateverTheMemorySays) {
   Open();
   ASSERT_TRUE(Post(1));
   Take(1);
-  EXPECT_FALSE(mailbox_.Begin(2));
+  EXPECT_FALSE(mailbox_.Begin(1, 2));
+  EXPECT_TRUE(mailbox_.Begin(2, 2)) << "another slot";
 }
 
-TEST_F(LaneMailboxTest, AnAnswerAfterTheThreadHasGoneClosesIt) {
+TEST_F(LaneMailboxTest, AnAnswerAfterTheThreadHasGoneIsPutWhereItsCallWas) {
   Open();
   ASSERT_TRUE(Post(1));
   Take(1);
-  EXPECT_TRUE(mailbox_.Close());
+  Close();
+  WantMailbox();
+  UniqueFd memory;
+  EXPECT_FALSE(mailbox_.Open(memory)) << "another mailbox, and a call of this one is not answered";
+  WantMailbox(transport::kFlagWouldPost);
+  EXPECT_TRUE(mailbox_.Open(memory));
+  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 1)));
+  EXPECT_EQ(client_->LookForAnswer(1), Mailbox::Answer::kHere);
+  EXPECT_TRUE(Post(2));
+}
+
+TEST_F(LaneMailboxTest, WhoIsHeldUpKeepsOthersOutThoughItIsClosed) {
+  Open();
+  mailbox_.Close();
   WantMailbox(transport::kFlagWouldPost);
   UniqueFd memory;
-  EXPECT_FALSE(mailbox_.Open(memory)) << "a call is not answered";
-  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 1), false));
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kHere);
-  EXPECT_FALSE(Post(2));
+  EXPECT_FALSE(mailbox_.Open(memory));
+  mailbox_.Leave();
+  EXPECT_TRUE(mailbox_.Open(memory));
 }
 
-TEST_F(LaneMailboxTest, ARequestThatComesLastIsServed) {
+TEST_F(LaneMailboxTest, RequestsThatCameLastAreServed) {
   Open();
   ASSERT_TRUE(Post(1));
-  EXPECT_FALSE(mailbox_.Close());
+  ASSERT_TRUE(Post(2));
+  Close();
+  EXPECT_FALSE(Post(3));
   Take(1);
-  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 1), false));
-  EXPECT_FALSE(Post(2));
+  Take(2);
+  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 1)));
+  EXPECT_TRUE(mailbox_.Answer(Packet(PacketType::kResponse, 2)));
 }
 
 TEST_F(LaneMailboxTest, TakesNothingButRequests) {
@@ -146,18 +171,20 @@ TEST_F(LaneMailboxTest, TakesNothingButRequests) {
     UniqueFd memory;
     ASSERT_TRUE(mailbox.Open(memory));
     ASSERT_OK_AND_ASSIGN(client_, Mailbox::Map(memory));
-    ASSERT_TRUE(client_->Post(Packet(type, 1), false));
-    EXPECT_THAT(mailbox.Copy(buffer_), StatusIs(absl::StatusCode::kInvalidArgument));
+    ASSERT_TRUE(client_->Post(0, Packet(type, 1), false));
+    EXPECT_THAT(mailbox.Take(buffer_), StatusIs(absl::StatusCode::kInvalidArgument));
   }
 }
 
-TEST_F(LaneMailboxTest, TheEndOfTheLaneIsTold) {
+TEST_F(LaneMailboxTest, TheEndOfTheLaneIsToldToTheServedAndToWhoWaits) {
   Open();
   ASSERT_TRUE(Post(1));
   Take(1);
+  ASSERT_TRUE(Post(2));
   mailbox_.Abandon();
-  EXPECT_EQ(client_->LookForAnswer(), Mailbox::Answer::kOnLane);
-  EXPECT_FALSE(Post(2));
+  EXPECT_EQ(client_->LookForAnswer(1), Mailbox::Answer::kOnLane);
+  EXPECT_EQ(client_->LookForAnswer(2), Mailbox::Answer::kOnLane);
+  EXPECT_FALSE(Post(3));
 }
 
 }  // namespace

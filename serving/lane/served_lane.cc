@@ -213,36 +213,50 @@ bool ServedLane::AttendBeside() {
   const bool posted = awake || mailbox_.Wait();
   if (posted) polling_.Earn();
   looks_next_.store(posted && polling_.looks(), std::memory_order_relaxed);
-  return posted && ServePosted();
+  std::optional<CallPtr> call;
+  if (posted) call = TakePosted();
+  if (!call) return false;
+  RunAttended(*std::move(call));
+  return true;
 }
 
 void ServedLane::EndBeside() {
-  looks_next_.store(false, std::memory_order_relaxed);
-  bool posted;
-  {
-    absl::MutexLock lock(&mutex_);
-    posted = !mailbox_.Close();
-  }
-  if (posted) (void)ServePosted();
+  SuspendBeside();
+  absl::MutexLock lock(&mutex_);
+  mailbox_.Leave();
 }
 
-// TRUST(worker). False: the lane is closed.
-bool ServedLane::ServePosted() {
-  absl::StatusOr<transport::ReceivedPacket> packet = mailbox_.Copy(Received());
-  if (packet.ok()) {
+void ServedLane::SuspendBeside() {
+  looks_next_.store(false, std::memory_order_relaxed);
+  mailbox_.Close();
+  // No more than an honest client has posted.
+  for (int i = 0; i < transport::Mailbox::kSlots; ++i) {
+    std::optional<CallPtr> call = TakePosted();
+    if (!call) return;
+    if (*call != nullptr) Schedule(*std::move(call));
+  }
+}
+
+// TRUST(worker). A posted call to run, or null; nothing: there is none, or the lane is closed.
+std::optional<ServedLane::CallPtr> ServedLane::TakePosted() {
+  absl::StatusOr<std::optional<LaneMailbox::Posted>> posted = mailbox_.Take(Received());
+  if (posted.ok()) {
+    if (!posted->has_value()) return std::nullopt;
     absl::MutexLock lock(&mutex_);
-    if (closed_) return false;
-    if (!mailbox_.Begin(packet->view.header.call)) {
-      packet = absl::InvalidArgumentError("posted while another call is");
+    if (closed_) {
+      mailbox_.Refuse((*posted)->slot);
+      return std::nullopt;
+    }
+    if (!mailbox_.Begin((*posted)->slot, (*posted)->packet.view.header.call)) {
+      posted = absl::InvalidArgumentError("posted while another call is");
     }
   }
-  if (!packet.ok()) {
+  if (!posted.ok()) {
     // INVARIANT(hostile-bytes-end-the-channel)
     Close();
-    return false;
+    return std::nullopt;
   }
-  RunAttended(Accept(*std::move(packet)));
-  return true;
+  return Accept(std::move((*posted)->packet));
 }
 
 // None: there is none now, or the lane has ended.
@@ -475,7 +489,7 @@ void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata
     absl::MutexLock lock(&mutex_);
     if (closed_) return;
     const transport::OutgoingPacket packet = {header, metadata, message, refs};
-    if (mailbox_.Answer(packet, looks_next_.load(std::memory_order_relaxed))) return;
+    if (mailbox_.Answer(packet)) return;
     if (outbox_.empty()) {
       const transport::SendResult result = transport::SendPacket(lane_, packet);
       if (result.status.ok()) return;

@@ -68,6 +68,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   bool BeginBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
   bool AttendBeside() override;
   void EndBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
+  void SuspendBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For LaneCall:
   void SendReply(uint64_t call, const grpc::Status& status,
@@ -84,7 +85,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   Left Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<transport::ReceivedPacket> Receive(transport::Blocking blocking)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  bool ServePosted() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<CallPtr> TakePosted() ABSL_LOCKS_EXCLUDED(mutex_);
   void RunAttended(CallPtr call) ABSL_LOCKS_EXCLUDED(mutex_);
   bool RunsHere(const LaneCall& call) const;
   void Rearm() ABSL_LOCKS_EXCLUDED(mutex_);

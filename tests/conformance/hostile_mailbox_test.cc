@@ -39,8 +39,10 @@ using transport::PacketType;
 constexpr char kEcho[] = "/capbroker.testing.v1.Conformance/Echo";
 constexpr char kWait[] = "/capbroker.testing.v1.Conformance/Wait";
 constexpr int kPermissionDenied = 7;
-// Of transport/mailbox.cc: a word that says that a request is there, the first of the page.
-constexpr uint32_t kFull = 3;
+// Of transport/mailbox.cc: a door at which somebody looks.
+constexpr uint32_t kAwake = 1;
+// As much of the memory as has the door, the requests that are there, and the first slot.
+constexpr size_t kFirstPage = 4096;
 
 class HostileMailboxTest : public ::testing::Test {
  protected:
@@ -63,7 +65,7 @@ class HostileMailboxTest : public ::testing::Test {
     const grpc::Status status =
         NewStub<v1::Conformance>(other_)->Echo(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    munmap(page_, 4096);
+    munmap(page_, kFirstPage);
   }
 
   static PacketHeader Header(const char* method, uint64_t call) {
@@ -99,7 +101,7 @@ class HostileMailboxTest : public ::testing::Test {
     // It may have come after the last answer.
     ASSERT_TRUE(memory.valid());
     ASSERT_OK_AND_ASSIGN(mailbox_, Mailbox::Map(memory));
-    page_ = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+    page_ = mmap(nullptr, kFirstPage, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
     ASSERT_NE(page_, MAP_FAILED);
   }
   absl::StatusOr<std::optional<transport::ReceivedPacket>> Receive() {
@@ -111,25 +113,25 @@ class HostileMailboxTest : public ::testing::Test {
     return packet;
   }
 
-  bool Post(const PacketHeader& header, absl::string_view message) {
-    return mailbox_->Post({header, {}, message, {}}, /*sleeps=*/true);
+  bool Post(const PacketHeader& header, absl::string_view message, int slot = 0) {
+    return mailbox_->Post(slot, {header, {}, message, {}}, /*sleeps=*/true);
   }
-  // As if a thread waited for it, whatever the page says.
+  // As if a thread looked for it, whatever the memory says.
   void PostAnyhow(const PacketHeader& header, absl::string_view message) {
-    word() = 1;
-    ASSERT_TRUE(Post(header, message));
+    door() = kAwake;
+    (void)Post(header, message);
   }
-  Mailbox::Answer Await() {
+  Mailbox::Answer Await(int slot = 0) {
     Mailbox::Answer answer = Mailbox::Answer::kNone;
     for (int i = 0; i < 2000 && answer == Mailbox::Answer::kNone; ++i) {
       usleep(1000);
-      answer = mailbox_->LookForAnswer();
+      answer = mailbox_->LookForAnswer(slot);
     }
     return answer;
   }
   int AnswerStatus() {
     std::string bytes(Mailbox::kCapacity, '\0');
-    bytes.resize(mailbox_->ReadAnswer(bytes.data()));
+    bytes.resize(mailbox_->ReadAnswer(0, bytes.data()));
     const absl::StatusOr<transport::PacketView> view =
         transport::ParsePacket(bytes, 0, transport::PacketDirection::kToClient);
     EXPECT_OK(view);
@@ -140,7 +142,8 @@ class HostileMailboxTest : public ::testing::Test {
     const bool told = Await() == Mailbox::Answer::kOnLane;
     return told && absl::IsUnavailable(Receive().status());
   }
-  std::atomic<uint32_t>& word() { return *static_cast<std::atomic<uint32_t>*>(page_); }
+  std::atomic<uint32_t>& door() { return *static_cast<std::atomic<uint32_t>*>(page_); }
+  std::atomic<uint32_t>& posted() { return *(static_cast<std::atomic<uint32_t>*>(page_) + 1); }
 
   std::unique_ptr<LocalFamily> family_;
   std::shared_ptr<Channel> other_;  // whose holder is honest
@@ -180,12 +183,13 @@ TEST_F(HostileMailboxTest, ARequestInMemoryEndsTheLane) {
 }
 
 TEST_F(HostileMailboxTest, BytesThatAreNoPacketEndTheLane) {
-  std::memset(static_cast<char*>(page_) + 4, 0xff, Mailbox::kCapacity);
-  word() = kFull;
-  EXPECT_TRUE(Ended());
+  std::memset(static_cast<char*>(page_) + 2 * sizeof door(), 0xff, kFirstPage - 2 * sizeof door());
+  posted() = 1;
+  usleep(100'000);  // it may be asleep
+  EXPECT_TRUE(absl::IsUnavailable(Receive().status()));
 }
 
-TEST_F(HostileMailboxTest, ASecondCallBesideAPostedOneIsNotServed) {
+TEST_F(HostileMailboxTest, ASecondCallInASlotIsNotServedBesideTheFirst) {
   v1::WaitRequest wait;
   wait.set_word("yes");
   wait.set_milliseconds(300);
@@ -195,9 +199,27 @@ TEST_F(HostileMailboxTest, ASecondCallBesideAPostedOneIsNotServed) {
   PostAnyhow(Header(kEcho, 10'002), EchoOf("yes"));
   usleep(100'000);
   EXPECT_EQ(ConformanceService::handled(), handled + 1);
-  EXPECT_EQ(Await(), Mailbox::Answer::kHere);
-  usleep(100'000);
-  EXPECT_EQ(ConformanceService::handled(), handled + 1);
+}
+
+// INVARIANT(nobody-spins-for-a-stranger)
+TEST_F(HostileMailboxTest, RequestsThatAreSaidToBeThereAndAreNotKeepNobodyBusy) {
+  posted() = ~uint32_t{0} << Mailbox::kSlots;
+  const clock_t before = clock();
+  usleep(300'000);
+  EXPECT_LT(clock() - before, CLOCKS_PER_SEC / 20);
+}
+
+// A handler of a posted call that does not come back delays no call of its lane.
+TEST_F(HostileMailboxTest, ACallBesideOneThatDoesNotComeBackIsServed) {
+  v1::WaitRequest wait;
+  wait.set_word("yes");
+  wait.set_milliseconds(1000);
+  const int64_t begun_ns = transport::MonotonicNowNs();
+  ASSERT_TRUE(Post(Header(kWait, 10'001), wait.SerializeAsString()));
+  ASSERT_TRUE(Post(Header(kEcho, 10'002), EchoOf("yes"), /*slot=*/1));
+  EXPECT_EQ(Await(1), Mailbox::Answer::kHere);
+  EXPECT_LT(transport::MonotonicNowNs() - begun_ns, 500'000'000);
+  EXPECT_EQ(Await(0), Mailbox::Answer::kHere);
 }
 
 TEST_F(HostileMailboxTest, ACallIdThatIsInUseIsRefused) {
@@ -228,7 +250,8 @@ TEST_F(HostileMailboxTest, WordsThatChangeAllTheTimeHarmNobodyElse) {
   std::atomic<bool> stop{false};
   std::thread flipping([&] {
     for (uint32_t value = 0; !stop; ++value) {
-      word() = value % 7;
+      door() = value % 7;
+      posted() = value % 3;
       *(static_cast<std::atomic<uint32_t>*>(page_) + 16) = value % 5;
     }
   });
