@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -86,8 +87,8 @@ absl::Status LateOrCancelled(const PendingCall& call, absl::FunctionRef<bool()> 
   return absl::OkStatus();
 }
 
-CallsInFlight::CallsInFlight(size_t max_message_size, absl::CondVar* completed)
-    : max_message_size_(max_message_size), callback_ready_(completed), next_id_(FirstCall()) {}
+CallsInFlight::CallsInFlight(size_t max_message_size)
+    : max_message_size_(max_message_size), next_id_(FirstCall()) {}
 
 void CallsInFlight::Add(PendingCall& call) {
   call.id = next_id_++;
@@ -143,9 +144,9 @@ void CallsInFlight::Complete(PendingCall& call) {
   if (call.callback == nullptr) return;
   const auto owned = owned_.find(call.id);
   if (owned == owned_.end()) return;
+  RemovePosted(call);
   completed_.push_back(std::move(owned->second));
   owned_.erase(owned);
-  callback_ready_->Signal();
 }
 
 void CallsInFlight::Fail(PendingCall& call, const absl::Status& why) {
@@ -207,9 +208,28 @@ void CallsInFlight::Own(std::unique_ptr<PendingCall> call) {
   if (call->done) {
     Forget(*call);
     completed_.push_back(std::move(call));
-  } else {
-    owned_.emplace(call->id, std::move(call));
+    return;
   }
+  if (call->place.posted) posted_.push_back(call.get());
+  owned_.emplace(call->id, std::move(call));
+}
+
+std::unique_ptr<PendingCall> CallsInFlight::Disown(uint64_t id) {
+  const auto found = owned_.find(id);
+  if (found == owned_.end()) return nullptr;
+  std::unique_ptr<PendingCall> call = std::move(found->second);
+  owned_.erase(found);
+  RemovePosted(*call);
+  return call;
+}
+
+void CallsInFlight::RemovePosted(const PendingCall& call) {
+  posted_.erase(std::remove(posted_.begin(), posted_.end(), &call), posted_.end());
+}
+
+void CallsInFlight::MoveToLane(PendingCall& call) {
+  call.place.on_lane = true;
+  RemovePosted(call);
 }
 
 std::unique_ptr<PendingCall> CallsInFlight::TakeCompleted() {
@@ -220,13 +240,13 @@ std::unique_ptr<PendingCall> CallsInFlight::TakeCompleted() {
 }
 
 void CallsInFlight::ExpireOwned(absl::FunctionRef<absl::Status(const PendingCall&)> late,
-                                absl::FunctionRef<void(uint64_t)> failed) {
+                                absl::FunctionRef<void(PendingCall&)> failed) {
   std::vector<std::pair<PendingCall*, absl::Status>> expired;
   for (const auto& [id, call] : owned_) {
     if (absl::Status why = late(*call); !why.ok()) expired.emplace_back(call.get(), std::move(why));
   }
   for (auto& [call, why] : expired) {
-    failed(call->id);
+    failed(*call);
     Fail(*call, why);
   }
 }

@@ -67,9 +67,9 @@ struct PendingCall {
   KeptMessageMemory brought;  // to be kept in place of what was
   Reply reply;                // when received by another thread: its views are of `storage`
   std::string storage;
-  // Of a waiting caller.
   PostedPlace place;
   uint8_t posting_flags = 0;  // of its request
+  // Of a waiting caller.
   const absl::FunctionRef<void(Reply&)>* consume = nullptr;
   // Of a callback call.
   std::function<bool()> cancelled;
@@ -89,8 +89,7 @@ inline constexpr int kSmallAgain = 16;
 
 class CallsInFlight {
  public:
-  // `completed` is signalled when a callback can run.
-  CallsInFlight(size_t max_message_size, absl::CondVar* completed);
+  explicit CallsInFlight(size_t max_message_size);
 
   // Numbers `call`. It is in flight until it completes, fails or is forgotten.
   void Add(PendingCall& call);
@@ -124,21 +123,28 @@ class CallsInFlight {
 
   // Callback calls: owned here until they are taken to run their callbacks.
   void Own(std::unique_ptr<PendingCall> call);
-  bool owns_any() const { return !owned_.empty(); }
+  // Gives it back. Null: it is over.
+  std::unique_ptr<PendingCall> Disown(uint64_t id);
+  bool owns_sent() const { return owned_.size() > posted_.size(); }
+  // Those whose answers come to the mailbox.
+  const std::vector<PendingCall*>& posted() const { return posted_; }
+  // No longer: it comes by the socket.
+  void MoveToLane(PendingCall& call);
   std::unique_ptr<PendingCall> TakeCompleted();
   bool has_completed() const { return !completed_.empty(); }
-  // Fails those of which `late` tells why, and tells `failed` their ids.
+  // Fails those of which `late` tells why, and tells `failed` of each before.
   void ExpireOwned(absl::FunctionRef<absl::Status(const PendingCall&)> late,
-                   absl::FunctionRef<void(uint64_t)> failed);
+                   absl::FunctionRef<void(PendingCall&)> failed);
 
  private:
   void NoteAnswerSize(const PendingCall& call);
+  void RemovePosted(const PendingCall& call);
 
   const size_t max_message_size_;
-  absl::CondVar* const callback_ready_;
   uint64_t next_id_;
   absl::flat_hash_map<uint64_t, PendingCall*> calls_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<PendingCall>> owned_;
+  std::vector<PendingCall*> posted_;  // of those
   std::deque<std::unique_ptr<PendingCall>> completed_;
   bool lent_ = false;
   KeptMessageMemory kept_;

@@ -2,10 +2,10 @@
 //
 // A calling thread sends its own request. Of the threads that wait, one is the
 // leader and receives for all; when its own answer has come it hands over to a
-// follower. A call so costs two system calls and no thread switch of its own. A thread that calls
-// alone and back to back posts its calls to the lane's mailbox (transport/posting.h).
-// Callback calls are received by one more thread, which exists only once such a
-// call was made.
+// follower. A call so costs two system calls and no thread switch of its own. Calls that follow
+// each other at once are posted to the lane's mailbox (transport/posting.h). The answers to
+// callback calls are received by one more thread, and those of the mailbox by another one, which
+// exist only once there was such a call.
 //
 // Lives in: whoever holds a channel. Thread-safe. May be used in a compromised
 // process.
@@ -41,6 +41,8 @@ struct LaneRequest {
   bool brings_descriptors = false;  // the answer does
 };
 
+class LaneCore;
+
 class LaneClient {
  public:
   // Takes the client end of a lane. A larger answer than `max_message_size` fails
@@ -58,7 +60,7 @@ class LaneClient {
   void Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
             absl::FunctionRef<void(Reply&)> consume);
 
-  // Calls and returns; `done` runs on the client's callback thread, or in
+  // Calls and returns; `done` runs on a callback thread of the client, or in
   // Pump(). It must not block; it may call.
   void StartCall(const LaneRequest& request, std::function<bool()> cancelled,
                  std::function<void(Reply&)> done);
@@ -82,8 +84,7 @@ class LaneClient {
   absl::StatusOr<UniqueFd> Release();
 
  private:
-  class Core;
-  const std::shared_ptr<Core> core_;
+  const std::shared_ptr<LaneCore> core_;
 };
 
 }  // namespace capbroker::transport

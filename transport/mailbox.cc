@@ -29,6 +29,10 @@ constexpr uint32_t kAsleep = 2;  // sleeps, or is about to
 // And of a slot that has been answered:
 constexpr uint32_t kFull = 3;    // the answer is there
 constexpr uint32_t kOnLane = 4;  // it is on the socket
+// The bell is rung.
+constexpr uint32_t kAtBell = 5;
+
+bool IsWaiting(uint32_t word) { return word == kAwake || word == kAsleep || word == kAtBell; }
 
 struct Packet {
   uint32_t size;
@@ -78,6 +82,7 @@ size_t Copy(const Packet& packet, char* bytes) {
 struct Mailbox::Memory {
   alignas(64) Word door;
   Word posted;  // a bit for each slot whose request nobody has claimed
+  Word bell;
   Slot slots[kSlots];
 };
 
@@ -110,8 +115,9 @@ Mailbox::~Mailbox() { munmap(&memory_, sizeof(Memory)); }
 std::optional<int> Mailbox::TakeSlot() {
   for (int slot = 0; slot < kSlots; ++slot) {
     if ((taken_ & Bit(slot)) != 0) continue;
-    const uint32_t word = memory_.slots[slot].word.load(std::memory_order_acquire);
-    if (word == kAwake || word == kAsleep) continue;
+    Word& word = memory_.slots[slot].word;
+    if (IsWaiting(word.load(std::memory_order_acquire))) continue;
+    word.store(kAway, std::memory_order_relaxed);  // the last answer was to another call
     taken_ |= Bit(slot);
     return slot;
   }
@@ -120,11 +126,14 @@ std::optional<int> Mailbox::TakeSlot() {
 
 // Either this end sees that the service has gone, or the service sees what was posted: each writes
 // before it reads.
-bool Mailbox::Post(int slot, const OutgoingPacket& request, bool sleeps) {
+bool Mailbox::Post(int slot, const OutgoingPacket& request, Wait wait) {
   if (memory_.door.load(std::memory_order_acquire) == kAway) return false;
   Slot& s = memory_.slots[slot];
   Write(request, s.request);
-  s.word.store(sleeps ? kAsleep : kAwake, std::memory_order_relaxed);
+  s.word.store(wait == Wait::kLooking    ? kAwake
+               : wait == Wait::kSleeping ? kAsleep
+                                         : kAtBell,
+               std::memory_order_relaxed);
   memory_.posted.fetch_or(Bit(slot));
   uint32_t found = kAsleep;
   if (memory_.door.compare_exchange_strong(found, kAwake)) {
@@ -152,6 +161,19 @@ Mailbox::Answer Mailbox::WaitForAnswer(int slot, int64_t most_ns) {
   // On whatever else a service has written, too, or it could keep its caller busy for nothing.
   if (found != kFull && found != kOnLane) Sleep(word, found, most_ns);
   return LookForAnswer(slot);
+}
+
+void Mailbox::ListenForBell() { memory_.bell.store(kAsleep); }
+
+bool Mailbox::WaitForBell(int64_t most_ns) {
+  const bool rung = Sleep(memory_.bell, kAsleep, most_ns);
+  memory_.bell.store(kAwake, std::memory_order_relaxed);
+  return rung;
+}
+
+void Mailbox::RingBell() {
+  uint32_t found = kAsleep;
+  if (memory_.bell.compare_exchange_strong(found, kAwake)) WakeSleeper(memory_.bell);
 }
 
 size_t Mailbox::ReadAnswer(int slot, char* bytes) const {
@@ -211,7 +233,9 @@ void Mailbox::AnswerOnLane(int slot) { EndCall(slot, kOnLane); }
 
 void Mailbox::EndCall(int slot, uint32_t answer) {
   Word& word = memory_.slots[slot].word;
-  if (word.exchange(answer) == kAsleep) WakeSleeper(word);
+  const uint32_t found = word.exchange(answer);
+  if (found == kAsleep) WakeSleeper(word);
+  if (found == kAtBell) RingBell();
 }
 
 }  // namespace capbroker::transport

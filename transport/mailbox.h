@@ -1,13 +1,13 @@
 // Calls of a busy lane in shared memory: a request is written there and the answer beside it, and
 // whoever waits sleeps on a word of it (futex(2)).
 //
-// That costs the kernel less than a packet each way: the benchmark's stub_unary is posted, and
-// stub_callback is not. And where several threads call, the service is woken once for all that
-// they have posted meanwhile. The socket stays what the lane is: who holds it is the client, it
-// tells when a peer is gone, and it carries what a mailbox does not: descriptors, large messages,
-// calls beyond its slots, a cancellation. A mailbox is memory that the service makes when a thread
-// of it attends the lane (serving/events/loop_threads.h), and sends; it is open while that thread
-// is there. Its *slots* are one for each call in flight, its *door* is where the service sleeps.
+// That costs the kernel less than a packet each way. And where several threads call, the service is
+// woken once for all that they have posted meanwhile. The socket stays what the lane is: who holds
+// it is the client, it tells when a peer is gone, and it carries what a mailbox does not:
+// descriptors, large messages, calls beyond its slots, a cancellation. A mailbox is memory that the
+// service makes when a thread of it attends the lane (serving/events/loop_threads.h), and sends; it
+// is open while that thread is there. Its *slots* are one for each call in flight, its *door* is
+// where the service sleeps, its *bell* where a client sleeps that waits for several calls.
 //
 // Each end can write all of the memory at any time, and a client that has it mapped is who had the
 // lane once. So either end copies a packet out before it looks at it, and believes nothing that the
@@ -65,9 +65,14 @@ class Mailbox {
   // mutex, both.
   std::optional<int> TakeSlot();
   void FreeSlot(int slot) { taken_ &= ~Bit(slot); }
-  // Posts a request that fits. False: nobody waits for it. `sleeps`: what is to be done next is to
-  // sleep.
-  bool Post(int slot, const OutgoingPacket& request, bool sleeps);
+  // How the answer is waited for.
+  enum class Wait {
+    kLooking,   // at the slot, where a sleeper may follow
+    kSleeping,  // at the slot, at once
+    kAtBell,    // by the thread that waits for the answers to all such calls
+  };
+  // Posts a request that fits. False: nobody waits for it.
+  bool Post(int slot, const OutgoingPacket& request, Wait wait);
   enum class Answer {
     kNone,    // not yet
     kHere,    // to be read
@@ -76,6 +81,12 @@ class Mailbox {
   Answer LookForAnswer(int slot) const;
   // Sleeps for `most_ns`, at most. Awake for another reason: kNone.
   Answer WaitForAnswer(int slot, int64_t most_ns);
+  // The bell, of one thread at a time: who sleeps there looks for answers after ListenForBell(),
+  // and sleeps if there are none. Sleeps for `most_ns`, at most. False: it has, and nobody rang.
+  void ListenForBell();
+  bool WaitForBell(int64_t most_ns);
+  // Any thread: there is something else to look for.
+  void RingBell();
   // Copies the answer to `bytes`, kCapacity of them; gives its size.
   size_t ReadAnswer(int slot, char* bytes) const;
   // Takes the request back. False: the service has claimed it.

@@ -99,7 +99,7 @@ class MailboxTest : public ::testing::Test {
 
 TEST_F(MailboxTest, ARequestIsTakenAndItsAnswerRead) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(0, Request(7, "question"), /*sleeps=*/false));
+  ASSERT_TRUE(client_->Post(0, Request(7, "question"), Mailbox::Wait::kLooking));
   EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kNone);
   ASSERT_TRUE(service_->LookForRequest());
   const std::string taken = Taken();
@@ -112,10 +112,10 @@ TEST_F(MailboxTest, ARequestIsTakenAndItsAnswerRead) {
 }
 
 TEST_F(MailboxTest, NothingIsPostedWhereNobodyWaits) {
-  EXPECT_FALSE(client_->Post(0, Request(1, ""), false)) << "not opened yet";
+  EXPECT_FALSE(client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking)) << "not opened yet";
   service_->Open();
   service_->Close();
-  EXPECT_FALSE(client_->Post(0, Request(1, ""), false)) << "closed";
+  EXPECT_FALSE(client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking)) << "closed";
   EXPECT_FALSE(service_->LookForRequest());
 }
 
@@ -123,7 +123,8 @@ TEST_F(MailboxTest, EachCallHasItsSlot) {
   service_->Open();
   for (int call = 0; call < Mailbox::kSlots; ++call) {
     ASSERT_EQ(client_->TakeSlot(), call);
-    ASSERT_TRUE(client_->Post(call, Request(static_cast<uint64_t>(call), "question"), false));
+    ASSERT_TRUE(client_->Post(call, Request(static_cast<uint64_t>(call), "question"),
+                              Mailbox::Wait::kLooking));
   }
   EXPECT_EQ(client_->TakeSlot(), std::nullopt);
   for (int call = 0; call < Mailbox::kSlots; ++call) {
@@ -144,13 +145,14 @@ TEST_F(MailboxTest, EachCallHasItsSlot) {
 
 TEST_F(MailboxTest, ASlotIsFreeWhenItsRequestIsAnsweredOrWithdrawn) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(0, Request(1, ""), false));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking));
   client_->FreeSlot(0);
   EXPECT_EQ(client_->TakeSlot(), 1) << "nobody waits for the answer, but it is still to come";
   Taken();
   service_->PutAnswer(0, Response(1, ""));
   EXPECT_EQ(client_->TakeSlot(), 0);
-  ASSERT_TRUE(client_->Post(0, Request(2, ""), false));
+  EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kNone);
+  ASSERT_TRUE(client_->Post(0, Request(2, ""), Mailbox::Wait::kLooking));
   EXPECT_TRUE(client_->Withdraw(0));
   client_->FreeSlot(0);
   EXPECT_EQ(client_->TakeSlot(), 0);
@@ -158,11 +160,12 @@ TEST_F(MailboxTest, ASlotIsFreeWhenItsRequestIsAnsweredOrWithdrawn) {
 
 TEST_F(MailboxTest, RequestsAreClaimedInTurn) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(3, Request(1, ""), false));
+  ASSERT_TRUE(client_->Post(3, Request(1, ""), Mailbox::Wait::kLooking));
   Taken();
   ASSERT_EQ(slot_, 3);
   service_->PutAnswer(3, Response(1, ""));
-  for (const int slot : {3, 1, 5}) ASSERT_TRUE(client_->Post(slot, Request(2, ""), false));
+  for (const int slot : {3, 1, 5})
+    ASSERT_TRUE(client_->Post(slot, Request(2, ""), Mailbox::Wait::kLooking));
   EXPECT_EQ(service_->Claim(), 5) << "who posts again at once comes after who has waited";
   EXPECT_EQ(service_->Claim(), 1);
   EXPECT_EQ(service_->Claim(), 3);
@@ -170,7 +173,7 @@ TEST_F(MailboxTest, RequestsAreClaimedInTurn) {
 
 TEST_F(MailboxTest, APostedRequestIsNotLostWhenTheServiceGoes) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(0, Request(1, "kept"), false));
+  ASSERT_TRUE(client_->Post(0, Request(1, "kept"), Mailbox::Wait::kLooking));
   service_->Close();
   EXPECT_EQ(Parsed(Taken(), PacketDirection::kToService).header.call, 1u);
 }
@@ -192,7 +195,8 @@ TEST_F(MailboxTest, NoRequestIsLostOrServedTwiceWhileTheServiceComesAndGoes) {
     }
   });
   for (uint64_t call = 0; call < kCalls; ++call) {
-    while (!client_->Post(0, Request(1, ""), /*sleeps=*/call % 2 == 0)) {
+    while (!client_->Post(0, Request(1, ""),
+                          call % 2 == 0 ? Mailbox::Wait::kSleeping : Mailbox::Wait::kLooking)) {
     }
     const int64_t begun_ns = MonotonicNowNs();
     while (client_->WaitForAnswer(0, kLongNs) == Mailbox::Answer::kNone) {
@@ -206,21 +210,21 @@ TEST_F(MailboxTest, NoRequestIsLostOrServedTwiceWhileTheServiceComesAndGoes) {
 
 TEST_F(MailboxTest, OnlyWhatWasNotClaimedIsWithdrawn) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(0, Request(1, ""), false));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking));
   EXPECT_TRUE(client_->Withdraw(0));
   EXPECT_FALSE(service_->LookForRequest());
-  ASSERT_TRUE(client_->Post(0, Request(2, ""), false));
+  ASSERT_TRUE(client_->Post(0, Request(2, ""), Mailbox::Wait::kLooking));
   Taken();
   EXPECT_FALSE(client_->Withdraw(0));
 }
 
 TEST_F(MailboxTest, AnAnswerMayComeByTheSocket) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(0, Request(1, ""), false));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking));
   Taken();
   service_->AnswerOnLane(0);
   EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kOnLane);
-  EXPECT_TRUE(client_->Post(0, Request(2, ""), false));
+  EXPECT_TRUE(client_->Post(0, Request(2, ""), Mailbox::Wait::kLooking));
   EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kNone);
 }
 
@@ -257,8 +261,8 @@ TEST_F(MailboxTest, SleepersAreWokenWhoeverSleepsFirst) {
     }
   });
   for (uint64_t call = 1; call <= kCalls; ++call) {
-    const bool sleeps = call % 2 == 0;
-    while (!client_->Post(0, Request(call, "question"), sleeps)) {
+    const auto wait = call % 2 == 0 ? Mailbox::Wait::kSleeping : Mailbox::Wait::kLooking;
+    while (!client_->Post(0, Request(call, "question"), wait)) {
     }
     Mailbox::Answer answer = Mailbox::Answer::kNone;
     // An answer that wakes nobody would be seen after this time.
@@ -282,7 +286,7 @@ TEST_F(MailboxTest, ARequestWakesTheServiceAtOnce) {
     std::thread client([&] {
       usleep(2000);
       posted_ns = MonotonicNowNs();
-      EXPECT_TRUE(client_->Post(0, Request(call, "question"), false));
+      EXPECT_TRUE(client_->Post(0, Request(call, "question"), Mailbox::Wait::kLooking));
     });
     while (!service_->WaitForRequest()) {
     }
@@ -295,10 +299,34 @@ TEST_F(MailboxTest, ARequestWakesTheServiceAtOnce) {
   EXPECT_LT(fastest_ns, int64_t{kCancelTickMs} * 1'000'000 / 2);
 }
 
+TEST_F(MailboxTest, AnAnswerRingsTheBellOfWhoWaitsThere) {
+  service_->Open();
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kAtBell));
+  ASSERT_TRUE(client_->Post(1, Request(2, ""), Mailbox::Wait::kSleeping));
+  client_->ListenForBell();
+  service_->PutAnswer(1, Response(2, ""));
+  EXPECT_FALSE(client_->WaitForBell(1'000'000)) << "that one is waited for at its slot";
+  client_->ListenForBell();
+  // Between looking for answers and sleeping: whoever listens does not sleep through it.
+  service_->PutAnswer(0, Response(1, ""));
+  const int64_t begun_ns = MonotonicNowNs();
+  EXPECT_TRUE(client_->WaitForBell(kLongNs));
+  EXPECT_LT(MonotonicNowNs() - begun_ns, kLongNs / 2);
+  ASSERT_TRUE(client_->Post(0, Request(3, ""), Mailbox::Wait::kAtBell));
+  client_->ListenForBell();
+  std::thread service([&] {
+    usleep(20'000);
+    service_->AnswerOnLane(0);
+  });
+  EXPECT_TRUE(client_->WaitForBell(kLongNs));
+  service.join();
+  EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kOnLane);
+}
+
 TEST_F(MailboxTest, NobodySleepsLongerThanItSays) {
   service_->Open();
   EXPECT_FALSE(service_->WaitForRequest());
-  ASSERT_TRUE(client_->Post(0, Request(1, ""), true));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kSleeping));
   const int64_t begun_ns = MonotonicNowNs();
   EXPECT_EQ(client_->WaitForAnswer(0, 5'000'000), Mailbox::Answer::kNone);
   EXPECT_GE(MonotonicNowNs() - begun_ns, 4'000'000);
@@ -306,7 +334,7 @@ TEST_F(MailboxTest, NobodySleepsLongerThanItSays) {
 
 TEST_F(MailboxTest, SleepingTakesNoProcessorTime) {
   service_->Open();
-  ASSERT_TRUE(client_->Post(0, Request(1, ""), true));
+  ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kSleeping));
   const clock_t before = clock();
   EXPECT_EQ(client_->WaitForAnswer(0, 200'000'000), Mailbox::Answer::kNone);
   EXPECT_LT(clock() - before, CLOCKS_PER_SEC / 50);
@@ -336,7 +364,7 @@ TEST_F(MailboxTest, NoValueOfTheMemoryLeadsOutOfIt) {
     service_->Close();
     (void)client_->Withdraw(0);
     (void)client_->TakeSlot();
-    (void)client_->Post(0, Request(1, "question"), true);
+    (void)client_->Post(0, Request(1, "question"), Mailbox::Wait::kSleeping);
   }
 }
 

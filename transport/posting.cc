@@ -14,7 +14,7 @@ void Posting::Take(FdRef memfd) {
   if (mailbox.ok()) mailbox_ = *std::move(mailbox);
 }
 
-Posting::Choice Posting::Choose(uint64_t method, bool alone) {
+Posting::Choice Posting::Choose(uint64_t method, bool alone, bool at_bell) {
   if (method == on_lane_ && unposted_ > 0) {
     --unposted_;
     return {};
@@ -23,7 +23,9 @@ Posting::Choice Posting::Choose(uint64_t method, bool alone) {
   Choice choice = {{}, kFlagWouldPost};
   if (MonotonicNowNs() - answered_ns_ >= within_ns_) return choice;
   if (const std::optional<int> slot = mailbox_->TakeSlot()) {
-    choice.place = {mailbox_, *slot, alone};
+    choice.place = {mailbox_, *slot};
+    choice.place.alone = alone && !at_bell;
+    choice.place.at_bell = at_bell;
   }
   return choice;
 }
@@ -33,18 +35,21 @@ void Posting::Leave(PostedPlace& place) {
   place = {};
 }
 
-void Posting::NoteEnd(uint64_t method, PostedPlace& place, bool on_lane) {
+void Posting::NoteEnd(uint64_t method, PostedPlace& place) {
   if (place.posted) ++posted_;
-  Leave(place);
-  if (on_lane) {
+  if (place.on_lane) {
     on_lane_ = method;
     unposted_ = kUnpostedAfter;
   }
   if (mailbox_ != nullptr) answered_ns_ = MonotonicNowNs();
+  Leave(place);
 }
 
 bool Posting::Post(const PostedPlace& place, const OutgoingPacket& request) {
-  return place.mailbox->Post(place.slot, request, /*sleeps=*/!Looks(place));
+  const Mailbox::Wait wait = place.at_bell  ? Mailbox::Wait::kAtBell
+                             : Looks(place) ? Mailbox::Wait::kLooking
+                                            : Mailbox::Wait::kSleeping;
+  return place.mailbox->Post(place.slot, request, wait);
 }
 
 Mailbox::Answer Posting::Wait(const PostedPlace& place, int64_t most_ns) {

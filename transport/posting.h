@@ -34,6 +34,8 @@ struct PostedPlace {
   int slot = 0;
   bool alone = false;   // no other call was in flight
   bool posted = false;  // otherwise it went to the socket
+  bool at_bell = false;
+  bool on_lane = false;  // it was posted, and its answer comes by the socket
 };
 
 class Posting {
@@ -45,17 +47,20 @@ class Posting {
   // Another process serves the lane, or another one holds it.
   void Forget() { mailbox_ = nullptr; }
   bool has(const Mailbox& mailbox) const { return mailbox_.get() == &mailbox; }
+  // Or null.
+  const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
 
-  // For a call of `method` that has room, which is in flight `alone`.
+  // For a call of `method` that has room, which is in flight `alone`, or whose answer is waited for
+  // at the bell.
   struct Choice {
     PostedPlace place;
     uint8_t flags = 0;  // of its request
   };
-  Choice Choose(uint64_t method, bool alone);
+  Choice Choose(uint64_t method, bool alone, bool at_bell);
   // The call goes to the socket after all.
   void Leave(PostedPlace& place);
-  // A call has ended. `on_lane`: it was posted, and the answer came by the socket.
-  void NoteEnd(uint64_t method, PostedPlace& place, bool on_lane);
+  // A call has ended.
+  void NoteEnd(uint64_t method, PostedPlace& place);
   // Calls that were posted, so far.
   uint64_t posted() const { return posted_; }
 

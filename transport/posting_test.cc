@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,8 +17,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
@@ -79,6 +84,38 @@ class PostingTest : public ::testing::Test {
           reply.message.AppendTo(answer.message);
         });
     return answer;
+  }
+
+  // A call whose answer comes to `answers_`.
+  void StartCall(
+      absl::string_view message, int64_t deadline_ns = 0,
+      std::function<bool()> cancelled = [] { return false; }) {
+    const auto serialize = [message](char* bytes) {
+      if (!message.empty()) std::memcpy(bytes, message.data(), message.size());
+      return true;
+    };
+    const LaneRequest request = {.method = 1,
+                                 .deadline_ns = deadline_ns,
+                                 .metadata = {},
+                                 .message_size = message.size(),
+                                 .serialize = serialize,
+                                 .descriptors = {}};
+    client_->StartCall(request, std::move(cancelled), [this](Reply& reply) {
+      Answer answer;
+      answer.status = reply.status;
+      reply.message.AppendTo(answer.message);
+      absl::MutexLock lock(&mutex_);
+      answers_.push_back(std::move(answer));
+    });
+  }
+  // The answers so far, `count` of them or more.
+  std::vector<Answer> Await(size_t count) {
+    absl::MutexLock lock(&mutex_);
+    const auto here = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return answers_.size() >= count;
+    };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&here), absl::Seconds(20)));
+    return answers_;
   }
 
   // Runs `serve` while the client makes a call.
@@ -155,6 +192,8 @@ class PostingTest : public ::testing::Test {
   UniqueFd service_;
   ReceiveBuffer buffer_;
   std::unique_ptr<Mailbox> mailbox_;
+  absl::Mutex mutex_;
+  std::vector<Answer> answers_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<LaneClient> client_;
 };
 
@@ -240,6 +279,138 @@ TEST_F(PostingTest, ACallWithoutASlotGoesToTheSocket) {
   }
   for (std::thread& other : others) other.join();
   EXPECT_EQ(client_->posted_calls(), static_cast<uint64_t>(Mailbox::kSlots));
+}
+
+TEST_F(PostingTest, CallbackCallsArePosted) {
+  GiveMailbox();
+  StartCall("first");
+  StartCall("second");
+  const Posted first = Take();
+  const Posted second = Take();
+  EXPECT_EQ(first.message, "first");
+  EXPECT_EQ(second.message, "second");
+  Put(Header(PacketType::kResponse, second.header.call), "of the second", second.slot);
+  EXPECT_EQ(Await(1).back().message, "of the second");
+  Put(Header(PacketType::kResponse, first.header.call), "of the first", first.slot);
+  EXPECT_EQ(Await(2).back().message, "of the first");
+  EXPECT_EQ(client_->posted_calls(), 2u);
+  // Their slots are free again.
+  for (int call = 0; call < 3 * Mailbox::kSlots; ++call) {
+    StartCall("again");
+    const Posted posted = Take();
+    Put(Header(PacketType::kResponse, posted.header.call), "again", posted.slot);
+    Await(static_cast<size_t>(call) + 3);
+  }
+  EXPECT_EQ(client_->posted_calls(), 2u + 3 * Mailbox::kSlots);
+}
+
+// Whenever the answer comes, before the client waits for it or later: no call waits for a tick.
+TEST_F(PostingTest, NoAnswerToACallbackCallIsSleptThrough) {
+  constexpr size_t kCalls = 2000;
+  GiveMailbox();
+  std::thread service([this] {
+    for (size_t call = 0; call < kCalls; ++call) {
+      const Posted posted = Take();
+      Put(Header(PacketType::kResponse, posted.header.call), {}, posted.slot);
+    }
+  });
+  const int64_t begun_ns = MonotonicNowNs();
+  for (size_t call = 0; call < kCalls; ++call) {
+    StartCall("question");
+    Await(call + 1);
+  }
+  EXPECT_LT(MonotonicNowNs() - begun_ns, int64_t{kCalls} * kCancelTickMs * 1'000'000 / 4);
+  service.join();
+  EXPECT_EQ(client_->posted_calls(), kCalls);
+}
+
+TEST_F(PostingTest, AnAnswerToACallbackCallMayComeByTheSocket) {
+  GiveMailbox();
+  StartCall("question");
+  const Posted posted = Take();
+  Send(Header(PacketType::kResponse, posted.header.call), "from the socket");
+  mailbox_->AnswerOnLane(posted.slot);
+  EXPECT_EQ(Await(1).back().message, "from the socket");
+}
+
+TEST_F(PostingTest, APostedCallbackCallEndsAtItsDeadlineAndWhenItIsCancelled) {
+  GiveMailbox();
+  StartCall("late", MonotonicNowNs() + 30'000'000);
+  EXPECT_EQ(Await(1).back().status, kDeadlineExceeded);
+  EXPECT_EQ(Receive().type, PacketType::kCancel);
+  EXPECT_FALSE(mailbox_->LookForRequest()) << "nobody waits for its answer";
+  std::atomic<bool> cancelled{false};
+  StartCall("cancelled", 0, [&] { return cancelled.load(); });
+  const Posted posted = Take();
+  cancelled = true;
+  EXPECT_EQ(Await(2).back().status, kCancelled);
+  EXPECT_EQ(Receive().call, posted.header.call);
+}
+
+TEST_F(PostingTest, ACallbackCallOfAProcessThatHasEndedIsUnavailable) {
+  GiveMailbox();
+  StartCall("question");
+  PacketHeader epoch = Header(PacketType::kEpoch, 0);
+  epoch.deadline_ns = 1;  // long ago: the call is later
+  Send(epoch);
+  EXPECT_EQ(Await(1).back().status, kUnavailable);
+  EXPECT_FALSE(mailbox_->LookForRequest()) << "it is not run any more";
+}
+
+TEST_F(PostingTest, TheEndOfAClientEndsItsPostedCallbackCalls) {
+  GiveMailbox();
+  for (int call = 0; call < Mailbox::kSlots; ++call) StartCall("question");
+  client_.reset();
+  const std::vector<Answer> answers = Await(Mailbox::kSlots);
+  ASSERT_EQ(answers.size(), static_cast<size_t>(Mailbox::kSlots));
+  for (const Answer& answer : answers) EXPECT_EQ(answer.status, kUnavailable);
+}
+
+TEST_F(PostingTest, ACallbackMayDestroyItsClientBeforeItsCallComesBack) {
+  std::thread service;
+  for (int call = 0; call < 200; ++call) {
+    SetUp();
+    GiveMailbox();
+    service = std::thread([this] {
+      const Posted posted = Take();
+      Put(Header(PacketType::kResponse, posted.header.call), {}, posted.slot);
+    });
+    absl::Notification destroyed;
+    const LaneRequest request = {.method = 1,
+                                 .metadata = {},
+                                 .message_size = 0,
+                                 .serialize = [](char*) { return true; },
+                                 .descriptors = {}};
+    client_->StartCall(
+        request, [] { return false; },
+        [&](Reply&) {
+          client_.reset();
+          destroyed.Notify();
+        });
+    destroyed.WaitForNotification();
+    service.join();
+  }
+}
+
+TEST_F(PostingTest, AnAnswerToACallbackCallThatNoHonestServiceGivesEndsTheChannel) {
+  GiveMailbox();
+  StartCall("question");
+  const Posted posted = Take();
+  Put(Header(PacketType::kResponse, posted.header.call + 1), {}, posted.slot);
+  EXPECT_EQ(Await(1).back().status, kUnavailable);
+  EXPECT_EQ(Call("question").status, kUnavailable);
+}
+
+TEST_F(PostingTest, WhoWaitsForNoCallbackCallTakesNoProcessorTime) {
+  GiveMailbox();
+  StartCall("question");
+  const Posted posted = Take();
+  Put(Header(PacketType::kResponse, posted.header.call), {}, posted.slot);
+  Await(1);
+  usleep(100'000);
+  const clock_t before = clock();
+  usleep(300'000);
+  EXPECT_LT(clock() - before, CLOCKS_PER_SEC / 500);
 }
 
 TEST_F(PostingTest, AClosedMailboxSendsCallsToTheSocket) {

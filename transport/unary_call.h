@@ -27,7 +27,7 @@ grpc::Status CallUnary(LaneClient& lane, const ClientMethod& method, grpc::Clien
                        const google::protobuf::Message& request,
                        google::protobuf::Message* response);
 
-// Calls and returns; `done` runs on the channel's callback thread and must not
+// Calls and returns; `done` runs on a callback thread of the channel and must not
 // block. Context, request and response live until then.
 void StartUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
                 const google::protobuf::Message* request, google::protobuf::Message* response,

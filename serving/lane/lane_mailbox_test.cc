@@ -42,7 +42,8 @@ class LaneMailboxTest : public ::testing::Test {
   }
   bool Post(uint64_t call) {
     // A slot for each.
-    return client_->Post(static_cast<int>(call), Packet(PacketType::kRequest, call), false);
+    return client_->Post(static_cast<int>(call), Packet(PacketType::kRequest, call),
+                         Mailbox::Wait::kLooking);
   }
   void Close() {
     mailbox_.Close();
@@ -171,7 +172,7 @@ TEST_F(LaneMailboxTest, TakesNothingButRequests) {
     UniqueFd memory;
     ASSERT_TRUE(mailbox.Open(memory));
     ASSERT_OK_AND_ASSIGN(client_, Mailbox::Map(memory));
-    ASSERT_TRUE(client_->Post(0, Packet(type, 1), false));
+    ASSERT_TRUE(client_->Post(0, Packet(type, 1), Mailbox::Wait::kLooking));
     EXPECT_THAT(mailbox.Take(buffer_), StatusIs(absl::StatusCode::kInvalidArgument));
   }
 }

@@ -114,7 +114,7 @@ class HostileMailboxTest : public ::testing::Test {
   }
 
   bool Post(const PacketHeader& header, absl::string_view message, int slot = 0) {
-    return mailbox_->Post(slot, {header, {}, message, {}}, /*sleeps=*/true);
+    return mailbox_->Post(slot, {header, {}, message, {}}, Mailbox::Wait::kSleeping);
   }
   // As if a thread looked for it, whatever the memory says.
   void PostAnyhow(const PacketHeader& header, absl::string_view message) {
