@@ -208,6 +208,38 @@ TEST_F(MailboxTest, NoRequestIsLostOrServedTwiceWhileTheServiceComesAndGoes) {
   EXPECT_EQ(claimed, kCalls);
 }
 
+TEST_F(MailboxTest, WhatIsPostedWhileTheServiceGoesIsServedOrNotPosted) {
+  constexpr int kTimes = 50'000;
+  std::atomic<int> round{0};
+  std::atomic<int> served{0};
+  std::thread service([&] {
+    for (int time = 1; time <= kTimes; ++time) {
+      while (round < time) std::this_thread::yield();
+      // The two meet at another point each time.
+      for (int i = 0; i < time % 31; ++i) (void)service_->LookForRequest();
+      service_->Close();
+      while (const std::optional<int> slot = service_->Claim()) service_->AnswerOnLane(*slot);
+      served = time;
+    }
+  });
+  int posted = 0;
+  for (int time = 1; time <= kTimes; ++time) {
+    service_->Open();
+    round = time;
+    for (int i = 0; i < time % 53; ++i) (void)client_->LookForAnswer(0);
+    const bool is_posted = client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking);
+    while (served < time) std::this_thread::yield();
+    EXPECT_EQ(client_->LookForAnswer(0),
+              is_posted ? Mailbox::Answer::kOnLane : Mailbox::Answer::kNone);
+    EXPECT_FALSE(service_->LookForRequest());
+    posted += is_posted ? 1 : 0;
+    EXPECT_EQ(client_->TakeSlot(), 0);
+    client_->FreeSlot(0);
+  }
+  service.join();
+  EXPECT_GT(posted, 0);
+}
+
 TEST_F(MailboxTest, OnlyWhatWasNotClaimedIsWithdrawn) {
   service_->Open();
   ASSERT_TRUE(client_->Post(0, Request(1, ""), Mailbox::Wait::kLooking));
