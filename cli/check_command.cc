@@ -13,6 +13,7 @@ namespace {
 
 using google::protobuf::ListValue;
 using google::protobuf::Struct;
+using sandbox::DescriptorSight;
 using sandbox::HostFacts;
 using sandbox::Layer;
 
@@ -62,6 +63,20 @@ void ForEachLayer(const HostFacts& facts, Function function) {
   }
 }
 
+// What they cannot do, and why.
+std::string Supervisors(const HostFacts& facts) {
+  switch (facts.SightWith(facts.offered)) {
+    case DescriptorSight::kDuplicates:
+      return "complete";
+    case DescriptorSight::kHandles:
+      return "no connections: pidfd_getfd is forbidden";
+    case DescriptorSight::kNone:
+      break;
+  }
+  return "no connections, no names relative to directories: pidfd_getfd is forbidden, and workers "
+         "have no /proc";
+}
+
 std::string CgroupLine(const HostFacts& facts) {
   if (facts.cgroup.empty()) return "none (version 2)";
   if (facts.delegated_controllers.empty()) {
@@ -91,11 +106,8 @@ std::string DescribeHost(const HostFacts& facts) {
   absl::StrAppend(&text, facts.landlock_abi == 0 ? "none" : "ABI ",
                   facts.landlock_abi == 0 ? "" : absl::StrCat(facts.landlock_abi),
                   "\n  seccomp      ", absl::StrJoin(facts.seccomp_actions, " "),
-                  "\n  supervisors  ",
-                  facts.shows_descriptors ? "complete"
-                                          : "no connections, no names relative to directories: "
-                                            "pidfd_getfd is forbidden",
-                  "\n  cgroup       ", CgroupLine(facts), "\n\nA worker of this user has\n");
+                  "\n  supervisors  ", Supervisors(facts), "\n  cgroup       ", CgroupLine(facts),
+                  "\n\nA worker of this user has\n");
   ForEachLayer(facts, [&](Layer layer, const std::string& reason, const std::string& remedy) {
     absl::StrAppend(&text, facts.offered.Has(layer) ? "  yes  " : "  no   ",
                     sandbox::LayerName(layer), "\n");
@@ -115,7 +127,9 @@ std::string DescribeHostInJson(const HostFacts& facts) {
   Set(host, "seccomp_actions", facts.seccomp_actions);
   Set(host, "cgroup", facts.cgroup);
   Set(host, "delegated_controllers", facts.delegated_controllers);
-  Set(host, "supervisors_complete", facts.shows_descriptors);
+  const DescriptorSight sight = facts.SightWith(facts.offered);
+  Set(host, "supervisors_complete", sight == DescriptorSight::kDuplicates);
+  Set(host, "supervisors_see_open_files", sight != DescriptorSight::kNone);
   Set(host, "workers_start", facts.CheckFloor().ok());
   ListValue& layers = List(host, "layers");
   ForEachLayer(facts, [&](Layer layer, const std::string& reason, const std::string& remedy) {

@@ -61,8 +61,6 @@ TEST(CheckCommandTest, JsonHasEveryLayer) {
   const google::protobuf::Struct host = Parse(DescribeHostInJson(Container()));
   EXPECT_EQ(host.fields().at("landlock_abi").number_value(), 2);
   EXPECT_TRUE(host.fields().at("workers_start").bool_value());
-  EXPECT_FALSE(host.fields().at("supervisors_complete").bool_value());
-  EXPECT_THAT(DescribeHost(Container()), HasSubstr("pidfd_getfd is forbidden"));
   EXPECT_EQ(host.fields().at("seccomp_actions").list_value().values_size(), 2);
   const auto& layers = host.fields().at("layers").list_value();
   ASSERT_EQ(layers.values_size(), sandbox::kLayerCount);
@@ -71,6 +69,25 @@ TEST(CheckCommandTest, JsonHasEveryLayer) {
     EXPECT_NE(fields.at("in_force").bool_value(), fields.contains("because"))
         << layer.DebugString();
   }
+}
+
+TEST(CheckCommandTest, SaysWhatSupervisorsCannotDo) {
+  HostFacts facts = Container();
+  const auto tells = [&facts](const char* line, bool complete, bool sees) {
+    EXPECT_THAT(DescribeHost(facts), HasSubstr(std::string("  supervisors  ") + line));
+    const google::protobuf::Struct host = Parse(DescribeHostInJson(facts));
+    EXPECT_EQ(host.fields().at("supervisors_complete").bool_value(), complete);
+    EXPECT_EQ(host.fields().at("supervisors_see_open_files").bool_value(), sees);
+  };
+  tells("no connections, no names relative to directories: pidfd_getfd is forbidden, and", false,
+        false);
+  facts.descriptor_sight = sandbox::DescriptorSight::kHandles;
+  tells("no connections: pidfd_getfd is forbidden\n", false, true);
+  // A root of its own has no /proc.
+  facts.offered = facts.offered.With(Layer::kMountNamespace);
+  tells("no connections, no names relative to directories", false, false);
+  facts.descriptor_sight = sandbox::DescriptorSight::kDuplicates;
+  tells("complete\n", true, true);
 }
 
 TEST(CheckCommandTest, TellsOfThisHost) {

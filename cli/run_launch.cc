@@ -186,7 +186,7 @@ absl::StatusOr<WorkerOptions> ToWorkerOptions(const RunOptions& options) {
           ToGrant(connections, static_cast<int>(supervision.connections.size()) + 1));
     }
     CB_ASSIGN_OR_RETURN(supervision.servers, ToServers(options.policy));
-  } else if (sandbox::ProbeHost().shows_descriptors) {
+  } else if (sandbox::ProbeHost().descriptor_sight == sandbox::DescriptorSight::kDuplicates) {
     // Files can be learned also where no worker has connections.
     supervision.connections.push_back(Everywhere());
     supervision.servers.push_back({.name = "servers", .source = ListenAt({"*"}, {"*"})});

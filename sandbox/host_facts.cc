@@ -5,10 +5,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <utility>
@@ -49,12 +49,6 @@ class Prober {
 
   bool may_assign() const { return may_assign_; }
   StepResult landlock() const { return landlock_; }
-  // A container's filter may forbid it, whomever it is about.
-  bool ShowsDescriptors() const {
-    if (!self_.ok()) return false;
-    const int number = self_->fd().get();
-    return UniqueFd(static_cast<int>(syscall(SYS_pidfd_getfd, number, number, 0))).valid();
-  }
 
   // What a child with these layers finds; a status if it cannot even be made.
   absl::StatusOr<Findings> Try(LayerSet layers) const;
@@ -279,7 +273,7 @@ HostFacts FactFinder::Find() {
   facts_.offered = kAlwaysInForce;
   facts_.landlock_abi = LandlockAbi();
   facts_.may_assign_uids = prober_.may_assign();
-  facts_.shows_descriptors = prober_.ShowsDescriptors();
+  facts_.descriptor_sight = ProbeDescriptorSight();
   if (!FindEverything()) {
     FindLandlock();
     FindIdentity();
@@ -309,6 +303,13 @@ absl::Status HostFacts::CheckFloor() const {
   }
   return absl::FailedPreconditionError(
       absl::StrCat("workers need the system call table, and Landlock or namespaces: ", missing));
+}
+
+DescriptorSight HostFacts::SightWith(LayerSet layers, DescriptorSight most) const {
+  const DescriptorSight sight = std::min(descriptor_sight, most);
+  // A root of its own has no /proc, and that of outside has other numbers.
+  const bool own = layers.Has(Layer::kMountNamespace) || layers.Has(Layer::kPidNamespace);
+  return own && sight == DescriptorSight::kHandles ? DescriptorSight::kNone : sight;
 }
 
 std::string HostFacts::ToString() const {

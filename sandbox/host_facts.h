@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "sandbox/layers/layers.h"
+#include "sandbox/supervisor/descriptor_sight.h"
 
 namespace capbroker::sandbox {
 
@@ -27,9 +28,12 @@ struct HostFacts {
   int landlock_abi = 0;  // 0: none
   // This process has root's authority over the uids that workers are given.
   bool may_assign_uids = false;
-  // Processes may be looked into for descriptors (pidfd_getfd): what supervisors need for
-  // connections, and for names that begin at a directory that is open.
-  bool shows_descriptors = false;
+  // What a process here sees of another's descriptors. Connections take duplicates; names that
+  // begin at a directory that is open, and changes of files that are, take handles.
+  DescriptorSight descriptor_sight = DescriptorSight::kNone;
+  // The same of the supervisor of a worker with these layers, at most `most`.
+  DescriptorSight SightWith(LayerSet layers,
+                            DescriptorSight most = DescriptorSight::kDuplicates) const;
 
   // What a filter may do to a system call: "errno", "user_notif", ...
   std::vector<std::string> seccomp_actions;

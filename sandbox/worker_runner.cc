@@ -67,8 +67,8 @@ bool RunningWorker::IsGone(absl::Duration limit) {
 
 std::string Story::violated_call() const { return violation ? ViolatedCall(*violation) : ""; }
 
-WorkerRunner::WorkerRunner(LayerSet off, LayerSet required)
-    : sandbox_(ValueOrDie(WorkerSandbox::Prepare(required, off))) {}
+WorkerRunner::WorkerRunner(LayerSet off, LayerSet required, DescriptorSight most)
+    : sandbox_(ValueOrDie(WorkerSandbox::Prepare(required, off, most))) {}
 
 RunningWorker WorkerRunner::Start(absl::FunctionRef<int()> entry, sandbox::Start start) {
   RunningWorker worker = Tie(start);

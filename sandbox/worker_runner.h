@@ -17,6 +17,7 @@
 #include "base/unique_fd.h"
 #include "sandbox/layers/layers.h"
 #include "sandbox/report.h"
+#include "sandbox/supervisor/descriptor_sight.h"
 #include "sandbox/table/system_calls.h"
 #include "sandbox/worker_sandbox.h"
 
@@ -61,7 +62,8 @@ struct Story {
 class WorkerRunner {
  public:
   // Terminates the test program if the host cannot.
-  explicit WorkerRunner(LayerSet off = {}, LayerSet required = kRequired);
+  explicit WorkerRunner(LayerSet off = {}, LayerSet required = kRequired,
+                        DescriptorSight most = DescriptorSight::kDuplicates);
 
   WorkerSandbox& sandbox() { return sandbox_; }
 

@@ -117,6 +117,7 @@ bool IsNormalName(const std::string& name) {
 struct WorkerSandbox::State {
   HostFacts host;
   LayerSet in_force;
+  DescriptorSight sight = DescriptorSight::kNone;
   pid_t owner = 0;
   PidFd self;
   UniqueFd null;   // /dev/null
@@ -152,7 +153,7 @@ absl::StatusOr<const CompiledFilter*> WorkerSandbox::State::Table(WorkerTable::K
                         .accepts = start.accepts_connections,
                         .has_own_root = in_force.Has(Layer::kMountNamespace),
                         .has_own_pids = in_force.Has(Layer::kPidNamespace),
-                        .sees_descriptors = host.shows_descriptors,
+                        .sight = sight,
                         .has_own_host_name = in_force.Has(Layer::kUtsNamespace)};
   if (start.supervision.has_value()) {
     wanted.supervised = true;
@@ -209,7 +210,7 @@ absl::Status WorkerSandbox::State::Check(const std::optional<Supervision>& super
                                                    " channels of connections, at most ",
                                                    kMostOutsideChannels));
   }
-  if (!supervision->outside.empty() && !host.shows_descriptors) {
+  if (!supervision->outside.empty() && sight != DescriptorSight::kDuplicates) {
     return absl::FailedPreconditionError(
         "start worker: connections need pidfd_getfd, which this host forbids");
   }
@@ -309,6 +310,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
         start.supervision->outside.empty() ? &supervisor_table : &connecting_supervisor_table;
     plan.supervisor.workers_table = worker.table;
     plan.supervisor.supervision = &*start.supervision;
+    plan.supervisor.sight = sight;
     plan.supervisor.limits = worker.limits;
     // The last number that it can have.
     plan.supervisor.working_place_number = static_cast<int>(descriptors) - 1;
@@ -332,7 +334,8 @@ absl::StatusOr<UniqueFd> WorkerSandbox::State::ProgramRuleset(FdRef program,
   return ruleset;
 }
 
-absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet off) {
+absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet off,
+                                                     DescriptorSight most) {
   if (!off.And(kAlwaysInForce).empty()) {
     return absl::InvalidArgumentError(absl::StrCat("prepare workers: cannot be switched off: ",
                                                    off.And(kAlwaysInForce).ToString()));
@@ -342,6 +345,7 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   state->owner = getpid();
   state->host = ProbeHost();
   state->in_force = LayersWithout(state->host, off);
+  state->sight = state->host.SightWith(state->in_force, most);
   CB_RETURN_IF_ERROR(CheckRequired(state->host, state->in_force, required));
 
   CB_ASSIGN_OR_RETURN(state->self, PidFd::Open(getpid()));
@@ -359,10 +363,11 @@ absl::StatusOr<WorkerSandbox> WorkerSandbox::Prepare(LayerSet required, LayerSet
   state->program_places = ProgramPlaces();
   state->loaders = Loaders();
   CB_ASSIGN_OR_RETURN(state->init_table, CompileFilter(InitPolicy(), DieAction::kKillProcess));
-  CB_ASSIGN_OR_RETURN(state->supervisor_table,
-                      CompileFilter(SupervisorPolicy(), DieAction::kKillProcess));
+  CB_ASSIGN_OR_RETURN(
+      state->supervisor_table,
+      CompileFilter(SupervisorPolicy({.sight = state->sight}), DieAction::kKillProcess));
   CB_ASSIGN_OR_RETURN(state->connecting_supervisor_table,
-                      CompileFilter(SupervisorPolicy(/*connects=*/true), DieAction::kKillProcess));
+                      CompileFilter(SupervisorPolicy({.connects = true}), DieAction::kKillProcess));
   CB_RETURN_IF_ERROR(state->Table(WorkerTable::Kind::kForked, Start{}).status());
   // Not from zero: another broker's workers would be the same user.
   if (getrandom(&state->next_id, sizeof state->next_id, 0) != sizeof state->next_id) {
@@ -378,6 +383,7 @@ WorkerSandbox::~WorkerSandbox() = default;
 
 const HostFacts& WorkerSandbox::host() const { return state_->host; }
 LayerSet WorkerSandbox::in_force() const { return state_->in_force; }
+DescriptorSight WorkerSandbox::sight() const { return state_->sight; }
 
 absl::StatusOr<Started> WorkerSandbox::Fork(Start start, absl::FunctionRef<int()> entry) {
   return state_->Fork(std::move(start), FdRef(), [&entry](uint64_t) { return entry(); });

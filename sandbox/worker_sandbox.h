@@ -40,6 +40,7 @@
 #include "sandbox/host_facts.h"
 #include "sandbox/layers/layers.h"
 #include "sandbox/resource_bounds.h"
+#include "sandbox/supervisor/descriptor_sight.h"
 #include "sandbox/supervisor/supervision.h"
 
 namespace capbroker::sandbox {
@@ -93,10 +94,11 @@ class WorkerSandbox {
  public:
   // Probes the host and prepares both kinds of start. Workers get every layer
   // that the host offers, but those in `off` (for tests; kAlwaysInForce cannot
-  // be switched off). FAILED_PRECONDITION: a required layer cannot be had; the
-  // message says which and who forbids it. Or the process has more than one
-  // thread.
-  static absl::StatusOr<WorkerSandbox> Prepare(LayerSet required, LayerSet off = {});
+  // be switched off), and supervisors that see as much as it offers, but at most
+  // `most`. FAILED_PRECONDITION: a required layer cannot be had; the message
+  // says which and who forbids it. Or the process has more than one thread.
+  static absl::StatusOr<WorkerSandbox> Prepare(LayerSet required, LayerSet off = {},
+                                               DescriptorSight most = DescriptorSight::kDuplicates);
 
   WorkerSandbox(WorkerSandbox&&) noexcept;
   WorkerSandbox& operator=(WorkerSandbox&&) noexcept;
@@ -105,6 +107,8 @@ class WorkerSandbox {
   const HostFacts& host() const;
   // What the workers get.
   LayerSet in_force() const;
+  // What their supervisors see.
+  DescriptorSight sight() const;
 
   // Both return as soon as the init exists; whether the start succeeds is told
   // by the first report. INVALID_ARGUMENT: descriptor numbers twice or out of

@@ -232,7 +232,8 @@ TEST(ZygotePolicyTest, AllowsWhatItsChildrenAreAllowed) {
   for (const Policy& child :
        {WorkerPolicy({.kind = WorkerTable::Kind::kForked, .resizes_files = true}),
         WorkerPolicy({.kind = WorkerTable::Kind::kExecuted, .supervised = true}), InitPolicy(),
-        SupervisorPolicy(), ServicePolicy({.serves_files = true, .udp = true})}) {
+        SupervisorPolicy(), SupervisorPolicy({.sight = DescriptorSight::kHandles}),
+        ServicePolicy({.serves_files = true, .udp = true})}) {
     const Table below(child);
     for (const Row& row : child.rows()) {
       for (const std::string& call : row.calls()) {

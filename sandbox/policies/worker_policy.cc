@@ -148,7 +148,7 @@ void AddClosing(Policy& p, const WorkerTable& table) {
 }
 
 void AddDescriptors(Policy& p, const WorkerTable& table) {
-  const bool asks = table.supervised && table.sees_descriptors;
+  const bool asks = table.supervised && table.sight != DescriptorSight::kNone;
   p.Add(On("read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "lseek",
            "fstat", "fsync", "fdatasync", "dup")
             .Always(Allow())
@@ -450,7 +450,7 @@ void AddSupervised(Policy& p, const WorkerTable& table) {
             // that is the root of a mount of its own.
             .When({Arg32(0).Is(kHere)}, Ask())
             .When({Arg32(3).Is(AT_EMPTY_PATH)},
-                  table.has_own_root || !table.sees_descriptors ? Allow() : Ask())
+                  table.has_own_root || table.sight == DescriptorSight::kNone ? Allow() : Ask())
             .Otherwise(Ask())
             .For("stat(); fstat() of the C library"));
 }

@@ -28,6 +28,7 @@
 #include <compare>
 
 #include "sandbox/supervisor/capability_errno.h"
+#include "sandbox/supervisor/descriptor_sight.h"
 #include "sandbox/table/policy.h"
 
 namespace capbroker::sandbox {
@@ -65,9 +66,9 @@ struct WorkerTable {
   // Processes are numbered for it alone (Layer::kPidNamespace). Otherwise it asks about itself
   // only.
   bool has_own_pids = true;
-  // Its supervisor may look at its descriptors. Otherwise it tells nothing by one, and what paths
-  // have of metadata is seen as without a supervisor.
-  bool sees_descriptors = true;
+  // What its supervisor sees of its descriptors. Without anything it tells nothing by one, and what
+  // paths have of metadata is seen as without a supervisor.
+  DescriptorSight sight = DescriptorSight::kDuplicates;
   // The host's name is not the machine's (Layer::kUtsNamespace). Otherwise a supervisor says it.
   bool has_own_host_name = true;
 

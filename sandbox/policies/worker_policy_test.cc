@@ -527,8 +527,25 @@ TEST(SupervisedTable, LetsFstatOfWhatIsOpenPassWhereAPathLeadsNowhere) {
   EXPECT_EQ(own_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "allow");
   EXPECT_EQ(own_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW}), "ask");
   EXPECT_EQ(own_root("newfstatat", {static_cast<uint32_t>(AT_FDCWD), 0, 0, AT_EMPTY_PATH}), "ask");
-  const Table hosts_root({.supervised = true, .has_own_root = false});
-  EXPECT_EQ(hosts_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "ask");
+  for (const auto sight : {DescriptorSight::kHandles, DescriptorSight::kDuplicates}) {
+    const Table hosts_root({.supervised = true, .has_own_root = false, .sight = sight});
+    EXPECT_EQ(hosts_root("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "ask");
+  }
+  const Table unseen({.supervised = true, .has_own_root = false, .sight = DescriptorSight::kNone});
+  EXPECT_EQ(unseen("newfstatat", {5, 0, 0, AT_EMPTY_PATH}), "allow");
+}
+
+// Flags stay. Who asks for nothing but O_NONBLOCK is told so by whoever knows it.
+TEST(SupervisedTable, AsksForFlagsWhoeverSeesThem) {
+  const auto set = [](DescriptorSight sight, uint64_t flags) {
+    return Table({.supervised = true, .sight = sight})("fcntl", {5, F_SETFL, flags});
+  };
+  for (const auto sight : {DescriptorSight::kHandles, DescriptorSight::kDuplicates}) {
+    EXPECT_EQ(set(sight, O_WRONLY | O_NONBLOCK), "ask");
+    EXPECT_EQ(set(sight, O_WRONLY), "ask");
+  }
+  EXPECT_EQ(set(DescriptorSight::kNone, O_WRONLY | O_NONBLOCK), Errno(0));
+  EXPECT_EQ(set(DescriptorSight::kNone, O_WRONLY), Errno(EPERM));
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ std::set<std::string> AllowedToChildren() {
                            .connects = true}),
              calls);
   AddAllowed(InitPolicy(), calls);
-  AddAllowed(SupervisorPolicy(/*connects=*/true), calls);
+  AddAllowed(SupervisorPolicy({.connects = true}), calls);
+  AddAllowed(SupervisorPolicy({.sight = DescriptorSight::kHandles}), calls);
   AddAllowed(ServicePolicy({.reads_files = true,
                             .serves_files = true,
                             .tcp = true,

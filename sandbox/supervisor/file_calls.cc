@@ -209,8 +209,7 @@ Answer FileCalls::Give(UniqueFd fd, const GrantedPlace& place, std::string name,
   if (request.only_path && !S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
     return Failure(EOPNOTSUPP);
   }
-  if (S_ISDIR(status.st_mode))
-    names_.directories().Remember(status, names_.Settle(std::move(name), status));
+  names_.Remember(status, std::move(name), place);
   Answer answer;
   answer.descriptor = std::move(fd);
   answer.close_on_exec = (request.flags & O_CLOEXEC) != 0;

@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -12,10 +13,18 @@
 #include "base/file_grant.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/mount_id.h"
-#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 
 namespace capbroker::sandbox {
+namespace {
+
+bool IsSame(FdRef file, const struct stat& status) {
+  struct stat found;
+  return fstat(file.get(), &found) == 0 && found.st_dev == status.st_dev &&
+         found.st_ino == status.st_ino;
+}
+
+}  // namespace
 
 // INVARIANT(beneath-means-beneath): all walks of a supervisor start at the root of a grant.
 Opened Walk(const Location& location, OpenHow how) {
@@ -64,10 +73,10 @@ PathRead GrantedNames::Read(const Notification& call, const PathArgument& argume
 }
 
 int GrantedNames::NameOfDescriptor(pid_t thread, int descriptor, std::string& name) {
-  const Opened duplicate = DuplicateFrom(thread, descriptor);
-  if (!duplicate.fd.valid()) return duplicate.error_number;
+  const Opened seen = descriptors_.Look(thread, descriptor);
+  if (!seen.fd.valid()) return seen.error_number;
   struct stat held;
-  if (fstat(duplicate.fd.get(), &held) != 0) return errno;
+  if (fstat(seen.fd.get(), &held) != 0) return errno;
   if (!S_ISDIR(held.st_mode)) return ENOTDIR;
   name = directories_.NameOf(held);
   if (name.empty()) return kEnotcapable;
@@ -77,9 +86,7 @@ int GrantedNames::NameOfDescriptor(pid_t thread, int descriptor, std::string& na
 bool GrantedNames::LeadsTo(const std::string& name, const struct stat& directory) const {
   const Object object =
       FindAmong(places_.Find(name), name, {.follow = true, .access = 0, .open_flags = O_DIRECTORY});
-  struct stat found;
-  return object.fd.valid() && fstat(object.fd.get(), &found) == 0 &&
-         found.st_dev == directory.st_dev && found.st_ino == directory.st_ino;
+  return object.fd.valid() && IsSame(object.fd, directory);
 }
 
 std::string GrantedNames::Settle(std::string name, const struct stat& directory) const {
@@ -130,9 +137,9 @@ Object GrantedNames::Find(const Notification& call, const PathArgument& argument
     return Find(working_places_.Of(call.thread()).directory, request);
   }
   // What the worker holds it may look at, wherever it is from.
-  Opened duplicate = DuplicateFrom(call.thread(), argument.directory);
-  object.fd = std::move(duplicate.fd);
-  object.error_number = duplicate.error_number;
+  Opened seen = descriptors_.Look(call.thread(), argument.directory);
+  object.fd = std::move(seen.fd);
+  object.error_number = seen.error_number;
   return object;
 }
 
@@ -155,21 +162,73 @@ Object GrantedNames::Open(const std::string& name, unsigned access, OpenHow how)
   return object;
 }
 
-Object GrantedNames::FindHeld(pid_t thread, int descriptor, unsigned access) const {
+// Where every grant is a mount of its own, only what was opened under it is on that.
+bool GrantedNames::IsOnOwnMount(FdRef file, unsigned access) const {
+  const uint64_t mount = MountId(file);
+  const std::vector<GrantedPlace>& places = places_.places();
+  return mount != 0 && std::any_of(places.begin(), places.end(), [&](const GrantedPlace& place) {
+           return place.mount == mount && (place.access & access) == access;
+         });
+}
+
+// INVARIANT(beneath-means-beneath): `held` only says what is to be found.
+Object GrantedNames::OpenGiven(const struct stat& held, unsigned access, uint64_t flags) {
   Object object;
-  Opened duplicate = DuplicateFrom(thread, descriptor);
-  object.error_number = duplicate.error_number;
-  if (!duplicate.fd.valid()) return object;
-  const uint64_t mount = MountId(duplicate.fd);
-  for (const GrantedPlace& place : places_.places()) {
-    // Every grant is a mount of its own, and only what was opened under it is on that.
-    if (mount != 0 && place.mount == mount && (place.access & access) == access) {
-      object.fd = std::move(duplicate.fd);
-      return object;
-    }
-  }
   object.error_number = EPERM;
+  if (!S_ISREG(held.st_mode) && !S_ISDIR(held.st_mode)) return object;
+  const std::string name = (S_ISDIR(held.st_mode) ? directories_ : files_).NameOf(held);
+  const std::vector<Location> locations = places_.Find(name);
+  const Location* const location = FirstWith(locations, access);
+  if (name.empty() || location == nullptr) return object;
+  Opened opened = Walk(*location, {.flags = flags | O_NONBLOCK});
+  object.error_number = opened.error_number;
+  if (opened.fd.valid() && IsSame(opened.fd, held)) {
+    object.fd = std::move(opened.fd);
+  } else if (opened.fd.valid() || opened.error_number == ENOENT) {
+    object.error_number = ESTALE;  // it was renamed
+  }
   return object;
+}
+
+Object GrantedNames::OpenHeld(pid_t thread, int descriptor, unsigned access) {
+  Object object;
+  Opened seen = descriptors_.Look(thread, descriptor);
+  object.error_number = seen.error_number;
+  if (!seen.fd.valid()) return object;
+  if (descriptors_.sees_rights() && IsOnOwnMount(seen.fd, access)) {
+    object.fd = std::move(seen.fd);
+    return object;
+  }
+  struct stat held = {};
+  (void)!fstat(seen.fd.get(), &held);
+  return OpenGiven(held, access, O_RDONLY);
+}
+
+// TRUST(worker): what it has open to append to, or to read, is another right.
+Object GrantedNames::OpenWritable(pid_t thread, int descriptor) {
+  Object object;
+  Opened seen = descriptors_.Look(thread, descriptor);
+  object.error_number = seen.error_number;
+  if (!seen.fd.valid()) return object;
+  if (descriptors_.sees_rights()) {
+    const int flags = fcntl(seen.fd.get(), F_GETFL);
+    const bool writes = flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && (flags & O_APPEND) == 0;
+    object.error_number = writes ? 0 : EPERM;
+    if (writes) object.fd = std::move(seen.fd);
+    return object;
+  }
+  struct stat held = {};
+  (void)!fstat(seen.fd.get(), &held);
+  return OpenGiven(held, kWriteFiles, O_WRONLY);
+}
+
+void GrantedNames::Remember(const struct stat& object, std::string name,
+                            const GrantedPlace& place) {
+  if (S_ISDIR(object.st_mode)) {
+    directories_.Remember(object, Settle(std::move(name), object));
+  } else if (S_ISREG(object.st_mode) && (place.access & (kWriteFiles | kCreateFiles)) != 0) {
+    files_.Remember(object, std::move(name));
+  }
 }
 
 Entry GrantedNames::FindEntry(const std::string& name) {

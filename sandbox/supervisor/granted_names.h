@@ -20,10 +20,11 @@
 
 #include "base/open_how.h"
 #include "base/unique_fd.h"
+#include "sandbox/supervisor/given_names.h"
 #include "sandbox/supervisor/granted_places.h"
 #include "sandbox/supervisor/journal.h"
 #include "sandbox/supervisor/notification.h"
-#include "sandbox/supervisor/worker_directories.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/working_place.h"
 
 namespace capbroker::sandbox {
@@ -65,10 +66,13 @@ struct Entry {
 
 class GrantedNames {
  public:
-  GrantedNames(GrantedPlaces places, WorkingPlaces working_places)
-      : places_(std::move(places)), working_places_(std::move(working_places)) {}
+  // `descriptors` must outlive it.
+  GrantedNames(GrantedPlaces places, WorkingPlaces working_places,
+               const WorkerDescriptors& descriptors)
+      : places_(std::move(places)),
+        working_places_(std::move(working_places)),
+        descriptors_(descriptors) {}
 
-  WorkerDirectories& directories() { return directories_; }
   const WorkingPlaces& working_places() const { return working_places_; }
 
   // From now on this file is missing, unless it is granted: for what a program needs to know so.
@@ -95,9 +99,15 @@ class GrantedNames {
 
   // Opens a regular file or a directory under a grant of `access`.
   Object Open(const std::string& name, unsigned access, OpenHow how);
-  // What a caller's descriptor is of, if it came from a grant that gives `access`.
-  Object FindHeld(pid_t thread, int descriptor, unsigned access) const;
+  // Opens anew what a caller's descriptor is of, if that came from a grant of `access`. EPERM: from
+  // somewhere else, or the grant gives less.
+  Object OpenHeld(pid_t thread, int descriptor, unsigned access);
+  // The same, with the right to write anywhere in it, if the caller's descriptor has that right.
+  // Where that cannot be told: if its grant gives it.
+  Object OpenWritable(pid_t thread, int descriptor);
 
+  // The worker is about to get a file or a directory that was opened by `name` in `place`.
+  void Remember(const struct stat& object, std::string name, const GrantedPlace& place);
   // The shortest name that leads to `directory`, to which `name` leads: behind a symlink ".." is
   // not what the text says.
   std::string Settle(std::string name, const struct stat& directory) const;
@@ -105,11 +115,14 @@ class GrantedNames {
  private:
   Object FindAmong(const std::vector<Location>& locations, const std::string& name,
                    const LookRequest& request) const;
+  bool IsOnOwnMount(FdRef file, unsigned access) const;
+  Object OpenGiven(const struct stat& held, unsigned access, uint64_t flags);
   bool LeadsTo(const std::string& name, const struct stat& directory) const;
 
   GrantedPlaces places_;
   const WorkingPlaces working_places_;
-  WorkerDirectories directories_;
+  const WorkerDescriptors& descriptors_;
+  GivenNames directories_, files_;  // of files only what can be written or changed
   std::string missing_;
   std::vector<NamedAccess> asked_;
 };

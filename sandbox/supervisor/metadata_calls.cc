@@ -11,7 +11,6 @@
 #include "base/file_grant.h"
 #include "base/open_how.h"
 #include "base/unique_fd.h"
-#include "sandbox/supervisor/worker_descriptors.h"
 #include "sandbox/supervisor/worker_memory.h"
 #include "sandbox/table/system_calls.h"
 
@@ -21,16 +20,6 @@ namespace {
 int Descriptor(uint64_t argument) { return static_cast<int>(static_cast<uint32_t>(argument)); }
 
 bool Follows(uint64_t flags) { return (flags & AT_SYMLINK_NOFOLLOW) == 0; }
-
-// The caller's descriptor, if it writes and does not only append. TRUST(worker)
-Opened Writable(const Notification& call, int descriptor) {
-  Opened opened = DuplicateFrom(call.thread(), descriptor);
-  const int flags = opened.fd.valid() ? fcntl(opened.fd.get(), F_GETFL) : 0;
-  if (opened.fd.valid() && ((flags & O_ACCMODE) == O_RDONLY || (flags & O_APPEND) != 0)) {
-    return {UniqueFd(), EPERM};
-  }
-  return opened;
-}
 
 Answer Done(int result) { return result == 0 ? Result(0) : Failure(errno); }
 
@@ -81,7 +70,7 @@ Object MetadataCalls::Open(const Notification& call, const PathArgument& argumen
 }
 
 Object MetadataCalls::Held(const Notification& call, int descriptor) {
-  return names_.FindHeld(call.thread(), descriptor, kCreateFiles);
+  return names_.OpenHeld(call.thread(), descriptor, kCreateFiles);
 }
 
 Answer MetadataCalls::SetMode(Object object, uint64_t mode) {
@@ -170,7 +159,7 @@ Answer MetadataCalls::OnFtruncate(const Notification& call) {
   const auto size = static_cast<int64_t>(call.argument(1));
   if (size < 0) return Failure(EINVAL);
   if (static_cast<uint64_t>(size) > largest_file_) return Failure(EFBIG);
-  const Opened file = Writable(call, Descriptor(call.argument(0)));
+  const Object file = names_.OpenWritable(call.thread(), Descriptor(call.argument(0)));
   if (!file.fd.valid()) return Failure(file.error_number);
   return Done(ftruncate(file.fd.get(), size));
 }
@@ -181,7 +170,7 @@ Answer MetadataCalls::OnFallocate(const Notification& call) {
   int64_t end = 0;
   if (start < 0 || size <= 0 || __builtin_add_overflow(start, size, &end)) return Failure(EINVAL);
   if (static_cast<uint64_t>(end) > largest_file_) return Failure(EFBIG);
-  const Opened file = Writable(call, Descriptor(call.argument(0)));
+  const Object file = names_.OpenWritable(call.thread(), Descriptor(call.argument(0)));
   if (!file.fd.valid()) return Failure(file.error_number);
   return Done(fallocate(file.fd.get(), Descriptor(call.argument(1)), start, size));
 }

@@ -1,9 +1,10 @@
 // The calls that change what is written about a file: permissions, times, size, and the owner, who
 // can only be stated to be who it is. They take a grant to create beneath, since who may make a
-// file anew may as well say so about the old one. By a descriptor they can be made of files on
-// mounts of a grant's own. The size takes a descriptor that may write anywhere in the file,
-// wherever it came from: one that only appends is a right of its own, which Linux does not keep
-// here.
+// file anew may as well say so about the old one. By a descriptor they can be made of what was
+// opened under such a grant: on its own mount, or by a name that still leads there. The size takes
+// a descriptor that may write anywhere in the file, wherever it came from: one that only appends is
+// a right of its own, which Linux does not keep here. Where rights of descriptors are not seen, the
+// size takes a grant to write.
 //
 // Lives in: the supervisor. One thread.
 #ifndef SANDBOX_SUPERVISOR_METADATA_CALLS_H_

@@ -324,7 +324,7 @@ bool SocketCalls::IsWorkersOwn(FdRef socket) const {
   }
 }
 
-Answer SocketCalls::OnSetFlags(const Notification& call, bool on) {
+std::optional<Answer> SocketCalls::OnSetFlags(const Notification& call, bool on) {
   const Opened socket = DuplicateFrom(call.thread(), Descriptor(call.argument(0)));
   if (!socket.fd.valid()) return Failure(socket.error_number);
   if (IsWorkersOwn(socket.fd)) {
@@ -332,7 +332,8 @@ Answer SocketCalls::OnSetFlags(const Notification& call, bool on) {
     if (more) return Failure(EPERM);
     return SetNonblocking(socket.fd, on) ? Result(0) : Failure(EPERM);
   }
-  return call.call().nr == SYS_fcntl ? SetSharedFlags(call) : Failure(ENOTTY);
+  if (call.call().nr != SYS_fcntl) return Failure(ENOTTY);
+  return std::nullopt;
 }
 
 std::vector<NamedHost> SocketCalls::TakeHosts() {

@@ -79,7 +79,8 @@ class SocketCalls {
   Answer Connect(const Notification& call, int descriptor, FdRef placeholder,
                  const std::string& address, uint16_t port);
   Answer ConnectToNames(int descriptor, FdRef placeholder, const Address& address);
-  Answer OnSetFlags(const Notification& call, bool on);
+  // Nothing if the file is not the worker's own: its flags are shared (shared_flags.h).
+  std::optional<Answer> OnSetFlags(const Notification& call, bool on);
   void Finish(Waiting& waiting);
   // The socket takes the place of the worker's descriptor, and is kept an eye on.
   Answer Give(UniqueFd socket, int descriptor, int error_number);

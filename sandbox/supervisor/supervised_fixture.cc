@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 namespace capbroker::sandbox {
 
@@ -48,6 +50,13 @@ void Files::Write(const std::string& relative, const std::string& content) const
   std::ofstream(Path(relative)) << content;
 }
 
+std::string NameOf(const ::testing::TestParamInfo<Setting>& info) {
+  if (info.param.most != DescriptorSight::kDuplicates) {
+    return absl::StrCat("ByHandles", info.index);
+  }
+  return info.param.off.empty() ? "AllLayers" : absl::StrCat("Without", info.index);
+}
+
 void Faults::Expect(bool holds, const std::string& what) {
   if (!holds) absl::StrAppend(&text_, what, "\n");
 }
@@ -59,10 +68,35 @@ void Faults::ExpectErrno(long result, int error_number, const std::string& what)
   }
 }
 
+absl::Duration RaceTime() {
+  const char* seconds = getenv("RACE_SECONDS");
+  return seconds == nullptr ? absl::Milliseconds(700) : absl::Seconds(std::atoi(seconds));
+}
+
+void ReadUntil(absl::Time deadline, Faults& faults, absl::FunctionRef<int()> open) {
+  int found = 0;
+  while (absl::Now() < deadline) {
+    const int fd = open();
+    if (fd < 0) continue;
+    char content[16] = {};
+    if (read(fd, content, sizeof content - 1) > 0) {
+      ++found;
+      if (std::strncmp(content, "inside", 6) != 0) {
+        faults.Expect(false, absl::StrCat("read \"", content, "\""));
+        return;
+      }
+    }
+    close(fd);
+  }
+  faults.Expect(found > 0, "the race never let anything be read");
+}
+
 std::string RunSupervised(WorkerRunner& runner, std::vector<FileGrant> grants,
-                          absl::FunctionRef<void(Faults&)> entry) {
-  Start start;
+                          absl::FunctionRef<void(Faults&)> entry, std::vector<UniqueFd> handed,
+                          Start start) {
   start.supervision.emplace().files = std::move(grants);
+  int number = kHanded;
+  for (UniqueFd& each : handed) start.descriptors.push_back({std::move(each), number++});
   RunningWorker worker = runner.Start(
       [&] {
         Faults faults;

@@ -6,7 +6,12 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/time/time.h"
 #include "base/file_grant.h"
+#include "base/unique_fd.h"
+#include "gtest/gtest.h"
+#include "sandbox/layers/layers.h"
+#include "sandbox/supervisor/descriptor_sight.h"
 #include "sandbox/worker_runner.h"
 
 namespace capbroker::sandbox {
@@ -33,6 +38,21 @@ class Files {
   std::string root_;
 };
 
+// What a test's workers and supervisors are made without.
+struct Setting {
+  LayerSet off;
+  DescriptorSight most = DescriptorSight::kDuplicates;
+};
+inline constexpr LayerSet kNamespaces = {Layer::kUserNamespace, Layer::kMountNamespace,
+                                         Layer::kPidNamespace};
+// As in Docker's containers: root's supervisors have other ids for files than their workers, an
+// ordinary user's the same.
+inline constexpr Setting kHandles = {kNamespaces, DescriptorSight::kHandles};
+inline constexpr Setting kHandlesOfOneUser = {kNamespaces.With(Layer::kUnprivilegedUid),
+                                              DescriptorSight::kHandles};
+// The name of a test's parameter.
+std::string NameOf(const ::testing::TestParamInfo<Setting>& info);
+
 // What went wrong in a worker, one line each. For use in the worker.
 class Faults {
  public:
@@ -45,10 +65,20 @@ class Faults {
   std::string text_;
 };
 
-// Runs `entry` in a forked worker with `grants`. Its faults, and anything about its end
-// that is not an exit with 0; empty if all went well.
+// The first number of what a worker is handed besides its grants.
+inline constexpr int kHanded = 5;
+
+// Runs `entry` in a forked worker with `grants`, which holds `handed`. Its faults, and anything
+// about its end that is not an exit with 0; empty if all went well.
 std::string RunSupervised(WorkerRunner& runner, std::vector<FileGrant> grants,
-                          absl::FunctionRef<void(Faults&)> entry);
+                          absl::FunctionRef<void(Faults&)> entry, std::vector<UniqueFd> handed = {},
+                          Start start = {});
+
+// How long each race is run. The long form says it in the environment.
+absl::Duration RaceTime();
+// Reads through `open` as fast as it can; only what begins with "inside" may ever come. For use in
+// the worker.
+void ReadUntil(absl::Time deadline, Faults& faults, absl::FunctionRef<int()> open);
 
 // The content of the file, or "errno N".
 std::string Content(const std::string& path);

@@ -20,9 +20,9 @@ namespace {
 
 using ::capbroker::testing::StatusIs;
 
-class SupervisedWorkerTest : public ::testing::TestWithParam<LayerSet> {
+class SupervisedWorkerTest : public ::testing::TestWithParam<Setting> {
  protected:
-  SupervisedWorkerTest() : runner_(GetParam(), {}) {}
+  SupervisedWorkerTest() : runner_(GetParam().off, {}, GetParam().most) {}
 
   void SetUp() override {
     const LayerSet needed = {Layer::kLandlock, Layer::kViolationReports};
@@ -40,15 +40,14 @@ class SupervisedWorkerTest : public ::testing::TestWithParam<LayerSet> {
   Files files_;
   WorkerRunner runner_;
 };
-INSTANTIATE_TEST_SUITE_P(
-    Layers, SupervisedWorkerTest,
-    ::testing::Values(LayerSet(), LayerSet{Layer::kMountNamespace}, LayerSet{Layer::kUserNamespace},
-                      LayerSet{Layer::kUnprivilegedUid}, LayerSet{Layer::kPidNamespace},
-                      LayerSet{Layer::kUserNamespace, Layer::kMountNamespace, Layer::kPidNamespace,
-                               Layer::kUnprivilegedUid}),
-    [](const auto& info) -> std::string {
-      return info.param.empty() ? "AllLayers" : "Without" + std::to_string(info.index);
-    });
+INSTANTIATE_TEST_SUITE_P(Layers, SupervisedWorkerTest,
+                         ::testing::Values(Setting{}, Setting{{Layer::kMountNamespace}},
+                                           Setting{{Layer::kUserNamespace}},
+                                           Setting{{Layer::kUnprivilegedUid}},
+                                           Setting{{Layer::kPidNamespace}},
+                                           Setting{kNamespaces.With(Layer::kUnprivilegedUid)},
+                                           kHandles, kHandlesOfOneUser),
+                         NameOf);
 
 TEST_P(SupervisedWorkerTest, ReadsWhatIsBeneathATree) {
   EXPECT_EQ(Run([&](Faults& faults) {
@@ -452,71 +451,6 @@ TEST(SupervisedWorkerAloneTest, HasNoGrantsWhereNothingConfinesItsSupervisor) {
     EXPECT_THAT(runner.sandbox().Fork(std::move(start), [] { return 0; }).status(),
                 StatusIs(absl::StatusCode::kFailedPrecondition));
   }
-}
-
-// A right that Linux knows nothing of: the descriptor alone would allow it.
-TEST_P(SupervisedWorkerTest, ChangesMetadataOfNothingThatItWasOnlyHanded) {
-  const UniqueFd handed(open(Path("secret").c_str(), O_RDWR | O_CLOEXEC));
-  ASSERT_TRUE(handed.valid());
-  const bool own_mounts = runner_.sandbox().in_force().Has(Layer::kMountNamespace);
-  Start start;
-  start.supervision.emplace().files = {FileGrant::WriteTree(Path("data"))};
-  start.descriptors.push_back({UniqueFd(dup(handed.get())), 5});
-  const std::string hello = Path("data/hello");
-  EXPECT_EQ(Collect(runner_.Start(
-                        [&] {
-                          if (fchmod(5, 0777) == 0 || errno != EPERM) return 1;
-                          if (futimens(5, nullptr) == 0 || errno != EPERM) return 2;
-                          const int fd = open(hello.c_str(), O_RDONLY);
-                          if ((fchmod(fd, 0755) == 0) != own_mounts) return 3;
-                          return fchmod(99, 0777) != 0 && errno == EBADF ? 0 : 4;
-                        },
-                        std::move(start)))
-                .exit_code(),
-            0);
-}
-
-// INVARIANT(default-deny): appending is a right of its own.
-TEST_P(SupervisedWorkerTest, ResizesWhatItMayWriteAndDoesNotOnlyAppendTo) {
-  Start start;
-  start.supervision.emplace().files = {FileGrant::WriteTree(Path("data"))};
-  start.bounds.file_size_bytes = 1 << 20;
-  const std::string secret = Path("secret");
-  start.descriptors.push_back({UniqueFd(open(secret.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC)), 5});
-  start.descriptors.push_back({UniqueFd(open(secret.c_str(), O_RDONLY | O_CLOEXEC)), 6});
-  const std::string hello = Path("data/hello");
-  const Story story = Collect(runner_.Start(
-      [&] {
-        for (const int fd : {5, 6}) {
-          if (ftruncate(fd, 0) == 0 || errno != EPERM) return 1;
-          if (fallocate(fd, 0, 0, 100) == 0 || errno != EPERM) return 2;
-        }
-        const int fd = open(hello.c_str(), O_RDWR);
-        if (ftruncate(fd, 3) != 0 || fallocate(fd, 0, 0, 4096) != 0) return 3;
-        if (ftruncate(fd, (1 << 20) + 1) == 0 || errno != EFBIG) return 4;
-        if (fallocate(fd, 0, 1 << 20, 1) == 0 || errno != EFBIG) return 5;
-        if (ftruncate(fd, -1) == 0 || errno != EINVAL) return 6;
-        return ftruncate(99, 0) != 0 && errno == EBADF ? 0 : 7;
-      },
-      std::move(start)));
-  EXPECT_EQ(story.exit_code(), 0) << story.text;
-  EXPECT_EQ(Content(secret), "secret\n");
-}
-
-TEST_P(SupervisedWorkerTest, KeepsItsWorkingDirectoryWhateverItCloses) {
-  EXPECT_EQ(Run([&](Faults& faults) {
-              faults.ExpectErrno(chdir(Path("data/sub").c_str()), 0, "chdir");
-              for (int fd = 20; fd < 300; ++fd) close(fd);
-              for (int fd = 20; fd < 256; ++fd) dup2(0, fd);
-              while (dup(0) >= 0) {
-              }
-              faults.Expect(Content("deep") == "errno 24", "no descriptor is left");
-              for (int fd = 20; fd < 256; ++fd) close(fd);
-              faults.Expect(Content("deep") == "deep\n", "deep");
-              char name[4096];
-              faults.Expect(getcwd(name, sizeof name) != nullptr && name == Path("data/sub"), name);
-            }),
-            "");
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "base/descriptor_packet.h"
+#include "base/open_how.h"
 #include "sandbox/descriptor_table.h"
 #include "sandbox/supervisor/capability_errno.h"
 #include "sandbox/supervisor/file_calls.h"
@@ -43,7 +44,8 @@
 namespace capbroker::sandbox {
 namespace {
 
-// The supervisor's whole descriptor table, besides what it is just about to give away.
+// The supervisor's whole descriptor table, besides what it is just about to give away, and /proc
+// where it looks through that (worker_descriptors.h).
 constexpr int kInitPlace = 0;
 constexpr int kWorkerPlace = 1;    // until the worker runs
 constexpr int kListenerPlace = 2;  // received
@@ -121,6 +123,13 @@ StepResult MeetWorker(pid_t& worker) {
              : FailedWith(Step::kSupervisor, EFAULT);
 }
 
+// Better known now, too: the worker's table asks for what takes a descriptor.
+StepResult CheckSight(const WorkerDescriptors& descriptors, pid_t worker) {
+  const Opened seen = descriptors.Look(worker, STDIN_FILENO);
+  return seen.fd.valid() || !descriptors.sees() ? Done()
+                                                : FailedWith(Step::kSupervisor, seen.error_number);
+}
+
 // RLIM_INFINITY: there is none.
 uint64_t LimitOf(const std::vector<ResourceLimit>& limits, int resource) {
   for (const ResourceLimit& limit : limits) {
@@ -139,9 +148,10 @@ StepResult BoundTime(const std::vector<ResourceLimit>& limits) {
 
 class Watch {
  public:
-  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision, GrantedNames names,
-        uint64_t largest_file)
+  Watch(std::vector<sock_filter> workers_table, const Supervision& supervision,
+        const WorkerDescriptors& descriptors, GrantedNames names, uint64_t largest_file)
       : workers_table_(std::move(workers_table)),
+        descriptors_(descriptors),
         refusal_(supervision.refusal),
         journal_(supervision.journal.valid() ? FdRef::FromRaw(kJournalPlace) : FdRef(),
                  supervision.journal_tells_allowed),
@@ -187,7 +197,8 @@ class Watch {
       if (!answer.has_value()) answer = trees_.AnswerTo(call);
       if (!answer.has_value()) answer = metadata_.AnswerTo(call);
       if (!answer.has_value() && sockets_.has_value()) answer = sockets_->AnswerTo(call);
-      if (!answer.has_value() && call.call().nr == SYS_fcntl) answer = SetSharedFlags(call);
+      if (!answer.has_value() && call.call().nr == SYS_fcntl)
+        answer = SetSharedFlags(descriptors_, call);
       if (!answer.has_value() && call.call().nr == SYS_uname) answer = TellKernelName(call);
       if (!answer.has_value()) answer = Failure(ENOSYS);
       const bool refused = answer->error_number == kEnotcapable;
@@ -230,6 +241,7 @@ class Watch {
   }
 
   const std::vector<sock_filter> workers_table_;
+  const WorkerDescriptors& descriptors_;
   const Refusal refusal_;
   Journal journal_;
   GrantedNames names_;
@@ -273,9 +285,34 @@ void AddConnections(Policy& p) {
   p.Add(On("recvfrom").When({Arg64(4).Is(0)}, Allow()).Otherwise(Die()).For("the same"));
 }
 
+// What the worker has open.
+void AddSight(Policy& p, DescriptorSight sight) {
+  if (sight == DescriptorSight::kDuplicates) {
+    p.Add(On("pidfd_open", "kcmp")
+              .Always(Allow())
+              .For("the process of a thread that called; whom else it finds is Landlock's to say"));
+    p.Add(On("pidfd_getfd")
+              .When({Arg32(2).Is(0)}, Allow())
+              .Otherwise(Die())
+              .For("the worker's directories, and its working places"));
+  }
+  if (sight == DescriptorSight::kHandles) {
+    p.Add(On("setfsuid", "setfsgid")
+              .Always(Allow())
+              .For("looks through /proc as the worker; the kernel changes only among the ids that "
+                   "it has"));
+    p.Add(On("prctl")
+              .When({Arg32(0).Is(PR_SET_DUMPABLE), Arg64(1).Is(0)}, Allow())
+              .When({Arg32(0).Is(PR_SET_PDEATHSIG), Arg64(1).Is(SIGKILL)}, Allow())
+              .Otherwise(Die())
+              .For("both are undone by that"));
+    p.Add(On("getppid").Always(Allow()).For("the same"));
+  }
+}
+
 }  // namespace
 
-Policy SupervisorPolicy(bool connects) {
+Policy SupervisorPolicy(const SupervisorTable& table) {
   constexpr uint32_t kHere = static_cast<uint32_t>(AT_FDCWD);
   Policy p;
   p.Add(On("poll", "ppoll", "close", "exit_group", "restart_syscall", "munmap", "brk", "mremap")
@@ -296,7 +333,7 @@ Policy SupervisorPolicy(bool connects) {
   p.Add(On("sendto")
             .When({Arg32(0).IsOneOf({kInitPlace, kWorkerPlace, kJournalPlace}), Arg64(4).Is(0)},
                   Allow())
-            .When({Arg64(4).Is(0)}, connects ? Allow() : Die())
+            .When({Arg64(4).Is(0)}, table.connects ? Allow() : Die())
             .Otherwise(Die())
             .For("violations, to the init; the worker's go-ahead; the journal; answers to the "
                  "worker's C library"));
@@ -304,19 +341,13 @@ Policy SupervisorPolicy(bool connects) {
             .When({Arg64(2).Is(1), Arg64(4).Is(1), Arg64(5).Is(0)}, Allow())
             .Otherwise(Die())
             .For("arguments and results; of which processes is Landlock's to say"));
-  p.Add(On("pidfd_open", "kcmp")
-            .Always(Allow())
-            .For("the process of a thread that called; whom else it finds is Landlock's to say"));
-  p.Add(On("pidfd_getfd")
-            .When({Arg32(2).Is(0)}, Allow())
-            .Otherwise(Die())
-            .For("the worker's directories, and its working places"));
+  AddSight(p, table.sight);
   p.Add(On("memfd_create", "pread64", "pwrite64").Always(Allow()).For("working places"));
   p.Add(On("uname").Always(Allow()).For("the kernel's version, for the worker"));
   p.Add(On("fcntl")
-            .When({Arg32(1).IsOneOf({F_ADD_SEALS, F_GETFL})}, Allow())
-            .When({Arg32(1).IsOneOf({F_SETFL, F_GETFD, F_GET_SEALS, F_DUPFD_CLOEXEC})},
-                  connects ? Allow() : Die())
+            .When({Arg32(1).IsOneOf({F_ADD_SEALS, F_GET_SEALS, F_GETFL})}, Allow())
+            .When({Arg32(1).IsOneOf({F_SETFL, F_GETFD, F_DUPFD_CLOEXEC})},
+                  table.connects ? Allow() : Die())
             .Otherwise(Die())
             .For("working places; with connections what came in a message is looked at, and "
                  "O_NONBLOCK of the worker's sockets is set"));
@@ -327,7 +358,7 @@ Policy SupervisorPolicy(bool connects) {
   p.Add(On("openat2", "readlinkat")
             .When({Arg32(0).Is(kHere)}, Die())
             .Otherwise(Allow())
-            .For("walks that start at the root of a grant"));
+            .For("walks that start at the root of a grant; looks at the worker's descriptors"));
   p.Add(On("mkdirat", "unlinkat")
             .When({Arg32(0).Is(kHere)}, Die())
             .Otherwise(Allow())
@@ -353,7 +384,7 @@ Policy SupervisorPolicy(bool connects) {
             .When({Arg32(3).Has(AT_EMPTY_PATH)}, Allow())
             .Otherwise(Die())
             .For("the same"));
-  if (connects) AddConnections(p);
+  if (table.connects) AddConnections(p);
   return p;
 }
 
@@ -370,6 +401,8 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
   Require(MeetWorker(worker));
   WakeCallersHere(FdRef::FromRaw(kListenerPlace));
 
+  const WorkerDescriptors descriptors(plan.sight, init);
+  Require(CheckSight(descriptors, worker));
   ParameterValues values = {};
   values[static_cast<size_t>(Parameter::kWorkerPid)] = static_cast<uint32_t>(worker);
   values[static_cast<size_t>(Parameter::kWorkingPlace)] =
@@ -378,8 +411,9 @@ void RunSupervisor(const SupervisorPlan& plan, const Confinement& confinement,
                      WorkingPlaces(plan.working_place_number,
                                    {.directory = plan.supervision->working_directory,
                                     .file_mode_mask = plan.supervision->file_mode_mask},
-                                   DuplicateFrom(worker, STDIN_FILENO).fd.valid()));
-  Watch watch(plan.workers_table->Bind(values), *plan.supervision, std::move(names),
+                                   descriptors),
+                     descriptors);
+  Watch watch(plan.workers_table->Bind(values), *plan.supervision, descriptors, std::move(names),
               LimitOf(plan.limits, RLIMIT_FSIZE));
   if (const OutsideChannels& given = plan.supervision->outside; !given.empty()) {
     OutsideChannels channels;  // at their places

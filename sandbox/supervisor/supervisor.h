@@ -32,6 +32,7 @@
 #include "sandbox/layers/confinement.h"
 #include "sandbox/resource_bounds.h"
 #include "sandbox/step_result.h"
+#include "sandbox/supervisor/descriptor_sight.h"
 #include "sandbox/supervisor/granted_places.h"
 #include "sandbox/supervisor/supervision.h"
 #include "sandbox/table/filter_compiler.h"
@@ -52,15 +53,21 @@ struct WorkerIntroduction {
 };
 
 struct SupervisorPlan {
-  const CompiledFilter* table = nullptr;          // of SupervisorPolicy()
+  const CompiledFilter* table = nullptr;          // of SupervisorPolicy(), for the same sight
   const CompiledFilter* workers_table = nullptr;  // tells what is asked for and what dies
   const Supervision* supervision = nullptr;       // but its files, which are walked already
   std::vector<ResourceLimit> limits;              // the worker's; that of CPU time holds here, too
   int working_place_number = -1;                  // the worker's descriptor (working_place.h)
+  DescriptorSight sight = DescriptorSight::kDuplicates;
 };
 
-// The supervisor's own table. `connects`: it has somebody outside.
-Policy SupervisorPolicy(bool connects = false);
+struct SupervisorTable {
+  bool connects = false;  // it has somebody outside
+  DescriptorSight sight = DescriptorSight::kDuplicates;
+};
+
+// The supervisor's own table.
+Policy SupervisorPolicy(const SupervisorTable& table = {});
 
 // Caller: the child that the init has just forked. `to_init` and `to_worker` are seqpacket
 // sockets.

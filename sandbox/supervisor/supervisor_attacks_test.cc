@@ -33,15 +33,9 @@
 namespace capbroker::sandbox {
 namespace {
 
-// How long each race is run. The long form says it in the environment.
-absl::Duration RaceTime() {
-  const char* seconds = getenv("RACE_SECONDS");
-  return seconds == nullptr ? absl::Milliseconds(700) : absl::Seconds(std::atoi(seconds));
-}
-
-class SupervisorAttacksTest : public ::testing::TestWithParam<LayerSet> {
+class SupervisorAttacksTest : public ::testing::TestWithParam<Setting> {
  protected:
-  SupervisorAttacksTest() : runner_(GetParam(), {}) {}
+  SupervisorAttacksTest() : runner_(GetParam().off, {}, GetParam().most) {}
 
   void SetUp() override {
     const LayerSet needed = {Layer::kLandlock, Layer::kViolationReports};
@@ -72,31 +66,9 @@ class SupervisorAttacksTest : public ::testing::TestWithParam<LayerSet> {
   WorkerRunner runner_;
 };
 INSTANTIATE_TEST_SUITE_P(Layers, SupervisorAttacksTest,
-                         ::testing::Values(LayerSet(),
-                                           LayerSet{Layer::kUserNamespace, Layer::kMountNamespace,
-                                                    Layer::kPidNamespace}),
-                         [](const auto& info) -> std::string {
-                           return info.param.empty() ? "AllLayers" : "FewLayers";
-                         });
-
-// Reads through `open` as fast as it can; only what begins with "inside" may ever come.
-void ReadUntil(absl::Time deadline, Faults& faults, absl::FunctionRef<int()> open) {
-  int found = 0;
-  while (absl::Now() < deadline) {
-    const int fd = open();
-    if (fd < 0) continue;
-    char content[16] = {};
-    if (read(fd, content, sizeof content - 1) > 0) {
-      ++found;
-      if (std::strncmp(content, "inside", 6) != 0) {
-        faults.Expect(false, absl::StrCat("read \"", content, "\""));
-        return;
-      }
-    }
-    close(fd);
-  }
-  faults.Expect(found > 0, "the race never let anything be read");
-}
+                         ::testing::Values(Setting{}, Setting{kNamespaces}, kHandles,
+                                           kHandlesOfOneUser),
+                         NameOf);
 
 // INVARIANT(decided-on-a-copy)
 TEST_P(SupervisorAttacksTest, PathThatAThreadRewritesNeverOpensSomethingElse) {
@@ -421,7 +393,7 @@ TEST_P(SupervisorAttacksTest, FifoStallsItsOwnWorkerOnlyAndCanBeKilled) {
 }
 
 TEST_P(SupervisorAttacksTest, TimeOfTheSupervisorIsBounded) {
-  if (!GetParam().empty()) GTEST_SKIP() << "a bound of the process, whatever the layers";
+  if (!GetParam().off.empty()) GTEST_SKIP() << "a bound of the process, whatever the layers";
   Start start;
   start.supervision.emplace().files = Grants();
   start.bounds.cpu_time = absl::Seconds(1);

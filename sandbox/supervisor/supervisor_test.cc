@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,10 +86,30 @@ TEST_F(SupervisorPolicyTest, TouchesNobodyButItsWorker) {
 }
 
 // INVARIANT(default-deny)
+TEST_F(SupervisorPolicyTest, ChangesItsIdsOnlyWhereItLooksThroughProc) {
+  EXPECT_TRUE(Allows("pidfd_getfd", {4, 0, 0}));
+  EXPECT_FALSE(Allows("setfsuid", {0}));
+  ASSERT_OK_AND_ASSIGN(CompiledFilter filter,
+                       CompileFilter(SupervisorPolicy({.sight = DescriptorSight::kHandles}),
+                                     DieAction::kKillProcess, Architecture::kX86_64));
+  program_ = filter.Bind({});
+  for (const char* name : {"setfsuid", "setfsgid"}) EXPECT_TRUE(Allows(name, {0})) << name;
+  EXPECT_TRUE(Allows("prctl", {PR_SET_PDEATHSIG, SIGKILL}));
+  EXPECT_TRUE(Allows("prctl", {PR_SET_DUMPABLE, 0}));
+  EXPECT_FALSE(Allows("prctl", {PR_SET_PDEATHSIG, 0}));
+  EXPECT_FALSE(Allows("prctl", {PR_SET_DUMPABLE, 1}));
+  EXPECT_FALSE(Allows("prctl", {PR_SET_PTRACER, 0}));
+  for (const char* name : {"setresuid", "setuid", "setgroups", "pidfd_open", "pidfd_getfd", "kcmp",
+                           "open", "openat", "ptrace"}) {
+    EXPECT_FALSE(Allows(name, {4})) << name;
+  }
+}
+
+// INVARIANT(default-deny)
 TEST_F(SupervisorPolicyTest, SpeaksOnItsChannelsOnlyWhereThereAreConnections) {
   EXPECT_FALSE(Allows("sendmsg", {8}));
   ASSERT_OK_AND_ASSIGN(CompiledFilter filter,
-                       CompileFilter(SupervisorPolicy(/*connects=*/true), DieAction::kKillProcess,
+                       CompileFilter(SupervisorPolicy({.connects = true}), DieAction::kKillProcess,
                                      Architecture::kX86_64));
   program_ = filter.Bind({});
   for (const char* name : {"sendmsg", "recvmsg"}) {
@@ -180,15 +201,28 @@ TEST_F(SupervisorTest, EndsItsWorkerByItsOwnEnd) {
   EXPECT_FALSE(story.violation.has_value());
 }
 
+class SupervisorsEndTest : public ::testing::TestWithParam<Setting> {
+ protected:
+  Files files_;
+};
+INSTANTIATE_TEST_SUITE_P(Layers, SupervisorsEndTest,
+                         ::testing::Values(Setting{{Layer::kPidNamespace}}, kHandles,
+                                           kHandlesOfOneUser),
+                         NameOf);
+
 // INVARIANT(no-orphans)
-TEST_F(SupervisorTest, EndsWithItsInitAlsoWhileItWaitsForAFile) {
+TEST_P(SupervisorsEndTest, IsItsInitsAlsoWhileItWaitsForAFile) {
   ASSERT_EQ(mkfifo(files_.Path("data/fifo").c_str(), 0644), 0);
-  WorkerRunner runner({Layer::kPidNamespace});
+  WorkerRunner runner(GetParam().off, {}, GetParam().most);
   Start start;
   start.supervision.emplace().files = {FileGrant::ReadTree(files_.Path("data"))};
-  RunningWorker worker =
-      runner.Start([&] { return open(files_.Path("data/fifo").c_str(), O_RDONLY) >= 0 ? 0 : 1; },
-                   std::move(start));
+  RunningWorker worker = runner.Start(
+      [&] {
+        // Where it takes other ids to look at a descriptor, the kernel takes the death signal back.
+        const int data = open(files_.Path("data").c_str(), O_RDONLY | O_DIRECTORY);
+        return openat(data, "fifo", O_RDONLY) >= 0 ? 0 : 1;
+      },
+      std::move(start));
   ASSERT_EQ(worker.Next().value_or(Report{}).kind, Report::Kind::kStarted);
   const std::vector<pid_t> children = ChildrenOf(worker.started.init_pid);
   ASSERT_EQ(children.size(), 2u);

@@ -10,7 +10,6 @@
 
 #include "base/open_how.h"
 #include "base/unique_fd.h"
-#include "sandbox/supervisor/worker_descriptors.h"
 
 namespace capbroker::sandbox {
 namespace {
@@ -22,7 +21,7 @@ constexpr size_t kMostBytes = sizeof(uint32_t) + PATH_MAX;
 
 // TRUST(worker): a process that has the number for something else harms itself.
 WorkingPlace WorkingPlaces::Of(pid_t thread) const {
-  const Opened record = DuplicateFrom(thread, number_);
+  const Opened record = descriptors_.OpenSealed(thread, number_);
   char bytes[kMostBytes];
   const ssize_t size = record.fd.valid() ? pread(record.fd.get(), bytes, sizeof bytes, 0) : -1;
   WorkingPlace place;
@@ -34,7 +33,7 @@ WorkingPlace WorkingPlaces::Of(pid_t thread) const {
 }
 
 Answer WorkingPlaces::Set(const WorkingPlace& place, int64_t result) const {
-  if (!sees_descriptors_) {
+  if (!descriptors_.sees()) {
     return place.directory == initial_.directory ? Result(result) : Failure(EPERM);
   }
   std::string bytes(reinterpret_cast<const char*>(&place.file_mode_mask),

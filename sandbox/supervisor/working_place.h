@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "sandbox/supervisor/notification.h"
+#include "sandbox/supervisor/worker_descriptors.h"
 
 namespace capbroker::sandbox {
 
@@ -29,8 +30,8 @@ class WorkingPlaces {
  public:
   // `number` is that of the descriptor; `initial` that of a process which has none. Where a
   // worker's descriptors cannot be looked at, nobody leaves the initial place.
-  WorkingPlaces(int number, WorkingPlace initial, bool sees_descriptors)
-      : number_(number), initial_(std::move(initial)), sees_descriptors_(sees_descriptors) {}
+  WorkingPlaces(int number, WorkingPlace initial, const WorkerDescriptors& descriptors)
+      : number_(number), initial_(std::move(initial)), descriptors_(descriptors) {}
 
   WorkingPlace Of(pid_t thread) const;
   // The answer to a call that makes `place` the caller's.
@@ -39,7 +40,7 @@ class WorkingPlaces {
  private:
   const int number_;
   const WorkingPlace initial_;
-  const bool sees_descriptors_;
+  const WorkerDescriptors& descriptors_;
 };
 
 }  // namespace capbroker::sandbox

@@ -58,7 +58,7 @@ TEST_P(DockerTest, CheckNamesWhatIsMissing) {
   for (const char* line :
        {"yes  landlock", "yes  system call table", "no   user namespace", "no   pid namespace",
         "a container whose seccomp profile allows clone and unshare with namespaces",
-        "pidfd_getfd is forbidden", "Workers start here."}) {
+        "no connections: pidfd_getfd is forbidden", "Workers start here."}) {
     EXPECT_THAT(said, HasSubstr(line));
   }
 }
@@ -74,13 +74,36 @@ TEST_P(DockerTest, ProgramsReadAndWriteWhatTheyAreGranted) {
   EXPECT_EQ(prints("$C run -- /usr/bin/python3 -I -c 'print(6 * 7)'"), "42\n");
 }
 
-// Its names would begin somewhere else than it thinks.
-TEST_P(DockerTest, NobodyLeavesTheDirectoryWhereItStarts) {
+// Of which the supervisor sees what the descriptors are of, and nothing else.
+TEST_P(DockerTest, ProgramsGoFromTheirDirectoriesAndChangeFilesThatAreOpen) {
+  const auto prints = [](const std::string& script) { return InContainer(GetParam(), script); };
+  EXPECT_EQ(prints("mkdir sub; echo inner > sub/f; "
+                   "$C run --grant file:read:. -- sh -c 'cd sub && read a < f; echo $a'"),
+            "inner\n");
+  EXPECT_EQ(
+      prints("mkdir -p a/b; echo hello > a/b/f; chmod 640 a/b/f; touch -d @1000 a/b/f; mkdir o; "
+             "$C run --grant file:read:a --grant file:write:o -- tar -cf o/t a && "
+             "$C run --grant file:write:o -- tar -C o -xf o/t && "
+             "cat o/a/b/f && stat -c '%a %Y' o/a/b/f"),
+      "hello\n640 1000\n");
+  EXPECT_EQ(prints("mkdir -p a/b; touch a/b/f; $C run --grant file:read:. -- find a -type f"),
+            "a/b/f\n");
+  EXPECT_EQ(prints("printf 'b\\na\\n' > f; $C run --grant file:write:. -- sort -o f f; cat f"),
+            "a\nb\n");
+  EXPECT_EQ(prints("echo hello > f; touch -d @1000 f; $C run --grant file:write:. -- gzip -k f && "
+                   "stat -c %Y f.gz && $C run --grant file:read:f.gz -- gzip -dc f.gz"),
+            "1000\nhello\n");
+}
+
+// The names of others are not among those that its descriptors give.
+TEST_P(DockerTest, ADescriptorTellsNothingOfPathsBesideIt) {
   EXPECT_EQ(InContainer(GetParam(),
-                        "mkdir sub; echo inner > sub/f; echo outer > f; "
-                        "$C run --grant file:read:. -- sh -c 'cd sub 2>/dev/null || read a < f; "
-                        "echo $a'"),
-            "outer\n");
+                        "$C run -- /usr/bin/python3 -I -c 'import ctypes, os\n"
+                        "status = ctypes.create_string_buffer(144)\n"
+                        "libc = ctypes.CDLL(None, use_errno=True)\n"
+                        "look = lambda path: libc.fstatat(0, path, status, 0x1000)\n"
+                        "print(look(b\"\"), look(b\"/etc/passwd\"))'"),
+            "0 -1\n");
 }
 
 TEST_P(DockerTest, ConnectionsAndProcessesDoNotStartAndSayWhy) {

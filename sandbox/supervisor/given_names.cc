@@ -1,16 +1,16 @@
-#include "sandbox/supervisor/worker_directories.h"
+#include "sandbox/supervisor/given_names.h"
 
 namespace capbroker::sandbox {
 
-std::string WorkerDirectories::NameOf(const struct stat& directory) {
-  const auto found = places_.find(Of(directory));
+std::string GivenNames::NameOf(const struct stat& object) {
+  const auto found = places_.find(Of(object));
   if (found == places_.end()) return "";
   names_.splice(names_.begin(), names_, found->second);
   return found->second->second;
 }
 
-void WorkerDirectories::Remember(const struct stat& directory, std::string name) {
-  const Identity identity = Of(directory);
+void GivenNames::Remember(const struct stat& object, std::string name) {
+  const Identity identity = Of(object);
   const auto found = places_.find(identity);
   if (found != places_.end()) {
     found->second->second = std::move(name);

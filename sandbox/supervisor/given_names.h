@@ -1,14 +1,14 @@
-// The directories that the worker has descriptors of, to which relative paths can be relative.
+// The names under which the worker was given what it has open.
 //
 // A descriptor's number says nothing (the worker can duplicate and rearrange them), so the
 // worker's descriptor is looked at (worker_descriptors.h), and known again by device and inode.
-// That only finds the *name* under which the directory was opened, and gives nothing: the name is
-// looked up anew, beneath its grant, and has to lead to that same directory still. A directory
-// descriptor that the worker got elsewhere is therefore good for nothing.
+// That only finds the *name* under which the file or directory was opened, and gives nothing: the
+// name is looked up anew, beneath its grant, and has to lead to that same object still. What the
+// worker got elsewhere is therefore good for nothing.
 //
 // Lives in: the supervisor.
-#ifndef SANDBOX_SUPERVISOR_WORKER_DIRECTORIES_H_
-#define SANDBOX_SUPERVISOR_WORKER_DIRECTORIES_H_
+#ifndef SANDBOX_SUPERVISOR_GIVEN_NAMES_H_
+#define SANDBOX_SUPERVISOR_GIVEN_NAMES_H_
 
 #include <sys/stat.h>
 
@@ -20,13 +20,13 @@
 
 namespace capbroker::sandbox {
 
-class WorkerDirectories {
+class GivenNames {
  public:
-  // The name under which the worker was given `directory`; empty if it was not, or if it was given
+  // The name under which the worker was given this object; empty if it was not, or if it was given
   // kMost others since it was last used.
-  std::string NameOf(const struct stat& directory);
+  std::string NameOf(const struct stat& object);
   // Call before the worker gets it.
-  void Remember(const struct stat& directory, std::string name);
+  void Remember(const struct stat& object, std::string name);
 
   static constexpr size_t kMost = 4096;
 
@@ -40,4 +40,4 @@ class WorkerDirectories {
 
 }  // namespace capbroker::sandbox
 
-#endif  // SANDBOX_SUPERVISOR_WORKER_DIRECTORIES_H_
+#endif  // SANDBOX_SUPERVISOR_GIVEN_NAMES_H_
