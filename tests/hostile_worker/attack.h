@@ -43,6 +43,7 @@ struct Scene {
   char message_queue[64];  // of POSIX
   int tcp_port;            // of a listening socket on 127.0.0.1
   int udp_port;
+  int free_port;  // at 127.0.0.1, where nobody listens: what is granted to servers
   int shared_memory, semaphore, message_id;  // of System V
   pid_t application;
   pid_t bystander;  // a child of the application, of the same user
@@ -81,11 +82,13 @@ struct Attack {
   // "ended by wall_time". Alternatives, for different layers, have " or " between them.
   const char* refused = nullptr;
   // The same for an executed program, and for a worker with a supervisor, where that differs. The
-  // last two: for a program with a supervisor, as `capbroker run` has it, and one that may fork.
+  // last three: for a program with a supervisor, as `capbroker run` has it, one that may fork, and
+  // one that may be a server.
   const char* executed = nullptr;
   const char* supervised = nullptr;
   const char* run_alone = nullptr;
   const char* run_with_processes = nullptr;
+  const char* run_serving = nullptr;
   // Why it cannot be seen to succeed without confinement.
   const char* no_control = nullptr;
   // Needs a lane to a service.

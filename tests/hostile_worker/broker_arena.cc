@@ -16,6 +16,7 @@
 #include "broker/testing/probe_client.h"
 #include "broker/testing/probe_service.h"
 #include "client/broker.h"
+#include "services/net/grants.h"
 #include "tests/hostile_worker/attacker.h"
 #include "tests/hostile_worker/scene.h"
 
@@ -54,6 +55,7 @@ struct Style {
   bool executed = false;
   bool supervised = false;
   bool processes = false;
+  bool serving = false;
   bool spare = false;
 };
 
@@ -107,6 +109,10 @@ class BrokerArena : public Arena {
     if (style_.supervised) {
       options.supervision =
           Supervision{.files = {FileGrant::ReadTree(kGranted)}, .processes = style_.processes};
+      if (style_.serving) {
+        options.supervision->servers = {
+            {"server", ListenAt({"127.0.0.1"}, {std::to_string(scene.free_port)})}};
+      }
     }
     // It has the bounds of the attack before, which are those of all but a few.
     const auto spare_waits = [&] { return broker_->Inspect()->spare_workers() == 1; };
@@ -169,6 +175,10 @@ std::unique_ptr<Arena> RunWorkers() {
 std::unique_ptr<Arena> RunWorkersWithProcesses() {
   return std::make_unique<BrokerArena>(
       Style{.executed = true, .supervised = true, .processes = true});
+}
+std::unique_ptr<Arena> RunServingWorkers() {
+  return std::make_unique<BrokerArena>(
+      Style{.executed = true, .supervised = true, .serving = true});
 }
 
 }  // namespace capbroker::hostile

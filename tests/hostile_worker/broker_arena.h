@@ -22,6 +22,8 @@ std::unique_ptr<Arena> SupervisedWorkers();
 std::unique_ptr<Arena> RunWorkers();
 // The same with the right to fork.
 std::unique_ptr<Arena> RunWorkersWithProcesses();
+// The first again, with a grant to be a server at Scene::free_port.
+std::unique_ptr<Arena> RunServingWorkers();
 void SetProgram(const std::string& path);
 
 }  // namespace capbroker::hostile

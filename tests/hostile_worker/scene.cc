@@ -79,6 +79,21 @@ int BoundInet(int type, int& port) {
   return fd;
 }
 
+// A port that the system gives to nobody else; whoever names it may listen there.
+int KeptFree(int& port) {
+  const int fd = OrDie(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  const int on = 1;
+  OrDie(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "setsockopt");
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof name;
+  OrDie(bind(fd, reinterpret_cast<const sockaddr*>(&name), size), "bind");
+  OrDie(getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size), "getsockname");
+  port = ntohs(name.sin_port);
+  return fd;
+}
+
 int ConnectedTo(int type, int port) {
   sockaddr_in name = {};
   name.sin_family = AF_INET;
@@ -132,6 +147,7 @@ SceneOwner::SceneOwner() {
   abstract_listener_ = own(BoundUnix(scene_.abstract_name, true));
   tcp_listener_ = own(BoundInet(SOCK_STREAM, scene_.tcp_port));
   udp_ = own(BoundInet(SOCK_DGRAM, scene_.udp_port));
+  own(KeptFree(scene_.free_port));
   scene_.shared_memory = OrDie(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0666), "shmget");
   scene_.semaphore = OrDie(semget(IPC_PRIVATE, 1, IPC_CREAT | 0666), "semget");
   scene_.message_id = OrDie(msgget(IPC_PRIVATE, IPC_CREAT | 0666), "msgget");

@@ -17,17 +17,18 @@ namespace {
 
 constexpr char kPage[] = "docs/threat_model.md";
 constexpr char kHeading[] =
-    "| attack | aims at | refused | executed | supervised | run | run, with processes |";
+    "| attack | aims at | refused | executed | supervised | run | run, with processes | run, "
+    "serving |";
 
 std::string Text(const char* stated) { return stated == nullptr ? "" : stated; }
 
 std::vector<std::string> Lines() {
-  std::vector<std::string> lines = {kHeading, "| --- | --- | --- | --- | --- | --- | --- |"};
+  std::vector<std::string> lines = {kHeading, "| --- | --- | --- | --- | --- | --- | --- | --- |"};
   for (const Attack& attack : AllAttacks()) {
-    lines.push_back(absl::StrCat("| `", attack.name, "` | ", Text(attack.aims_at), " | ",
-                                 Text(attack.refused), " | ", Text(attack.executed), " | ",
-                                 Text(attack.supervised), " | ", Text(attack.run_alone), " | ",
-                                 Text(attack.run_with_processes), " |"));
+    lines.push_back(absl::StrCat(
+        "| `", attack.name, "` | ", Text(attack.aims_at), " | ", Text(attack.refused), " | ",
+        Text(attack.executed), " | ", Text(attack.supervised), " | ", Text(attack.run_alone), " | ",
+        Text(attack.run_with_processes), " | ", Text(attack.run_serving), " |"));
   }
   return lines;
 }

@@ -25,6 +25,7 @@ const Registered attack({
     .aims_at = "sockets and addresses",
     .run = Run,
     .refused = "EACCES",
+    .run_serving = "ECAPMODE",
 });
 
 }  // namespace

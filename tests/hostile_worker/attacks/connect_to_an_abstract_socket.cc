@@ -26,6 +26,7 @@ const Registered attack({
     .aims_at = "sockets and addresses",
     .run = Run,
     .refused = "EACCES",
+    .run_serving = "ENOTCAPABLE",
 });
 
 }  // namespace

@@ -14,6 +14,7 @@ const Registered attack({
     .aims_at = "sockets and addresses",
     .run = Run,
     .refused = "EACCES",
+    .run_serving = "succeeded",
 });
 
 }  // namespace
