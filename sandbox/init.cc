@@ -232,7 +232,12 @@ class Vigil {
       }
       while (supervisor_socket_.valid() && ReadWord()) {
       }
-      if (!started_) FailStart(report_, failure_.ok() ? UntoldFailure(status) : failure_);
+      // Not by a function that does not return: before one a sanitizer makes system calls of its
+      // own.
+      if (!started_) {
+        SendStartFailed(report_, failure_.ok() ? UntoldFailure(status) : failure_);
+        _exit(kStartFailed);
+      }
       Send(report_, ExitReport(status, usage));
       _exit(kReported);
     }
