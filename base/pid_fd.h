@@ -50,6 +50,7 @@ class PidFd {
 // What clone3(2) is asked for beyond a plain fork.
 struct CloneOptions {
   uint64_t flags = 0;   // CLONE_NEW*, CLONE_PARENT, ...; CLONE_PIDFD is added
+  FdRef cgroup = {};    // the directory of one that the child begins in, if it is not the parent's
   int exit_signal = 0;  // 0: the parent gets no SIGCHLD and wait() does not see it
 };
 
