@@ -78,11 +78,14 @@ std::string Supervisors(const HostFacts& facts) {
 }
 
 std::string CgroupLine(const HostFacts& facts) {
-  if (facts.cgroup.empty()) return "none (version 2)";
-  if (facts.delegated_controllers.empty()) {
-    return "not delegated: bounds are resource limits of each process";
+  if (!facts.not_delegated.empty()) {
+    return absl::StrCat(
+        facts.not_delegated,
+        "\n               bounds are limits of each process (capbroker run --cgroup: "
+        "of all together)");
   }
-  return absl::StrCat("delegated: ", absl::StrJoin(facts.delegated_controllers, " "));
+  return absl::StrCat(facts.cgroup, ": delegated, with the controllers: ",
+                      absl::StrJoin(facts.delegated_controllers, " "));
 }
 
 void Set(Struct& object, const char* name, const std::string& text) {
@@ -126,6 +129,8 @@ std::string DescribeHostInJson(const HostFacts& facts) {
   (*host.mutable_fields())["landlock_abi"].set_number_value(facts.landlock_abi);
   Set(host, "seccomp_actions", facts.seccomp_actions);
   Set(host, "cgroup", facts.cgroup);
+  Set(host, "cgroup_delegated", facts.not_delegated.empty());
+  if (!facts.not_delegated.empty()) Set(host, "cgroup_because", facts.not_delegated);
   Set(host, "delegated_controllers", facts.delegated_controllers);
   const DescriptorSight sight = facts.SightWith(facts.offered);
   Set(host, "supervisors_complete", sight == DescriptorSight::kDuplicates);

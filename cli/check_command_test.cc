@@ -20,6 +20,7 @@ HostFacts Container() {
   facts.kernel_release = "6.1.0";
   facts.landlock_abi = 2;
   facts.cgroup = "/user.slice";
+  facts.not_delegated = "/sys/fs/cgroup/user.slice: not delegated: somebody else's";
   facts.seccomp_actions = {"errno", "user_notif"};
   facts.offered = sandbox::kRequired.With(Layer::kViolationReports).With(Layer::kLandlock);
   for (int i = 0; i < sandbox::kLayerCount; ++i) {
@@ -62,6 +63,8 @@ TEST(CheckCommandTest, JsonHasEveryLayer) {
   EXPECT_EQ(host.fields().at("landlock_abi").number_value(), 2);
   EXPECT_TRUE(host.fields().at("workers_start").bool_value());
   EXPECT_EQ(host.fields().at("seccomp_actions").list_value().values_size(), 2);
+  EXPECT_FALSE(host.fields().at("cgroup_delegated").bool_value());
+  EXPECT_THAT(host.fields().at("cgroup_because").string_value(), HasSubstr("somebody else's"));
   const auto& layers = host.fields().at("layers").list_value();
   ASSERT_EQ(layers.values_size(), sandbox::kLayerCount);
   for (const auto& layer : layers.values()) {

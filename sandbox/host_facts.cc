@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/own_cgroup.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
 #include "sandbox/layers/clone_confined.h"
@@ -136,23 +137,14 @@ std::vector<std::string> SeccompActions() {
                         absl::SkipEmpty());
 }
 
-// Delegated (cgroups(7)): the user may make cgroups and move processes into them.
 void FindCgroup(HostFacts& facts) {
-  constexpr absl::string_view kVersion2 = "0::";
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    if (absl::StartsWith(line, kVersion2)) facts.cgroup = line.substr(kVersion2.size());
+  facts.cgroup = OwnCgroupName();
+  const absl::StatusOr<DelegatedCgroup> delegated = FindDelegatedCgroup();
+  if (!delegated.ok()) {
+    facts.not_delegated = std::string(delegated.status().message());
+  } else if (auto controllers = delegated->cgroup.AvailableControllers(); controllers.ok()) {
+    facts.delegated_controllers = *std::move(controllers);
   }
-  if (facts.cgroup.empty()) return;
-  const std::string folder = absl::StrCat("/sys/fs/cgroup", facts.cgroup);
-  const auto may_write = [&folder](absl::string_view name) {
-    return access(absl::StrCat(folder, name).c_str(), W_OK) == 0;
-  };
-  if (!may_write("") || !may_write("/cgroup.procs") || !may_write("/cgroup.subtree_control")) {
-    return;
-  }
-  facts.delegated_controllers = absl::StrSplit(
-      FirstLine(absl::StrCat(folder, "/cgroup.controllers").c_str()), ' ', absl::SkipEmpty());
 }
 
 std::string Explain(StepResult result) {

@@ -39,8 +39,11 @@ struct HostFacts {
   std::vector<std::string> seccomp_actions;
   // The cgroup (version 2) of this process; empty: there is none.
   std::string cgroup;
-  // Controllers that could bound a worker there; none if the cgroup is another user's.
+  // If it is delegated to this process (base/own_cgroup.h), the controllers that could bound
+  // workers there;
   std::vector<std::string> delegated_controllers;
+  // else why it is not.
+  std::string not_delegated;
 
   // FAILED_PRECONDITION, with what is missing and who forbids it: no worker starts here.
   absl::Status CheckFloor() const;

@@ -46,10 +46,18 @@ uint32_t DescriptorBound(const Bounds& bounds) {
   return std::clamp<uint32_t>(bounds.descriptors, 16, kHighestDescriptorBound);
 }
 
+uint32_t ThreadBound(const Bounds& bounds) {
+  return bounds.threads == 0 ? kDefaultThreads : bounds.threads;
+}
+
+uint64_t MemoryBound(const Bounds& bounds) {
+  return bounds.memory_bytes == 0 ? kDefaultMemory : bounds.memory_bytes;
+}
+
 std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image,
                                      uint32_t others) {
   const auto both = [](uint64_t value) { return rlimit{value, value}; };
-  const uint64_t memory = bounds.memory_bytes == 0 ? kDefaultMemory : bounds.memory_bytes;
+  const uint64_t memory = MemoryBound(bounds);
   std::vector<ResourceLimit> limits = {
       // Not 0, at which the kernel still feeds a core to a program in
       // core_pattern. At 1 it makes none of either kind.
@@ -60,8 +68,7 @@ std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& imag
       {RLIMIT_NICE, both(0)},
       {RLIMIT_SIGPENDING, both(256)},
       {RLIMIT_STACK, both(kStack)},
-      {RLIMIT_NPROC,
-       both(uint64_t{bounds.threads == 0 ? kDefaultThreads : bounds.threads} + others)},
+      {RLIMIT_NPROC, both(uint64_t{ThreadBound(bounds)} + others)},
       {RLIMIT_FSIZE, both(bounds.file_size_bytes == 0 ? kDefaultFileSize : bounds.file_size_bytes)},
       // Data counts private memory, whoever asked for it; the address space
       // bounds shared memory as well.

@@ -1,6 +1,7 @@
 // Rlimits of a worker.
 //
-// They bound one process by itself. What counts per user is the worker's alone where it has a user
+// They bound one process by itself; all of a worker's together are bounded by its cgroup, if it has
+// one (worker_cgroups.h). What counts per user is the worker's alone where it has a user
 // namespace or an id of its own; elsewhere the bound of threads is beside what its user has.
 //
 // Lives in: the zygote (deciding), the worker (applying).
@@ -50,11 +51,13 @@ struct ResourceLimit {
   rlimit limit;
 };
 
-// The descriptor bound that `bounds` mean.
 // What a worker may have above the highest place that something was put at.
 inline constexpr int kRoomAbovePlaces = 8;
 
+// What `bounds` mean, with the defaults.
 uint32_t DescriptorBound(const Bounds& bounds);
+uint32_t ThreadBound(const Bounds& bounds);
+uint64_t MemoryBound(const Bounds& bounds);
 
 // All but the descriptor bound. `others`: threads that count against the worker's.
 std::vector<ResourceLimit> LimitsFor(const Bounds& bounds, const ImageSize& image, uint32_t others);

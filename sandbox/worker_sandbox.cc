@@ -275,6 +275,7 @@ absl::StatusOr<InitPlan> WorkerSandbox::State::Plan(const Start& start, WorkerTa
   }
   plan.confinement.starter = self.fd();
   plan.confinement.ruleset = ruleset;
+  plan.confinement.cgroup = start.cgroup;
   plan.lifeline = start.lifeline;
   plan.report = start.report;
   plan.table = &init_table;

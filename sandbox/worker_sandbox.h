@@ -65,6 +65,9 @@ struct Start {
   // The init writes Reports here (report.h). A seqpacket socket. May be left
   // out.
   UniqueFd report;
+  // The directory of a cgroup for its init and all that follows (worker_cgroups.h). May be left
+  // out: the zygote's.
+  UniqueFd cgroup;
   // Lets the worker create, grow and truncate files that have no name, and
   // truncate those that it was granted for writing: memfd_create, ftruncate,
   // fallocate, F_ADD_SEALS. Off, because files outside its memory escape

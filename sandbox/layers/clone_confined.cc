@@ -42,8 +42,8 @@ absl::StatusOr<Cloned> CloneConfined(Confinement confinement,
   const SharedSurroundings* const surroundings = confinement.surroundings;
   if (surroundings != nullptr) CB_RETURN_IF_ERROR(surroundings->Enter());
   // The handlers are the application's, and would run in the init.
-  absl::StatusOr<Cloned> cloned =
-      CloneProcess({.flags = NamespaceFlags(confinement) | CLONE_CLEAR_SIGHAND});
+  absl::StatusOr<Cloned> cloned = CloneProcess(
+      {.flags = NamespaceFlags(confinement) | CLONE_CLEAR_SIGHAND, .cgroup = confinement.cgroup});
   if (surroundings != nullptr && (!cloned.ok() || cloned->pid != 0)) surroundings->Leave();
   if (!cloned.ok()) return cloned;
   if (cloned->pid == 0) {

@@ -33,6 +33,7 @@ struct Confinement {
   const std::vector<ProgramPlace>* places = nullptr;  // executed workers only
   bool supervised = false;                            // a supervisor opens files as `own_ids`
   const SharedSurroundings* surroundings = nullptr;   // that it is cloned in, if not its own
+  FdRef cgroup;                                       // that it begins in, if not the zygote's
 };
 
 // CLONE_NEW* of what is made for this worker.
