@@ -15,6 +15,7 @@
 #include "broker/families/audit_trail.h"
 #include "broker/families/families.h"
 #include "broker/families/spare_services.h"
+#include "broker/workers/bounding_cgroup.h"
 #include "broker/workers/launcher.h"
 #include "broker/zygote/own_tables.h"
 #include "broker/zygote/process.h"
@@ -44,7 +45,7 @@ absl::Status Shed(BrokerStart& start) {
   // Service processes and workers whose zygote has died become the broker's children.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   DropStandardStreams();
-  return CloseAllBut({start.application, FdRef::FromRaw(held)});
+  return CloseAllBut({start.application, FdRef::FromRaw(held), start.cgroup});
 }
 
 // INVARIANT(fork-before-threads): one thread, so that a zygote can be forked at any
@@ -79,9 +80,14 @@ absl::Status Serve(BrokerStart start) {
   });
   CB_RETURN_IF_ERROR(zygote.Start());
   PrepareToCountDescriptors();
+  BoundingCgroup cgroup;
+  if (start.cgroup.valid()) {
+    CB_ASSIGN_OR_RETURN(cgroup, BoundingCgroup::In(std::move(start.cgroup)));
+  }
   CB_RETURN_IF_ERROR(EnterBrokerTable());
   AuditTrail audit(loop.get());
   BrokerParts parts = {loop.get(), &services, &zygote, &audit};
+  if (cgroup.directory.valid()) parts.cgroup = &cgroup;
   SpareServices spares(parts, start.spare_services);
   parts.spares = &spares;
   Families families(parts);

@@ -32,6 +32,9 @@ int RunBrokerProgram(int argc, char** argv) {
   BrokerStart start;
   start.application = UniqueFd(kProgramLaneDescriptor);
   start.lifeline = UniqueFd(kProgramLifelineDescriptor);
+  if (fcntl(kProgramCgroupDescriptor, F_SETFD, FD_CLOEXEC) == 0) {
+    start.cgroup = UniqueFd(kProgramCgroupDescriptor);
+  }
   return RunBroker(std::move(start));
 }
 

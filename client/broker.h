@@ -29,6 +29,7 @@
 #include "client/audit.h"
 #include "client/grant.h"
 #include "client/worker.h"
+#include "client/worker_cgroups.h"
 #include "client/worker_options.h"
 #include "transport/channel.h"
 
@@ -69,13 +70,17 @@ struct BrokerOptions {
   // two thirds of the time. At most 64, each some hundred KiB, of the services that were opened
   // last.
   int spare_services = 0;
+  // Where workers get cgroups, so that bounds hold for all processes of a worker together.
+  WorkerCgroups cgroups = {};
 };
 
 class Broker {
  public:
   // Forks the broker from this process: first thing in main, before secrets are
   // loaded. FAILED_PRECONDITION: the process has more than one thread, or gRPC is in use.
-  // INVALID_ARGUMENT: options out of range.
+  // INVALID_ARGUMENT: options out of range. With `cgroups`, FAILED_PRECONDITION,
+  // PERMISSION_DENIED, NOT_FOUND: there are none to be had there, and why; who can do without may
+  // start without then.
   static absl::StatusOr<Broker> Start(const BrokerOptions& options = {});
   static Broker StartOrDie(const BrokerOptions& options = {});
 
@@ -83,7 +88,8 @@ class Broker {
   // that links the services: for applications with threads, and for tests. `path`
   // is not searched for. Not a child of the application afterwards.
   static absl::StatusOr<Broker> StartProgram(const std::string& path,
-                                             const std::vector<std::string>& arguments = {});
+                                             const std::vector<std::string>& arguments = {},
+                                             const WorkerCgroups& cgroups = {});
 
   Broker(Broker&&) noexcept;
   Broker& operator=(Broker&&) noexcept;

@@ -41,13 +41,15 @@ uint64_t NextNumber() {
 
 }  // namespace
 
-BrokerLink::BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child)
+BrokerLink::BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child,
+                       BrokerCgroup cgroup)
     : number_(NextNumber()),
       owner_(getpid()),
       is_child_(is_child),
       channel_(std::move(lane)),
       lifeline_(std::move(lifeline)),
-      process_(std::move(process)) {}
+      process_(std::move(process)),
+      cgroup_(std::move(cgroup)) {}
 
 BrokerLink::~BrokerLink() { End(); }
 
@@ -69,6 +71,7 @@ void BrokerLink::End() {
   if (getpid() != owner_) {
     // A fork's copy: closed without shutting down what the original still uses.
     (void)channel_.Release();
+    cgroup_.Forget();
   } else {
     channel_.Close();
     // Another copy of the lifeline may exist in a fork of this process.
@@ -80,6 +83,7 @@ void BrokerLink::End() {
       while (poll(&p, 1, -1) < 0 && errno == EINTR) {
       }
     }
+    cgroup_.Remove();
   }
   process_ = PidFd();
 }

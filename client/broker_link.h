@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/pid_fd.h"
 #include "base/unique_fd.h"
+#include "client/broker_cgroup.h"
 #include "google/protobuf/message.h"
 #include "transport/call_descriptors.h"
 #include "transport/channel.h"
@@ -37,7 +38,7 @@ enum class BrokerMethod {
 class BrokerLink {
  public:
   // `process` is a child to reap unless it was executed.
-  BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child);
+  BrokerLink(UniqueFd lane, UniqueFd lifeline, PidFd process, bool is_child, BrokerCgroup cgroup);
   ~BrokerLink();
   BrokerLink(const BrokerLink&) = delete;
   BrokerLink& operator=(const BrokerLink&) = delete;
@@ -46,8 +47,8 @@ class BrokerLink {
   absl::Status Call(BrokerMethod method, grpc::ClientContext* context,
                     const google::protobuf::Message& request, google::protobuf::Message* response);
 
-  // Kills the broker and waits until it is dead. In a fork of the application:
-  // gives up this copy alone.
+  // Kills the broker and waits until it is dead, and with a cgroup the workers. In a fork of the
+  // application: gives up this copy alone.
   void End();
 
   // Of all brokers of this process only this one has the number.
@@ -60,6 +61,7 @@ class BrokerLink {
   Channel channel_;
   UniqueFd lifeline_;
   PidFd process_;
+  BrokerCgroup cgroup_;
 };
 
 }  // namespace capbroker

@@ -22,6 +22,8 @@ struct BrokerStart {
   int (*enter_worker)(uint64_t entry) = nullptr;
   size_t spare_workers = 0;   // BrokerOptions
   size_t spare_services = 0;  // the same
+  // In which workers get cgroups of their own (client/broker_cgroup.h). May be left out.
+  UniqueFd cgroup = {};
 };
 
 // Is the broker, until the application is gone. Returns the exit code.
@@ -30,6 +32,7 @@ int RunBroker(BrokerStart start);
 // Where a broker program finds its descriptors.
 inline constexpr int kProgramLaneDescriptor = 3;
 inline constexpr int kProgramLifelineDescriptor = 4;
+inline constexpr int kProgramCgroupDescriptor = 5;  // if there is one
 
 }  // namespace capbroker
 

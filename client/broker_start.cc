@@ -23,9 +23,11 @@
 #include "base/status_macros.h"
 #include "base/thread_count.h"
 #include "client/broker.h"
+#include "client/broker_cgroup.h"
 #include "client/broker_link.h"
 #include "client/broker_main.h"
 #include "client/grants.h"
+#include "client/worker_cgroups.h"
 #include "transport/lane_socket.h"
 
 namespace capbroker {
@@ -58,6 +60,9 @@ int EnterWorker(uint64_t entry) {
   return reinterpret_cast<int (*)(Grants)>(static_cast<uintptr_t>(entry))(*std::move(grants));
 }
 
+// Where the program's process has that pipe until it is the program: above all that this has.
+constexpr int kFailurePlace = kProgramCgroupDescriptor + 1;
+
 // What the children of StartProgram() need, made before there are any: the caller
 // may have threads, so that they can only make system calls.
 struct Execution {
@@ -65,6 +70,7 @@ struct Execution {
   char* const* arguments;
   int lane;
   int lifeline;
+  int cgroup;        // or -1
   int failure;       // write end of a pipe
   int process = -1;  // out: the pidfd of the program
 };
@@ -84,10 +90,14 @@ void Execute(const Execution& execution) {
   // Out of the way of the numbers that they are to have.
   const int lane = fcntl(execution.lane, F_DUPFD_CLOEXEC, 10);
   const int lifeline = fcntl(execution.lifeline, F_DUPFD_CLOEXEC, 10);
+  const int cgroup = execution.cgroup < 0 ? -1 : fcntl(execution.cgroup, F_DUPFD_CLOEXEC, 10);
   const int failure = fcntl(execution.failure, F_DUPFD_CLOEXEC, 10);
+  close(kProgramCgroupDescriptor);  // whatever it was
   if (lane < 0 || lifeline < 0 || failure < 0 || dup2(lane, kProgramLaneDescriptor) < 0 ||
-      dup2(lifeline, kProgramLifelineDescriptor) < 0 || dup2(failure, 5) < 0 ||
-      fcntl(5, F_SETFD, FD_CLOEXEC) != 0 || syscall(SYS_close_range, 6u, ~0u, 0u) != 0) {
+      dup2(lifeline, kProgramLifelineDescriptor) < 0 ||
+      (execution.cgroup >= 0 && dup2(cgroup, kProgramCgroupDescriptor) < 0) ||
+      dup2(failure, kFailurePlace) < 0 || fcntl(kFailurePlace, F_SETFD, FD_CLOEXEC) != 0 ||
+      syscall(SYS_close_range, kFailurePlace + 1u, ~0u, 0u) != 0) {
     error = errno;
   } else if (DieWithLifeline(UniqueFd(kProgramLifelineDescriptor)).ok()) {
     execve(execution.path, execution.arguments, environ);
@@ -95,8 +105,9 @@ void Execute(const Execution& execution) {
   } else {
     error = EIO;
   }
-  // Whichever number it has by now: the other is closed.
-  if (write(5, &error, sizeof error) < 0) (void)!write(execution.failure, &error, sizeof error);
+  // Closed if it is the other that is left.
+  const int told = failure < 0 ? execution.failure : failure;
+  if (write(told, &error, sizeof error) < 0) (void)!write(kFailurePlace, &error, sizeof error);
   _exit(127);
 }
 
@@ -149,6 +160,7 @@ class BrokerLauncher {
           absl::StrCat("start broker: ", spares, " spares, at most ", kMostSpares));
     }
     CB_RETURN_IF_ERROR(CheckMayFork());
+    CB_ASSIGN_OR_RETURN(BrokerCgroup cgroup, MakeCgroup(options.cgroups));
     CB_ASSIGN_OR_RETURN(transport::LanePair lane,
                         transport::MakeLane(transport::ClientDescriptors::kAccepted));
     CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
@@ -160,14 +172,17 @@ class BrokerLauncher {
       line.kept.Reset();
       _exit(RunBroker({std::move(lane.service), std::move(line.held), EnterWorker,
                        static_cast<size_t>(options.spare_workers),
-                       static_cast<size_t>(options.spare_services)}));
+                       static_cast<size_t>(options.spare_services), std::move(cgroup).Take()}));
     }
     return Broker(std::make_shared<BrokerLink>(std::move(lane.client), std::move(line.kept),
-                                               std::move(cloned.process), /*is_child=*/true));
+                                               std::move(cloned.process), /*is_child=*/true,
+                                               std::move(cgroup)));
   }
 
   static absl::StatusOr<Broker> Exec(const std::string& path,
-                                     const std::vector<std::string>& arguments) {
+                                     const std::vector<std::string>& arguments,
+                                     const WorkerCgroups& cgroups) {
+    CB_ASSIGN_OR_RETURN(BrokerCgroup cgroup, MakeCgroup(cgroups));
     CB_ASSIGN_OR_RETURN(transport::LanePair lane,
                         transport::MakeLane(transport::ClientDescriptors::kAccepted));
     CB_ASSIGN_OR_RETURN(Lifeline line, MakeLifeline());
@@ -180,8 +195,9 @@ class BrokerLauncher {
       argv.push_back(const_cast<char*>(argument.c_str()));
     }
     argv.push_back(nullptr);
-    Execution execution = {path.c_str(), argv.data(), lane.service.get(), line.held.get(),
-                           failure.get()};
+    Execution execution = {
+        path.c_str(), argv.data(), lane.service.get(), line.held.get(), cgroup.directory().get(),
+        failure.get()};
     CB_ASSIGN_OR_RETURN(PidFd process, StartOrphan(execution));
     failure.Reset();
     int error = 0;
@@ -190,7 +206,15 @@ class BrokerLauncher {
     }
     if (got > 0) return ErrnoToStatus(error, absl::StrCat("execute broker program ", path));
     return Broker(std::make_shared<BrokerLink>(std::move(lane.client), std::move(line.kept),
-                                               std::move(process), /*is_child=*/false));
+                                               std::move(process), /*is_child=*/false,
+                                               std::move(cgroup)));
+  }
+
+ private:
+  // None if none is asked for.
+  static absl::StatusOr<BrokerCgroup> MakeCgroup(const WorkerCgroups& options) {
+    if (options.beneath.empty()) return BrokerCgroup();
+    return BrokerCgroup::Make(options);
   }
 };
 
@@ -208,8 +232,9 @@ Broker Broker::StartOrDie(const BrokerOptions& options) {
 }
 
 absl::StatusOr<Broker> Broker::StartProgram(const std::string& path,
-                                            const std::vector<std::string>& arguments) {
-  return BrokerLauncher::Exec(path, arguments);
+                                            const std::vector<std::string>& arguments,
+                                            const WorkerCgroups& cgroups) {
+  return BrokerLauncher::Exec(path, arguments, cgroups);
 }
 
 }  // namespace capbroker

@@ -31,7 +31,8 @@ struct Supervision {
   // How names that are not granted fail.
   Refusal refusal = Refusal::kNotCapable;
   // Whether it may fork, and execute what is granted for that. Then bounds of memory and CPU time
-  // are each process's; that of threads bounds them all together.
+  // are each process's, unless the worker has a cgroup (BrokerOptions::cgroups); that of threads
+  // bounds them all together.
   bool processes = false;
   // Where relative names start: absolute, without "." or "..". It gives nothing.
   std::string working_directory = "/";

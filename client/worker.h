@@ -35,7 +35,8 @@ class WorkerEnd {
   // The system call for which its table killed it, or empty: "ptrace". "call 5 of architecture
   // 0x40000003" by another interface than the native one.
   const std::string& violation() const { return violation_; }
-  // Why it was killed, if the broker did that: "wall_time", "killed by the application", ...
+  // Why it was killed: "wall_time", "cpu_time", "memory" (of its cgroup), "killed by the
+  // application", ...
   const std::string& reason() const { return reason_; }
   const WorkerUsage& usage() const { return usage_; }
 
@@ -75,7 +76,8 @@ class Worker {
   void Detach();
 
   uint64_t id() const;
-  // The layers of confinement in force for it: "pid namespace", "landlock", ...
+  // The layers of confinement in force for it: "pid namespace", "landlock", ...; "cgroup" if it has
+  // one, "cgroup memory" and "cgroup pids" if it bounds these.
   const std::vector<std::string>& layers() const;
 
  private:

@@ -26,7 +26,9 @@ constexpr uint64_t Kibibytes(uint64_t count) { return count << 10; }
 constexpr uint64_t Mebibytes(uint64_t count) { return count << 20; }
 constexpr uint64_t Gibibytes(uint64_t count) { return count << 30; }
 
-// What a worker may use up. Zero means the default that is stated.
+// What a worker may use up. Zero means the default that is stated. Of one that may have several
+// processes memory and CPU time are each process's, and with BrokerOptions::cgroups also those of all
+// of them together: docs/design/worker_cgroups.md.
 struct WorkerBounds {
   // CPU time of all its threads. Default: none.
   absl::Duration cpu_time = absl::ZeroDuration();
@@ -69,7 +71,7 @@ struct WorkerOptions {
   UniqueFd standard_output = UniqueFd();
   UniqueFd standard_error = UniqueFd();
   // Whether it may make files in memory that no name leads to, and resize them: memory
-  // beyond `bounds.memory`.
+  // beyond `bounds.memory`, unless the worker has a cgroup.
   bool resizes_files = false;
   // Whether it may make code in its memory, as compilers at run time (JIT) do.
   bool makes_code = false;

@@ -30,6 +30,7 @@
 namespace capbroker::broker {
 
 class SpareServices;
+struct BoundingCgroup;
 
 // What the broker gives to everything that starts processes.
 struct BrokerParts {
@@ -38,6 +39,7 @@ struct BrokerParts {
   ZygoteKeeper* zygote = nullptr;
   AuditTrail* audit = nullptr;
   SpareServices* spares = nullptr;
+  const BoundingCgroup* cgroup = nullptr;  // of workers; null: they have none
 };
 
 class Incarnation : public std::enable_shared_from_this<Incarnation> {

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "base/errno_status.h"
 #include "base/lifeline.h"
 #include "base/status_macros.h"
+#include "broker/workers/bounding_cgroup.h"
 #include "broker/zygote/worker_places.h"
 #include "sandbox/spare_job.h"
 
@@ -21,6 +23,11 @@ namespace {
 
 // A start takes milliseconds; a host that needs longer is not making progress.
 constexpr absl::Duration kStartTime = absl::Seconds(30);
+
+// A process that meets its own limit of CPU time has this long to end by itself.
+constexpr absl::Duration kCpuGrace = absl::Seconds(1);
+// Between two looks at what a worker's processes use together.
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(250);
 
 absl::Duration FromProto(const google::protobuf::Duration& proto) {
   return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
@@ -59,6 +66,7 @@ absl::StatusOr<std::shared_ptr<LaunchedWorker>> LaunchedWorker::Start(
     Events events) {
   auto self = std::shared_ptr<LaunchedWorker>(new LaunchedWorker(parts, std::move(events)));
   if (command.bounds().has_wall_time()) self->wall_time_ = FromProto(command.bounds().wall_time());
+  if (command.bounds().has_cpu_time()) self->cpu_time_ = FromProto(command.bounds().cpu_time());
   CB_RETURN_IF_ERROR(self->Fork(std::move(command), std::move(descriptors)));
   return self;
 }
@@ -85,6 +93,11 @@ absl::Status LaunchedWorker::Fork(v1::ForkWorker command, std::vector<UniqueFd> 
   command.mutable_lifeline()->set_slot(static_cast<uint32_t>(descriptors.size()));
   descriptors.push_back(std::move(report.given));
   command.mutable_report()->set_slot(static_cast<uint32_t>(descriptors.size()));
+  if (parts_.cgroup != nullptr) {
+    CB_ASSIGN_OR_RETURN(UniqueFd cgroups, Duplicate(parts_.cgroup->directory));
+    descriptors.push_back(std::move(cgroups));
+    command.mutable_cgroups()->set_slot(static_cast<uint32_t>(descriptors.size()));
+  }
   AwaitStart();
   v1::ZygoteCommand wrapped;
   *wrapped.mutable_fork_worker() = std::move(command);
@@ -93,7 +106,7 @@ absl::Status LaunchedWorker::Fork(v1::ForkWorker command, std::vector<UniqueFd> 
       [self = shared_from_this()](absl::StatusOr<ChildProcess> forked) {
         self->OnForked(std::move(forked));
       },
-      [self = shared_from_this()](const ProcessEnd& end) { self->OnEnded(end); });
+      [self = shared_from_this()](const ChildEnd& end) { self->OnEnded(end); });
   return absl::OkStatus();
 }
 
@@ -147,9 +160,33 @@ void LaunchedWorker::OnForked(absl::StatusOr<ChildProcess> forked) {
   }
   init_ = *std::move(forked);
   if (!lifeline_.valid()) (void)init_.process.Signal(SIGKILL);
+  if (init_.cpu_usage.valid() && cpu_time_ > absl::ZeroDuration()) WatchCpuTime();
 }
 
-void LaunchedWorker::OnEnded(const ProcessEnd&) {
+// Of all its processes together; each of them has a limit of its own beside that. Nothing tells of
+// it, so it is looked at when it could be used up at the earliest.
+void LaunchedWorker::WatchCpuTime() {
+  const absl::Duration left = cpu_time_ + kCpuGrace - CpuTimeUsed(init_.cpu_usage);
+  if (left <= absl::ZeroDuration()) return Kill("cpu_time");
+  const absl::Duration next = std::max(left / parts_.cgroup->cpus, kBetweenLooks);
+  cpu_timer_ = parts_.loop->RunAt(absl::Now() + next, [weak = weak_from_this()] {
+    if (const auto late = weak.lock()) {
+      late->cpu_timer_ = 0;
+      late->WatchCpuTime();
+    }
+  });
+}
+
+std::vector<std::string> LaunchedWorker::Layers(const sandbox::Report& report) const {
+  std::vector<std::string> names = LayerNames(report.layer_set());
+  // In force, or it would not have been cloned. INVARIANT(fail-closed)
+  if (parts_.cgroup != nullptr) {
+    names.insert(names.end(), parts_.cgroup->layers.begin(), parts_.cgroup->layers.end());
+  }
+  return names;
+}
+
+void LaunchedWorker::OnEnded(const ChildEnd& init) {
   ReadReports();
   CancelTimer();
   StopWatching();
@@ -172,6 +209,7 @@ void LaunchedWorker::OnEnded(const ProcessEnd&) {
     return;
   }
   v1::WaitWorkerResponse end;
+  if (kill_reason_.empty() && init.out_of_memory) kill_reason_ = "memory";
   end.set_reason(kill_reason_);
   end.set_violation(violation_);
   if (exit_.has_value()) {
@@ -216,7 +254,7 @@ void LaunchedWorker::OnReport(const sandbox::Report& report) {
     case sandbox::Report::Kind::kWaits:
       if (!job_.valid() || events_.started == nullptr || start_failure_.has_value()) return;
       CancelTimer();
-      std::exchange(events_.started, nullptr)(LayerNames(report.layer_set()));
+      std::exchange(events_.started, nullptr)(Layers(report));
       return;
     case sandbox::Report::Kind::kStarted:
       if (events_.started == nullptr || start_failure_.has_value()) return;
@@ -231,7 +269,7 @@ void LaunchedWorker::OnReport(const sandbox::Report& report) {
           }
         });
       }
-      std::exchange(events_.started, nullptr)(LayerNames(report.layer_set()));
+      std::exchange(events_.started, nullptr)(Layers(report));
       return;
     case sandbox::Report::Kind::kViolation:
       violation_ = sandbox::ViolatedCall(report);
@@ -276,6 +314,7 @@ void LaunchedWorker::CancelTimer() {
 }
 
 void LaunchedWorker::StopWatching() {
+  if (cpu_timer_ != 0) parts_.loop->Cancel(std::exchange(cpu_timer_, 0));
   if (reports_watch_ != 0) parts_.loop->Remove(std::exchange(reports_watch_, 0), reports_);
   reports_.Reset();
 }

@@ -72,7 +72,9 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
   void AwaitStart();
   absl::Status WatchReports(UniqueFd reports);
   void OnForked(absl::StatusOr<ChildProcess> forked);
-  void OnEnded(const ProcessEnd& init);
+  void OnEnded(const ChildEnd& init);
+  std::vector<std::string> Layers(const sandbox::Report& report) const;
+  void WatchCpuTime();
   void ReadReports();
   void OnReport(const sandbox::Report& report);
   void FailStart(const absl::Status& status);
@@ -83,11 +85,13 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
   const BrokerParts parts_;
   Events events_;
   absl::Duration wall_time_;
+  absl::Duration cpu_time_;
   ChildProcess init_;
   UniqueFd lifeline_;
   UniqueFd reports_;
   uint64_t reports_watch_ = 0;
   uint64_t timer_ = 0;
+  uint64_t cpu_timer_ = 0;
   UniqueFd job_;                // of a spare
   std::optional<Order> order_;  // of a spare that has its job, until it is told to have begun
   bool killed_ = false;

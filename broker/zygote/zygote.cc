@@ -1,5 +1,6 @@
 #include "broker/zygote/zygote.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "base/cgroup.h"
 #include "base/errno_status.h"
 #include "base/file_grant.h"
 #include "base/heap_holes.h"
@@ -30,6 +32,7 @@
 #include "sandbox/service_sandbox.h"
 #include "sandbox/supervisor/outside.h"
 #include "sandbox/supervisor/supervision.h"
+#include "sandbox/worker_cgroups.h"
 #include "sandbox/worker_sandbox.h"
 #include "serving/process/prepared_service.h"
 #include "serving/process/rehearsal.h"
@@ -45,12 +48,18 @@ namespace {
 // Exit code of a service process that could not even start.
 constexpr int kStartFailed = 125;
 
+// Until it is looked again whether the last process in a cgroup is gone.
+constexpr int kTidyMilliseconds = 10;
+
 struct ForkedProcess {
   pid_t pid = 0;
   PidFd process;
   // Of a service process:
   ViolationWatch watch = {};
   std::string layers = {};
+  // Of a worker that has one:
+  std::string cgroup = {};
+  UniqueFd cpu_usage = UniqueFd();  // to be told
 };
 
 // One that nothing confines may execute programs, with the application's capabilities.
@@ -100,7 +109,7 @@ class Zygote {
   void Unwatch(FdRef fd);
   void Look(uint64_t call);
   bool ReceiveCommands();
-  absl::StatusOr<ForkedProcess> Obey(const v1::ZygoteCommand& command,
+  absl::StatusOr<ForkedProcess> Obey(uint64_t call, const v1::ZygoteCommand& command,
                                      CommandDescriptors descriptors);
   absl::StatusOr<ForkedProcess> ForkService(const v1::ForkService& command,
                                             CommandDescriptors descriptors);
@@ -110,11 +119,15 @@ class Zygote {
                               UniqueFd lifeline, UniqueFd hand_over);
   absl::StatusOr<const Prepared*> PrepareService(const serving::ServiceDefinition& service);
   void PrepareAhead();
-  absl::StatusOr<ForkedProcess> ForkWorker(const v1::ForkWorker& command,
+  absl::StatusOr<ForkedProcess> ForkWorker(uint64_t call, const v1::ForkWorker& command,
                                            CommandDescriptors descriptors);
+  absl::StatusOr<sandbox::Started> StartWorker(const v1::ForkWorker& command, sandbox::Start start,
+                                               CommandDescriptors descriptors);
+  absl::Status AddCgroup(uint64_t call, const v1::ForkWorker& command, UniqueFd parent,
+                         sandbox::Start& start, ForkedProcess& worker);
   absl::Status PrepareSandbox();
   void Reap(uint64_t call, const ForkedProcess& child);
-  void Report(uint64_t call, const v1::ZygoteReport& report, FdRef descriptor = FdRef());
+  void Report(uint64_t call, const v1::ZygoteReport& report, std::vector<FdRef> descriptors = {});
 
   // What events are known by: a child has twice the number of its call, its watch one more.
   static constexpr uint64_t kControl = 0;
@@ -126,8 +139,9 @@ class Zygote {
   // start without it, and a spare sleeps without it.
   bool commanded_ = false;
   std::optional<absl::StatusOr<sandbox::WorkerSandbox>> sandbox_;
-  std::map<std::string, Prepared> services_;    // by name; those that were prepared
-  std::map<uint64_t, ForkedProcess> children_;  // by the call that asked for them
+  std::optional<sandbox::WorkerCgroups> cgroups_;  // nothing until the first worker with one
+  std::map<std::string, Prepared> services_;       // by name; those that were prepared
+  std::map<uint64_t, ForkedProcess> children_;     // by the call that asked for them
 };
 
 int Zygote::Run() {
@@ -136,8 +150,12 @@ int Zygote::Run() {
   epoll_event ready[64];
   while (true) {
     const bool has_to_prepare = commanded_ && !sandbox_.has_value();
-    const int count = epoll_wait(events_.get(), ready, 64, has_to_prepare ? 0 : -1);
-    if (count == 0) PrepareAhead();
+    const bool is_tidy = !cgroups_.has_value() || cgroups_->Tidy();
+    const int count = epoll_wait(events_.get(), ready, 64,
+                                 has_to_prepare ? 0
+                                 : is_tidy      ? -1
+                                                : kTidyMilliseconds);
+    if (count == 0 && has_to_prepare) PrepareAhead();
     bool has_commands = false;
     for (int i = 0; i < count; ++i) {
       if (ready[i].data.u64 == kControl) {
@@ -189,7 +207,7 @@ bool Zygote::ReceiveCommands() {
     absl::StatusOr<ForkedProcess> forked = absl::InternalError("zygote: malformed command");
     const absl::string_view bytes = (*packet)->view.message;
     if (command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      forked = Obey(command, CommandDescriptors(std::move((*packet)->descriptors)));
+      forked = Obey(call, command, CommandDescriptors(std::move((*packet)->descriptors)));
     }
     v1::ZygoteReport report;
     if (!forked.ok()) {
@@ -201,20 +219,22 @@ bool Zygote::ReceiveCommands() {
     report.mutable_forked()->set_process(forked->pid);
     report.mutable_forked()->mutable_pidfd()->set_slot(1);
     report.mutable_forked()->set_layers(forked->layers);
-    Report(call, report, forked->process.fd());
+    if (forked->cpu_usage.valid()) report.mutable_forked()->mutable_cpu_usage()->set_slot(2);
+    Report(call, report, {forked->process.fd(), forked->cpu_usage});
+    forked->cpu_usage.Reset();
     const ForkedProcess& child = children_.emplace(call, *std::move(forked)).first->second;
     // INVARIANT(no-hang): nobody would hear of its end. With this process the broker takes it over.
     if (!Watch(child.process.fd(), 2 * call) || !Watch(child.watch.fd(), 2 * call + 1)) _exit(1);
   }
 }
 
-absl::StatusOr<ForkedProcess> Zygote::Obey(const v1::ZygoteCommand& command,
+absl::StatusOr<ForkedProcess> Zygote::Obey(uint64_t call, const v1::ZygoteCommand& command,
                                            CommandDescriptors descriptors) {
   switch (command.command_case()) {
     case v1::ZygoteCommand::kForkService:
       return ForkService(command.fork_service(), std::move(descriptors));
     case v1::ZygoteCommand::kForkWorker:
-      return ForkWorker(command.fork_worker(), std::move(descriptors));
+      return ForkWorker(call, command.fork_worker(), std::move(descriptors));
     case v1::ZygoteCommand::kForkSpare:
       return ForkSpare(command.fork_spare(), std::move(descriptors));
     default:
@@ -321,7 +341,25 @@ sandbox::Supervision FromProto(const v1::Supervision& proto) {
   return supervision;
 }
 
-absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
+// A cgroup for the worker that `start` will start, if it is to have one.
+absl::Status Zygote::AddCgroup(uint64_t call, const v1::ForkWorker& command, UniqueFd parent,
+                               sandbox::Start& start, ForkedProcess& worker) {
+  if (!parent.valid()) return absl::OkStatus();
+  if (!cgroups_.has_value()) {
+    CB_ASSIGN_OR_RETURN(cgroups_, sandbox::WorkerCgroups::In(std::move(parent)));
+  }
+  std::string name = absl::StrCat("worker.", call);
+  const uint32_t companions = command.has_supervision() ? 2 : 1;
+  CB_ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Make(name, start.bounds, companions));
+  worker.cgroup = std::move(name);
+  if (command.supervision().processes() && command.bounds().has_cpu_time()) {
+    CB_ASSIGN_OR_RETURN(worker.cpu_usage, cgroup.OpenFile("cpu.stat", O_RDONLY));
+  }
+  start.cgroup = std::move(cgroup).Take();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ForkedProcess> Zygote::ForkWorker(uint64_t call, const v1::ForkWorker& command,
                                                  CommandDescriptors descriptors) {
   // INVARIANT(fail-closed): without the floor there are no workers.
   CB_RETURN_IF_ERROR(PrepareSandbox());
@@ -354,22 +392,38 @@ absl::StatusOr<ForkedProcess> Zygote::ForkWorker(const v1::ForkWorker& command,
   }
   start.lifeline = descriptors.Take(command.lifeline());
   start.report = descriptors.Take(command.report());
-  absl::StatusOr<sandbox::Started> started;
+  ForkedProcess worker;
+  const absl::Status bounded =
+      AddCgroup(call, command, descriptors.Take(command.cgroups()), start, worker);
+  // INVARIANT(fail-closed)
+  absl::StatusOr<sandbox::Started> started =
+      bounded.ok() ? StartWorker(command, std::move(start), std::move(descriptors))
+                   : absl::StatusOr<sandbox::Started>(bounded);
+  if (!started.ok()) {
+    if (!worker.cgroup.empty()) cgroups_->Remove(worker.cgroup);
+    return started.status();
+  }
+  worker.pid = started->init_pid;
+  worker.process = std::move(started->init);
+  return worker;
+}
+
+absl::StatusOr<sandbox::Started> Zygote::StartWorker(const v1::ForkWorker& command,
+                                                     sandbox::Start start,
+                                                     CommandDescriptors descriptors) {
   const auto enter = [this](uint64_t entry) {
     ForgetEnvironment();
     return start_.enter_worker(entry);
   };
   if (command.has_job()) {
-    started = (*sandbox_)->ForkSpare(std::move(start), descriptors.Take(command.job()), enter);
-  } else if (command.entry() != 0) {
-    started = (*sandbox_)->Fork(std::move(start), [&] { return enter(command.entry()); });
-  } else {
-    started = (*sandbox_)->Execute(std::move(start), descriptors.Take(command.program()),
-                                   {command.arguments().begin(), command.arguments().end()},
-                                   {command.environment().begin(), command.environment().end()});
+    return (*sandbox_)->ForkSpare(std::move(start), descriptors.Take(command.job()), enter);
   }
-  if (!started.ok()) return started.status();
-  return ForkedProcess{started->init_pid, std::move(started->init)};
+  if (command.entry() != 0) {
+    return (*sandbox_)->Fork(std::move(start), [&] { return enter(command.entry()); });
+  }
+  return (*sandbox_)->Execute(std::move(start), descriptors.Take(command.program()),
+                              {command.arguments().begin(), command.arguments().end()},
+                              {command.environment().begin(), command.environment().end()});
 }
 
 void Zygote::Reap(uint64_t call, const ForkedProcess& child) {
@@ -384,22 +438,26 @@ void Zygote::Reap(uint64_t call, const ForkedProcess& child) {
     ended->set_system_microseconds(Microseconds((*end)->usage.ru_stime));
     ended->set_max_resident_bytes(static_cast<uint64_t>((*end)->usage.ru_maxrss) * 1024);
     ended->set_violation(child.watch.violation());
+    ended->set_out_of_memory(!child.cgroup.empty() && cgroups_->RanOutOfMemory(child.cgroup));
   } else {
     ended->set_exit_code(kStartFailed);
   }
   Unwatch(child.process.fd());
   Unwatch(child.watch.fd());
+  // Before its end is told: what is not there any more is not found by who was told.
+  if (!child.cgroup.empty()) cgroups_->Remove(child.cgroup);
   children_.erase(call);
   Report(call, report);
 }
 
-void Zygote::Report(uint64_t call, const v1::ZygoteReport& report, FdRef descriptor) {
+void Zygote::Report(uint64_t call, const v1::ZygoteReport& report, std::vector<FdRef> descriptors) {
+  std::erase_if(descriptors, [](FdRef descriptor) { return !descriptor.valid(); });
   const std::string message = report.SerializeAsString();
   transport::OutgoingPacket packet;
   packet.header.type = transport::PacketType::kResponse;
   packet.header.call = call;
   packet.message = message;
-  if (descriptor.valid()) packet.descriptors = absl::MakeConstSpan(&descriptor, 1);
+  packet.descriptors = descriptors;
   while (true) {
     const transport::SendResult sent = transport::SendPacket(start_.control, packet);
     if (sent.status.ok()) return;

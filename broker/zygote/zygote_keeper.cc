@@ -39,6 +39,7 @@ ChildEnd ToChildEnd(const v1::ZygoteReport::Ended& ended) {
   end.usage.ru_stime = FromMicroseconds(ended.system_microseconds());
   end.usage.ru_maxrss = static_cast<long>(ended.max_resident_bytes() / 1024);
   end.violation = ended.violation();
+  end.out_of_memory = ended.out_of_memory();
   return end;
 }
 
@@ -256,6 +257,9 @@ void ZygoteKeeper::Deliver(uint64_t call, const v1::ZygoteReport& report,
       ChildProcess child;
       child.pid = request.pid;
       child.layers = report.forked().layers();
+      if (report.forked().cpu_usage().slot() == 2 && descriptors.size() == 2) {
+        child.cpu_usage = std::move(descriptors[1]);
+      }
       if (absl::StatusOr<UniqueFd> copy = Duplicate(request.process.fd()); copy.ok()) {
         child.process = PidFd(*std::move(copy));
       }

@@ -41,6 +41,8 @@ namespace capbroker::broker {
 struct ChildEnd : ProcessEnd {
   // Of a service process: the system call for which it was killed, as the zygote heard of it.
   std::string violation = {};
+  // Of a worker: by the bound of its cgroup, as the zygote saw.
+  bool out_of_memory = false;
 };
 
 class ZygoteKeeper {

@@ -26,7 +26,8 @@ namespace capbroker::broker {
 struct ChildProcess {
   pid_t pid = 0;
   PidFd process;
-  std::string layers = {};  // of a service process: what confines it
+  std::string layers = {};          // of a service process: what confines it
+  UniqueFd cpu_usage = UniqueFd();  // of a worker: v1::ZygoteReport::Forked
 };
 
 class ZygoteReserve {
