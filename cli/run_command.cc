@@ -100,7 +100,7 @@ int RunRun(const std::vector<std::string>& arguments) {
                           : kNotStarted,
                 worker_options.status());
   }
-  absl::StatusOr<Broker> broker = Broker::Start();
+  absl::StatusOr<Broker> broker = Broker::Start({.cgroups = {.beneath = options->cgroup}});
   if (!broker.ok()) return Fail(kNotStarted, broker.status());
   PassedSignals signals;
   std::optional<AuditReader> audit;

@@ -13,6 +13,7 @@
 #include "base/errno_status.h"
 #include "base/status_macros.h"
 #include "client/parse_limits.h"
+#include "client/worker_cgroups.h"
 
 namespace capbroker::cli {
 namespace {
@@ -131,6 +132,14 @@ absl::Status AddOption(absl::string_view name, const std::string& value, RunOpti
   }
   if (name == "--learn") {
     options.learn = value;
+    return absl::OkStatus();
+  }
+  if (name == "--cgroup") {
+    if (value != kOwnCgroup && !absl::StartsWith(value, "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--cgroup ", value, ": neither ", kOwnCgroup, " nor an absolute path"));
+    }
+    options.cgroup = value;
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrCat(name, ": no such option"));

@@ -12,6 +12,7 @@ namespace capbroker::cli {
 
 struct RunOptions {
   run::v1::RunPolicy policy;  // of all --policy files and of the options, merged
+  std::string cgroup;         // in which it gets one of its own, as WorkerCgroups::beneath
   bool explain = false;
   std::string learn;  // the file that gets the policy; empty: not asked for
   std::string program;
