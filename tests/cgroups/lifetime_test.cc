@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -28,6 +30,7 @@ namespace {
 using testing::Beneath;
 using testing::CgroupForTest;
 using ::testing::Contains;
+using ::testing::Each;
 using testing::Eventually;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -70,6 +73,38 @@ TEST(CgroupLifetimeTest, EachWorkerIsInOneWithItsInit) {
   ASSERT_OK_AND_ASSIGN(Worker third, broker.Launch({.entry = Return}));
   EXPECT_EQ(third.Wait().exit_code(), 7);
   EXPECT_THAT(WorkersBeneath(place.path()), SizeIs(1));
+}
+
+// What the open files of a process are, as far as they may be seen here.
+std::vector<std::string> OpenFilesOf(pid_t pid) {
+  std::vector<std::string> names;
+  std::error_code error;
+  const std::string folder = absl::StrCat("/proc/", pid, "/fd");
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    names.push_back(std::filesystem::read_symlink(entry.path(), error).string());
+  }
+  return names;
+}
+
+TEST(CgroupLifetimeTest, NobodyInItHasADescriptorOfIt) {
+  const CgroupForTest place;
+  SKIP_WITHOUT_CGROUP(place);
+  ASSERT_OK_AND_ASSIGN(Broker broker, Broker::Start(Beneath(place.path())));
+  ASSERT_OK_AND_ASSIGN(const Worker forked, broker.Launch({.entry = SleepLong}));
+  ASSERT_OK_AND_ASSIGN(const Worker supervised,
+                       broker.Launch({.program = "/bin/sleep",
+                                      .arguments = {"1000"},
+                                      .supervision = Supervision{.processes = true}}));
+  size_t processes = 0;
+  for (const std::string& cgroup : WorkersBeneath(place.path())) {
+    for (const pid_t pid : ProcessesIn(cgroup)) {
+      const std::vector<std::string> files = OpenFilesOf(pid);
+      if (files.empty()) GTEST_SKIP() << "this user may not look";
+      EXPECT_THAT(files, Each(::testing::Not(HasSubstr("capbroker.")))) << pid;
+      ++processes;
+    }
+  }
+  EXPECT_EQ(processes, 5u) << "two inits, two workers, a supervisor";
 }
 
 TEST(CgroupLifetimeTest, WithoutOneNothingIsMade) {
