@@ -188,7 +188,9 @@ bool Mailbox::Withdraw(int slot) {
 
 void Mailbox::Open() { memory_.door.store(kAwake); }
 
-void Mailbox::Close() { memory_.door.store(kAway); }
+void Mailbox::Close() {
+  if (memory_.door.exchange(kAway) == kAsleep) WakeSleeper(memory_.door);
+}
 
 bool Mailbox::LookForRequest() const { return (memory_.posted.load() & kEverySlot) != 0; }
 

@@ -97,7 +97,7 @@ class Mailbox {
   // A descriptor to send.
   absl::StatusOr<UniqueFd> Share() const { return Duplicate(memfd_); }
   void Open();
-  // Nothing is posted any more; what was is to be claimed. Any thread.
+  // Nothing is posted any more; what was is to be claimed. Any thread; wakes the one that waits.
   void Close();
   bool LookForRequest() const;
   // Sleeps for kCancelTickMs, at most. False: none came.

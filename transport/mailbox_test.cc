@@ -355,6 +355,25 @@ TEST_F(MailboxTest, AnAnswerRingsTheBellOfWhoWaitsThere) {
   EXPECT_EQ(client_->LookForAnswer(0), Mailbox::Answer::kOnLane);
 }
 
+TEST_F(MailboxTest, WhoWaitsForRequestsIsWokenWhenItIsClosed) {
+  int64_t fastest_ns = kLongNs;
+  for (int time = 0; time < 20; ++time) {
+    service_->Open();
+    int64_t closed_ns = 0;
+    std::thread leader([&] {
+      usleep(2000);
+      closed_ns = MonotonicNowNs();
+      service_->Close();
+    });
+    EXPECT_FALSE(service_->WaitForRequest());
+    const int64_t woken_ns = MonotonicNowNs();
+    leader.join();
+    fastest_ns = std::min(fastest_ns, woken_ns - closed_ns);
+  }
+  // By itself it would look at the end of its tick.
+  EXPECT_LT(fastest_ns, int64_t{kCancelTickMs} * 1'000'000 / 2);
+}
+
 TEST_F(MailboxTest, NobodySleepsLongerThanItSays) {
   service_->Open();
   EXPECT_FALSE(service_->WaitForRequest());

@@ -59,7 +59,8 @@ class Watcher {
   virtual bool BeginBeside() { return false; }
   virtual bool AttendBeside() { return false; }
   virtual void EndBeside() {}
-  // By another thread, because that one is held up in a handler: the loop is to have what comes.
+  // By another thread, because that one is held up in a handler or is needed elsewhere: it is
+  // woken, and the loop is to have what comes.
   virtual void SuspendBeside() {}
 };
 

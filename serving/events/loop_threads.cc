@@ -120,14 +120,33 @@ bool LoopThreads::HandOver() {
 }
 
 void LoopThreads::AttendBusyLane() {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (attended_ != nullptr) return;
-  }
+  if (LeaveToAttending()) return;
   if (!watched_.load()) NeedUnderstudy(/*at_once=*/false);
   if (!HandOver()) return;
+  while (AttendWhatIsBusy()) {
+  }
+}
+
+// True: a thread attends. If its lane is quiet, it has this one next.
+bool LoopThreads::LeaveToAttending() {
+  std::shared_ptr<Attendance> quiet;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (attended_ == nullptr) return false;
+    const int64_t since_ns = absl::GetCurrentTimeNanos() - attended_->served_ns.load();
+    if (attended_->beside.load() && since_ns >= absl::ToInt64Nanoseconds(kTick)) quiet = attended_;
+  }
+  if (quiet == nullptr) return true;
+  quiet->swaps.store(true);
+  quiet->ended.store(true);
+  quiet->lane.watcher->SuspendBeside();
+  return true;
+}
+
+// True: the lane was given up for one that is busy by now.
+bool LoopThreads::AttendWhatIsBusy() {
   const std::optional<EventLoop::Attended> lane = loop_->TakeBusy();
-  if (!lane) return;
+  if (!lane) return false;
   const auto attendance = std::make_shared<Attendance>();
   attendance->lane = *lane;
   {
@@ -138,15 +157,18 @@ void LoopThreads::AttendBusyLane() {
   AttendTo(*attendance);
   attends = nullptr;
   EndAttendance(attendance);
+  return attendance->swaps.load();
 }
 
 void LoopThreads::AttendTo(Attendance& attendance) {
   const EventLoop::Attended& lane = attendance.lane;
   Watcher& watcher = *lane.watcher;
   if (watcher.BeginBeside()) {
+    attendance.served_ns.store(absl::GetCurrentTimeNanos());
     attendance.beside.store(true);
     loop_->GiveBack(lane);
     while (!attendance.ended.load() && !loop_->stopped() && watcher.AttendBeside()) {
+      attendance.served_ns.store(absl::GetCurrentTimeNanos(), std::memory_order_relaxed);
     }
     return watcher.EndBeside();
   }

@@ -10,8 +10,8 @@
 // attends that lane: it blocks in receiving from it, which is the shortest way there is, or looks
 // for the next call for some microseconds, as long as calls pay for that (transport/polling.h). A
 // handler there that does not come back gives the lane back to the loop, and so does a lane
-// that is quiet for some milliseconds. A lane with a mailbox (transport/mailbox.h) is attended
-// there, and the loop has the socket meanwhile.
+// that is quiet for some milliseconds, or for one when another lane is busy. A lane with a mailbox
+// (transport/mailbox.h) is attended there, and the loop has the socket meanwhile.
 //
 // The understudy sleeps while nothing is called, and does not exist before a handler
 // that may block was first called, or a lane was busy. INVARIANT(nobody-spins-for-a-stranger)
@@ -64,6 +64,10 @@ class LoopThreads {
   struct Attendance {
     EventLoop::Attended lane;
     std::atomic<bool> beside{false};
+    // When it was last called, in nanoseconds since the epoch; while `beside`.
+    std::atomic<int64_t> served_ns{0};
+    // Its thread is to attend the lane that is busy now.
+    std::atomic<bool> swaps{false};
     // The thread is not to go on.
     std::atomic<bool> ended{false};
     // Odd while its thread is in a handler that may block.
@@ -76,6 +80,8 @@ class LoopThreads {
   void Lead();
   bool HandOver() ABSL_LOCKS_EXCLUDED(mutex_);
   void AttendBusyLane() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool LeaveToAttending() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool AttendWhatIsBusy() ABSL_LOCKS_EXCLUDED(mutex_);
   void AttendTo(Attendance& attendance);
   void LookAfterAttended() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndAttendance(const std::shared_ptr<Attendance>& attendance) ABSL_LOCKS_EXCLUDED(mutex_);
