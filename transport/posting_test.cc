@@ -376,11 +376,9 @@ TEST_F(PostingTest, ACallbackMayDestroyItsClientBeforeItsCallComesBack) {
       Put(Header(PacketType::kResponse, posted.header.call), {}, posted.slot);
     });
     absl::Notification destroyed;
-    const LaneRequest request = {.method = 1,
-                                 .metadata = {},
-                                 .message_size = 0,
-                                 .serialize = [](char*) { return true; },
-                                 .descriptors = {}};
+    const auto serialize = [](char*) { return true; };
+    const LaneRequest request = {
+        .method = 1, .metadata = {}, .message_size = 0, .serialize = serialize, .descriptors = {}};
     client_->StartCall(
         request, [] { return false; },
         [&](Reply&) {
