@@ -127,15 +127,16 @@ bool LaneCore::PostOwned(const LaneRequest& request, std::unique_ptr<PendingCall
   SerializedRequest serialized;
   const PostedPlace place = call->place;
   const uint64_t id = call->id;
-  const bool ready =
-      LateOrCancelled(*call, call->cancelled).ok() && serialized.Fill(request, *call).ok();
+  bool ready = LateOrCancelled(*call, call->cancelled).ok() && serialized.Fill(request, *call).ok();
   if (ready) {
     absl::MutexLock lock(&mutex_);
-    call->place.posted = true;
-    const bool over = call->done;
-    calls_.Own(std::move(call));
-    NeedBellThread();
-    if (over) return true;
+    ready = NeedBellThread();
+    if (ready) {
+      call->place.posted = true;
+      const bool over = call->done;
+      calls_.Own(std::move(call));
+      if (over) return true;
+    }
   }
   if (ready && posting_.Post(place, serialized.packet)) return true;
   absl::MutexLock lock(&mutex_);

@@ -80,7 +80,7 @@ class LaneCore final : public std::enable_shared_from_this<LaneCore> {
   void RunCompleted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NeedCallbackThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CallbackThread() ABSL_LOCKS_EXCLUDED(mutex_);
-  void NeedBellThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool NeedBellThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BellThread() ABSL_LOCKS_EXCLUDED(mutex_);
   bool CollectPosted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndOrphans() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -237,11 +238,17 @@ void LaneCore::CallbackThread() {
   }
 }
 
-void LaneCore::NeedBellThread() {
+// False: there can be no further thread here, as in a worker at its bound.
+bool LaneCore::NeedBellThread() {
   if (!bell_thread_.joinable()) {
-    bell_thread_ = std::thread([self = shared_from_this()] { self->BellThread(); });
+    try {
+      bell_thread_ = std::thread([self = shared_from_this()] { self->BellThread(); });
+    } catch (const std::system_error&) {
+      return false;
+    }
   }
   posted_ready_.Signal();
+  return true;
 }
 
 // Waits at the mailbox's bell for the answers to callback calls, and some milliseconds for the next

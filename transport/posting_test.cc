@@ -2,6 +2,7 @@
 #include "transport/posting.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -355,6 +356,27 @@ TEST_F(PostingTest, ACallbackCallOfAProcessThatHasEndedIsUnavailable) {
   Send(epoch);
   EXPECT_EQ(Await(1).back().status, kUnavailable);
   EXPECT_FALSE(mailbox_->LookForRequest()) << "it is not run any more";
+}
+
+TEST_F(PostingTest, WithoutRoomForAThreadCallbackCallsGoToTheSocket) {
+  GiveMailbox();
+  // A call that has no room makes the thread that waits at the socket.
+  std::thread first([this] { ServeOnSocket(0, "of the socket"); });
+  StartCall(std::string(Mailbox::kCapacity, 'x'));
+  first.join();
+  EXPECT_EQ(Await(1).back().message, "of the socket");
+  std::thread second([this] { ServeOnSocket(kFlagWouldPost, "of the socket"); });
+  pthread_attr_t before, huge;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  // A stack for which there is no address space: no thread can be made.
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 46), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  StartCall("question");
+  ASSERT_EQ(pthread_setattr_default_np(&before), 0);
+  second.join();
+  EXPECT_EQ(Await(2).back().message, "of the socket");
+  EXPECT_EQ(client_->posted_calls(), 0u);
 }
 
 TEST_F(PostingTest, TheEndOfAClientEndsItsPostedCallbackCalls) {
