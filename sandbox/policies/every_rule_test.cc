@@ -31,6 +31,7 @@
 #include "sandbox/supervisor/supervisor.h"
 #include "sandbox/table/filter_compiler.h"
 #include "sandbox/table/policy.h"
+#include "sandbox/table/row_reading.h"
 #include "sandbox/table/seccomp.h"
 #include "sandbox/table/system_calls.h"
 
@@ -47,49 +48,23 @@ constexpr int kDied = -1;
 struct RealCall {
   std::string name;
   int number = 0;
-  uint64_t arguments[6] = {};
+  Arguments arguments = {};
   int expected = 0;
 };
 
-bool Holds(const Condition& condition, const uint64_t* arguments) {
-  for (const MaskedValue& any : condition.any_of) {
-    const uint64_t value = any.parameter == Parameter::kNone
-                               ? any.value
-                               : kParameters[static_cast<size_t>(any.parameter)] & any.mask;
-    if ((arguments[condition.argument] & any.mask) == value) return true;
-  }
-  return false;
-}
-
-// The rule of `row` that decides a call: the number of a clause, or how many there are.
-size_t Deciding(const Row& row, const uint64_t* arguments) {
-  size_t clause = 0;
-  for (; clause < row.clauses().size(); ++clause) {
-    bool holds = true;
-    for (const Condition& condition : row.clauses()[clause].all_of) {
-      holds = holds && Holds(condition, arguments);
-    }
-    if (holds) break;
-  }
-  return clause;
-}
-
 // Arguments that `rule` of `row` decides. Nothing: none were found.
-bool FindArguments(const Row& row, size_t rule, uint64_t* arguments) {
+bool FindArguments(const Row& row, size_t rule, Arguments& arguments) {
   std::mt19937_64 random(rule);
   for (int attempt = 0; attempt < 20'000; ++attempt) {
-    for (int i = 0; i < 6; ++i) arguments[i] = attempt == 0 ? 0 : random();
+    for (uint64_t& argument : arguments) argument = attempt == 0 ? 0 : random();
     if (rule < row.clauses().size()) {
       for (const Condition& condition : row.clauses()[rule].all_of) {
         const MaskedValue& any = condition.any_of[random() % condition.any_of.size()];
-        const uint64_t value = any.parameter == Parameter::kNone
-                                   ? any.value
-                                   : kParameters[static_cast<size_t>(any.parameter)];
         uint64_t& argument = arguments[condition.argument];
-        argument = (argument & ~any.mask) | (value & any.mask);
+        argument = (argument & ~any.mask) | ValueOf(any, kParameters);
       }
     }
-    if (Deciding(row, arguments) == rule) return true;
+    if (DecidingRule(row, arguments, kParameters) == rule) return true;
   }
   return false;
 }
@@ -157,7 +132,7 @@ std::vector<sock_filter> Harmless(const Policy& policy) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !InstallFilter(program).ok()) _exit(1);
   for (; *next < calls.size(); ++*next) {
     const RealCall& call = calls[*next];
-    const uint64_t* a = call.arguments;
+    const Arguments& a = call.arguments;
     results[*next] = kDied;
     const int64_t result = syscall(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
     results[*next] = result < 0 ? errno : 0;

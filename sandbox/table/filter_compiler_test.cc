@@ -3,8 +3,10 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <random>
 #include <string>
@@ -15,6 +17,7 @@
 #include "sandbox/table/filter_disassembler.h"
 #include "sandbox/table/filter_evaluator.h"
 #include "sandbox/table/policy.h"
+#include "sandbox/table/row_reading.h"
 #include "sandbox/table/system_calls.h"
 
 namespace capbroker::sandbox {
@@ -261,18 +264,9 @@ TEST_F(FilterCompilerTest, AgreesWithItsTableOnRandomCalls) {
       Outcome expected = Die();
       if (const auto found = row_of.find(call.nr); found != row_of.end()) {
         const Row& row = policy.rows()[found->second];
-        expected = *row.otherwise();
-        for (auto clause = row.clauses().rbegin(); clause != row.clauses().rend(); ++clause) {
-          bool all = true;
-          for (const Condition& test : clause->all_of) {
-            bool any = false;
-            for (const MaskedValue& masked : test.any_of) {
-              any |= (call.args[test.argument] & masked.mask) == masked.value;
-            }
-            all &= any;
-          }
-          if (all) expected = clause->outcome;
-        }
+        Arguments arguments;
+        std::copy(std::begin(call.args), std::end(call.args), arguments.begin());
+        expected = OutcomeOf(row, DecidingRule(row, arguments, {}));
       }
       const uint32_t action = expected == Die()     ? kDead
                               : expected == Allow() ? uint32_t{SECCOMP_RET_ALLOW}
