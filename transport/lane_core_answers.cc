@@ -256,7 +256,17 @@ bool LaneCore::NeedBellThread() {
 void LaneCore::BellThread() {
   absl::MutexLock lock(&mutex_);
   bool quiet = true;
+  int64_t looked_ns = 0;
   while (true) {
+    // However often the bell rings. INVARIANT(no-hang)
+    if (const int64_t now_ns = MonotonicNowNs();
+        !calls_.posted().empty() && now_ns - looked_ns >= kTickNs) {
+      looked_ns = now_ns;
+      LookAtSocket();
+      EndOrphans();
+      ExpireAsync();
+    }
+    // Last before the waits: what comes above lets others in.
     RunCompleted();
     if (closing_) return;
     bell_ = calls_.posted().empty() ? posting_.mailbox() : calls_.posted().front()->place.mailbox;
@@ -272,11 +282,7 @@ void LaneCore::BellThread() {
     mutex_.Unlock();
     const bool rung = bell->WaitForBell(kTickNs);
     mutex_.Lock();
-    if (rung) continue;
-    quiet = calls_.posted().empty();
-    LookAtSocket();
-    EndOrphans();
-    ExpireAsync();
+    quiet = !rung && calls_.posted().empty();
   }
 }
 

@@ -348,6 +348,30 @@ TEST_F(PostingTest, APostedCallbackCallEndsAtItsDeadlineAndWhenItIsCancelled) {
   EXPECT_EQ(Receive().call, posted.header.call);
 }
 
+TEST_F(PostingTest, ACallbackCallEndsAtItsDeadlineHoweverManyOthersAreAnswered) {
+  GiveMailbox();
+  std::atomic<bool> stop{false};
+  StartCall("never answered", MonotonicNowNs() + 50'000'000);
+  (void)Take();
+  std::thread service([&] {
+    while (!stop) {
+      if (!mailbox_->WaitForRequest()) continue;
+      const Posted posted = Take();
+      Put(Header(PacketType::kResponse, posted.header.call), {}, posted.slot);
+    }
+  });
+  const int64_t begun_ns = MonotonicNowNs();
+  bool ended = false;
+  for (size_t calls = 1; !ended && MonotonicNowNs() - begun_ns < 2'000'000'000; ++calls) {
+    StartCall("answered");
+    for (const Answer& answer : Await(calls)) ended |= answer.status == kDeadlineExceeded;
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(Receive().type, PacketType::kCancel);
+  stop = true;
+  service.join();
+}
+
 TEST_F(PostingTest, ACallbackCallOfAProcessThatHasEndedIsUnavailable) {
   GiveMailbox();
   StartCall("question");
