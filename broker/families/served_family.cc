@@ -58,9 +58,7 @@ void ServedFamily::OnForked(const absl::Status& status) {
     return;
   }
   if (status.ok()) return;
-  ChildEnd none;
-  none.signal = SIGKILL;
-  OnEnded(none);
+  OnEnded(UnknownEnd());
 }
 
 void ServedFamily::OnEnded(const ChildEnd& end) {

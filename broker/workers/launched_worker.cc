@@ -154,8 +154,13 @@ void LaunchedWorker::OnForked(absl::StatusOr<ChildProcess> forked) {
   if (!forked.ok()) {
     lifeline_.Reset();  // In case it was forked all the same. INVARIANT(fail-closed)
     CancelTimer();
+    // What has spoken is there, and only its reports can tell of its end. INVARIANT(no-hang)
+    if (events_.started == nullptr || order_.has_value()) {
+      unreported_ = shared_from_this();
+      return;
+    }
     StopWatching();
-    if (events_.started) std::exchange(events_, Events()).started(forked.status());
+    std::exchange(events_, Events()).started(forked.status());
     return;
   }
   init_ = *std::move(forked);
@@ -233,7 +238,8 @@ void LaunchedWorker::ReadReports() {
   while (reports_.valid()) {
     const ssize_t got = recv(reports_.get(), packet, sizeof packet, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return;  // the end of the process is told by the zygote
+    if (got == 0 && std::exchange(unreported_, nullptr) != nullptr) OnEnded(UnknownEnd());
+    if (got <= 0) return;  // the end of another one is told by the zygote
     const absl::StatusOr<sandbox::Report> report =
         sandbox::ParseReport(absl::string_view(packet, static_cast<size_t>(got)));
     if (report.ok()) OnReport(*report);

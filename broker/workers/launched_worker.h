@@ -95,6 +95,8 @@ class LaunchedWorker : public std::enable_shared_from_this<LaunchedWorker> {
   UniqueFd job_;                // of a spare
   std::optional<Order> order_;  // of a spare that has its job, until it is told to have begun
   bool killed_ = false;
+  // Itself, until its reports end, if its zygote died before it told of it.
+  std::shared_ptr<LaunchedWorker> unreported_;
   std::optional<absl::Status> start_failure_;
   std::optional<sandbox::Report> exit_;
   std::string violation_;

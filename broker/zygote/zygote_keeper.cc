@@ -49,14 +49,13 @@ int Events(const PidFd& process) {
   return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
-// Of a process whose end nobody can tell any more.
+}  // namespace
+
 ChildEnd UnknownEnd() {
   ChildEnd end;
   end.signal = SIGKILL;
   return end;
 }
-
-}  // namespace
 
 ZygoteKeeper::ZygoteKeeper(serving::EventLoop* loop, RunFunction run)
     : loop_(loop), run_(std::move(run)) {}

@@ -4,7 +4,8 @@
 // A command never waits for the zygote: what the socket has no room for is queued.
 // When a zygote dies
 // - what it was asked for and had not reported fails with UNAVAILABLE, and is not
-//   tried again: it may have been done;
+//   tried again: it may have been done. Who learned of the process from itself, sooner than from
+//   the zygote, sees to its end;
 // - its children become the broker's, which is their subreaper, and go on;
 // - its spare takes over. At the start, and when both are gone, the reserve forks one
 //   (zygote_reserve.h): the broker itself forks nothing.
@@ -44,6 +45,9 @@ struct ChildEnd : ProcessEnd {
   // Of a worker: by the bound of its cgroup, as the zygote saw.
   bool out_of_memory = false;
 };
+
+// Of a process whose end nobody can tell any more.
+ChildEnd UnknownEnd();
 
 class ZygoteKeeper {
  public:
