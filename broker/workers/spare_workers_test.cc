@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -37,10 +38,11 @@ using testing::Probe;
 using testing::ProbeClient;
 using testing::StatusIs;
 
-// Waits for the end of its input first.
+// Tells that it runs, and waits for the end of its input first.
 template <int (*entry)(Grants)>
 int Held(Grants grants) {
-  char byte;
+  char byte = 0;
+  if (write(STDIN_FILENO, &byte, 1) != 1) return 99;
   while (read(STDIN_FILENO, &byte, 1) > 0) {
   }
   return entry(std::move(grants));
@@ -77,11 +79,30 @@ int MakeCode(Grants) {
               0) == MAP_FAILED;
 }
 int Accept(Grants) {
-  return accept4(STDIN_FILENO, nullptr, nullptr, 0) < 0 && errno == ENOTSOCK ? 0 : 1;
+  return accept4(STDIN_FILENO, nullptr, nullptr, 0) < 0 && errno == EINVAL ? 0 : 1;
 }
 int Spin(Grants) {
   volatile uint64_t turns = 0;
   while (true) turns = turns + 1;
+}
+
+// Who sent the byte that comes next, by SO_PASSCRED.
+int SenderTo(FdRef socket) {
+  char byte;
+  iovec bytes = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+  msghdr message = {};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  EXPECT_EQ(recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC), 1);
+  ucred sender = {};
+  const cmsghdr* const told = CMSG_FIRSTHDR(&message);
+  if (told != nullptr && told->cmsg_type == SCM_CREDENTIALS) {
+    memcpy(&sender, CMSG_DATA(told), sizeof sender);
+  }
+  return sender.pid;
 }
 
 class SpareWorkersTest : public ::testing::Test {
@@ -108,24 +129,26 @@ class SpareWorkersTest : public ::testing::Test {
     return inits;
   }
 
-  // Its end, and whether the process that went with it had been there before the launch.
+  // Its end, and whether its process had been there before the launch.
   std::pair<WorkerEnd, bool> Run(WorkerOptions options) {
     EXPECT_TRUE(InitsAre(kSpares));
     const std::set<int> spares = Inits();
     int ends[2];
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     options.standard_input.Reset(ends[0]);
     UniqueFd hold(ends[1]);
+    const int on = 1;
+    EXPECT_EQ(setsockopt(hold.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
     absl::StatusOr<Worker> worker = broker_->Launch(std::move(options));
     EXPECT_OK(worker);
     if (!worker.ok()) return {};
-    EXPECT_TRUE(InitsAre(kSpares + 1));
-    const std::set<int> with_worker = Inits();
+    const int process = SenderTo(hold);
+    const bool was_spare = std::any_of(spares.begin(), spares.end(), [process](int init) {
+      const std::vector<int> children = ChildrenOf(init);
+      return std::find(children.begin(), children.end(), process) != children.end();
+    });
     hold.Reset();
     const WorkerEnd end = worker->Wait();
-    const std::set<int> left = Inits();
-    bool was_spare = false;
-    for (const int init : with_worker) was_spare |= left.count(init) == 0 && spares.count(init) > 0;
     return {end, was_spare};
   }
   // Until it finds a spare, of which those of other kinds are replaced a moment after a launch.
