@@ -14,19 +14,33 @@
 namespace capbroker {
 namespace {
 
-// A child that dies with the line, after `prepare`.
-template <typename Prepare>
-PidFd Dependent(Lifeline& line, Prepare prepare) {
+// A child that does `prepare`, dies with the line from then on, and tells so.
+template <typename Prepare, typename Tell>
+PidFd Dependent(Lifeline& line, Prepare prepare, Tell tell) {
   absl::StatusOr<Cloned> cloned = CloneProcess({});
   if (!cloned.ok()) return PidFd();
   if (cloned->pid == 0) {
     line.kept.Reset();
     prepare();
     if (!DieWithLifeline(std::move(line.held)).ok()) _exit(1);
+    tell();
     while (true) pause();
   }
   line.held.Reset();
   return std::move(cloned->process);
+}
+
+// One that does already when this returns.
+PidFd Dependent(Lifeline& line) {
+  int ends[2];
+  if (pipe(ends) != 0) return PidFd();
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  PidFd child = Dependent(
+      line, [] {}, [&writer] { (void)!write(writer.get(), "x", 1); });
+  writer.Reset();
+  char byte;
+  return read(reader.get(), &byte, 1) == 1 ? std::move(child) : PidFd();
 }
 
 bool StillRuns(const PidFd& process, int milliseconds) {
@@ -36,8 +50,8 @@ bool StillRuns(const PidFd& process, int milliseconds) {
 
 TEST(LifelineTest, KillsWhenTheOtherEndIsClosed) {
   ASSERT_OK_AND_ASSIGN(Lifeline line, MakeLifeline());
-  const PidFd child = Dependent(line, [] {});
-  ASSERT_TRUE(StillRuns(child, 50));
+  const PidFd child = Dependent(line);
+  ASSERT_TRUE(StillRuns(child, 0));
   line.kept.Reset();
   ASSERT_OK_AND_ASSIGN(const ProcessEnd end, child.Wait());
   EXPECT_EQ(end.signal, SIGKILL);
@@ -45,7 +59,8 @@ TEST(LifelineTest, KillsWhenTheOtherEndIsClosed) {
 
 TEST(LifelineTest, KillsWhenTheOtherEndWasClosedBeforeTheArming) {
   ASSERT_OK_AND_ASSIGN(Lifeline line, MakeLifeline());
-  const PidFd child = Dependent(line, [] { usleep(20'000); });
+  const PidFd child = Dependent(
+      line, [] { usleep(20'000); }, [] {});
   line.kept.Reset();
   ASSERT_OK_AND_ASSIGN(const ProcessEnd end, child.Wait());
   EXPECT_EQ(end.signal, SIGKILL);
@@ -53,8 +68,8 @@ TEST(LifelineTest, KillsWhenTheOtherEndWasClosedBeforeTheArming) {
 
 TEST(LifelineTest, KillsAStoppedProcess) {
   ASSERT_OK_AND_ASSIGN(Lifeline line, MakeLifeline());
-  const PidFd child = Dependent(line, [] {});
-  ASSERT_TRUE(StillRuns(child, 50));
+  const PidFd child = Dependent(line);
+  ASSERT_TRUE(StillRuns(child, 0));
   ASSERT_OK(child.Signal(SIGSTOP));
   line.kept.Reset();
   ASSERT_OK_AND_ASSIGN(const ProcessEnd end, child.Wait());
@@ -63,7 +78,7 @@ TEST(LifelineTest, KillsAStoppedProcess) {
 
 TEST(LifelineTest, HoldsWhileADuplicateIsOpen) {
   ASSERT_OK_AND_ASSIGN(Lifeline line, MakeLifeline());
-  const PidFd child = Dependent(line, [] {});
+  const PidFd child = Dependent(line);
   ASSERT_OK_AND_ASSIGN(UniqueFd duplicate, Duplicate(line.kept));
   line.kept.Reset();
   EXPECT_TRUE(StillRuns(child, 100));
