@@ -16,7 +16,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstddef>
 #include <cstring>
 #include <string>
 
@@ -145,11 +144,11 @@ TEST(LayerByItself, LandlockConnectsToNoAbstractSocketOutside) {
   if (!Offered().HasAll({Layer::kLandlock})) GTEST_SKIP() << Offered().ToString();
   if (ProbeHost().landlock_abi < 6) GTEST_SKIP() << "scopes came with ABI 6";
   sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = {}};
-  const std::string text = "capbroker-test-" + std::to_string(getpid());
-  memcpy(name.sun_path + 1, text.data(), text.size());
-  const socklen_t size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
   const UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), size), 0);
+  // Without a name it gets an abstract one that nobody else has.
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&name), sizeof name.sun_family), 0);
+  socklen_t size = sizeof name;
+  ASSERT_EQ(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
   ASSERT_EQ(listen(listener.get(), 1), 0);
   WorkerRunner runner(AllBut({Layer::kLandlock}), {});
   const Story story = runner.Run([&] {

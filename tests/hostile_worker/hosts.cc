@@ -16,6 +16,7 @@
 
 #include <fstream>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@
 namespace capbroker::hostile {
 namespace {
 
-constexpr uid_t kNobody = 65534;
+// Of this test alone: the kernel counts processes by user, those of other tests as well.
+const uid_t ordinary_user = 20000 + std::random_device()() % 40000;
 
 bool WriteTo(const std::string& path, const std::string& text) {
   const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -66,10 +68,10 @@ bool EnterLastUserNamespace() {
   return unshared && status == 0 && WriteTo("/proc/sys/user/max_user_namespaces", "0\n");
 }
 
-bool BecomeNobody() {
-  if (geteuid() != 0) return true;  // an ordinary user already
-  if (setgroups(0, nullptr) != 0 || setresgid(kNobody, kNobody, kNobody) != 0 ||
-      setresuid(kNobody, kNobody, kNobody) != 0) {
+bool BecomeOrdinaryUser() {
+  if (geteuid() != 0) return true;  // one already
+  const uid_t id = ordinary_user;
+  if (setgroups(0, nullptr) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0) {
     return false;
   }
   // As a process is that its user has started.
@@ -169,11 +171,13 @@ bool KeepDockersCapabilities() {
 }  // namespace
 
 bool AsRoot() { return geteuid() == 0; }
-bool AsOrdinaryUser() { return BecomeNobody(); }
+bool AsOrdinaryUser() { return BecomeOrdinaryUser(); }
 bool AsRootWithoutUserNamespaces() { return EnterLastUserNamespace(); }
-bool AsOrdinaryUserWithoutUserNamespaces() { return EnterLastUserNamespace() && BecomeNobody(); }
+bool AsOrdinaryUserWithoutUserNamespaces() {
+  return EnterLastUserNamespace() && BecomeOrdinaryUser();
+}
 bool AsOrdinaryUserWithoutLandlock() {
-  if (!BecomeNobody()) return false;
+  if (!BecomeOrdinaryUser()) return false;
   Answers answers;
   answers.Fail(SYS_landlock_create_ruleset, ENOSYS);
   return answers.Install();
@@ -190,9 +194,9 @@ bool AsRootWithoutReports() {
 bool AsRootInDocker() {
   return geteuid() == 0 && KeepDockersCapabilities() && EnterDocker(/*landlock=*/true);
 }
-bool AsOrdinaryUserInDocker() { return BecomeNobody() && EnterDocker(/*landlock=*/true); }
+bool AsOrdinaryUserInDocker() { return BecomeOrdinaryUser() && EnterDocker(/*landlock=*/true); }
 bool AsOrdinaryUserInDockerWithoutLandlock() {
-  return BecomeNobody() && EnterDocker(/*landlock=*/false);
+  return BecomeOrdinaryUser() && EnterDocker(/*landlock=*/false);
 }
 
 }  // namespace capbroker::hostile
