@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <random>
 #include <string>
 
 #include "absl/status/status.h"
@@ -115,6 +116,8 @@ TEST_P(DockerTest, ConnectionsAndProcessesDoNotStartAndSayWhy) {
 
 // Where workers share their user's id, the kernel counts all threads of that user together.
 TEST(DockerUserTest, WhatElseAUserRunsDoesNotUseUpAWorkersThreads) {
+  // Nobody is other tests' user, too.
+  HaveOrdinaryUser(20000 + std::random_device()() % 40000);
   const std::string said = InContainer(
       AsOrdinaryUserInDocker,
       "i=0; while [ $i -lt 80 ]; do sleep 60 & P=\"$P $!\"; i=$((i + 1)); done; "

@@ -16,7 +16,6 @@
 
 #include <fstream>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -27,8 +26,8 @@
 namespace capbroker::hostile {
 namespace {
 
-// Of this test alone: the kernel counts processes by user, those of other tests as well.
-const uid_t ordinary_user = 20000 + std::random_device()() % 40000;
+constexpr uid_t kNobody = 65534;
+uid_t ordinary_user = kNobody;
 
 bool WriteTo(const std::string& path, const std::string& text) {
   const UniqueFd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -169,6 +168,8 @@ bool KeepDockersCapabilities() {
 }
 
 }  // namespace
+
+void HaveOrdinaryUser(uid_t id) { ordinary_user = id; }
 
 bool AsRoot() { return geteuid() == 0; }
 bool AsOrdinaryUser() { return BecomeOrdinaryUser(); }

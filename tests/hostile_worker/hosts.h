@@ -5,7 +5,13 @@
 #ifndef TESTS_HOSTILE_WORKER_HOSTS_H_
 #define TESTS_HOSTILE_WORKER_HOSTS_H_
 
+#include <sys/types.h>
+
 namespace capbroker::hostile {
+
+// Who AsOrdinaryUser...() becomes from now on: at first the user "nobody". The kernel counts the
+// processes of a user, whichever test's they are.
+void HaveOrdinaryUser(uid_t id);
 
 bool AsRoot();
 bool AsOrdinaryUser();
