@@ -169,25 +169,35 @@ class Watch {
 
   [[noreturn]] void Keep() {
     const FdRef listener = FdRef::FromRaw(kListenerPlace);
-    std::vector<pollfd> events;
     for (;;) {
-      events.assign(1, {.fd = kListenerPlace, .events = POLLIN, .revents = 0});
-      if (sockets_.has_value()) sockets_->AppendTo(events);
-      const int timeout = sockets_.has_value() ? sockets_->Timeout() : -1;
-      if (poll(events.data(), events.size(), timeout) < 0) continue;
-      const short calls = events[0].revents;
-      if (calls != 0 && (calls & POLLIN) == 0) _exit(0);  // the worker's last thread is gone
-      if (sockets_.has_value()) {
-        sockets_->GoOn(events);
-        TellOfHosts();
+      // With nothing else to wait for, the call itself is.
+      if (sockets_.has_value() && !AwaitCall()) continue;
+      if (const std::optional<Notification> call = Notification::Receive(listener)) {
+        Take(*call);
+      } else {
+        EndWithWorker();
       }
-      if (calls == 0) continue;
-      const std::optional<Notification> call = Notification::Receive(listener);
-      if (call.has_value()) Take(*call);
     }
   }
 
  private:
+  // Does what there is to do for connections until then. True: there is a call.
+  bool AwaitCall() {
+    std::vector<pollfd> events = {{.fd = kListenerPlace, .events = POLLIN, .revents = 0}};
+    sockets_->AppendTo(events);
+    if (poll(events.data(), events.size(), sockets_->Timeout()) < 0) return false;
+    if (events[0].revents != 0 && (events[0].revents & POLLIN) == 0) EndWithWorker();
+    sockets_->GoOn(events);
+    TellOfHosts();
+    return events[0].revents != 0;
+  }
+
+  // If its last thread is gone. Where a receiving kernel does not say so, the init's end does.
+  void EndWithWorker() {
+    pollfd calls = {.fd = kListenerPlace, .events = POLLIN, .revents = 0};
+    if (poll(&calls, 1, 0) > 0 && (calls.revents & POLLIN) == 0) _exit(0);
+  }
+
   void Take(const Notification& call) {
     // The table itself says which of both it was.
     const absl::StatusOr<uint32_t> action = EvaluateFilter(workers_table_, call.call());
