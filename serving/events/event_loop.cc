@@ -116,9 +116,10 @@ uint64_t EventLoop::RunAt(absl::Time when, std::function<void()> function) {
     absl::MutexLock lock(&mutex_);
     id = next_id_++;
     timers_.emplace(std::make_pair(when, id), std::move(function));
-    has_timers_.store(true, std::memory_order_release);
+    has_timers_.store(true);
   }
-  Wake();
+  // Who begins to wait from here on looks at the timers first.
+  if (waiting_.load() > 0) Wake();
   return id;
 }
 
@@ -148,7 +149,7 @@ bool EventLoop::RunDueTimer() {
 }
 
 int EventLoop::TimeoutMs() {
-  if (!has_timers_.load(std::memory_order_acquire)) return -1;
+  if (!has_timers_.load()) return -1;
   absl::MutexLock lock(&mutex_);
   if (timers_.empty()) return -1;
   const absl::Duration left = timers_.begin()->first.first - absl::Now();
@@ -250,13 +251,14 @@ void EventLoop::GiveBack(const Attended& attended) {
 
 bool EventLoop::RunOnce(absl::Duration most) {
   if (RunDueTimer()) return false;
+  // Before the timers are looked at: RunAt() adds one first, and then asks who waits.
+  waiting_.fetch_add(1);
   int timeout = TimeoutMs();
   if (most != absl::InfiniteDuration()) {
     const int most_ms = static_cast<int>(absl::ToInt64Milliseconds(most));
     timeout = timeout < 0 ? most_ms : std::min(timeout, most_ms);
   }
   Ready ready;
-  waiting_.fetch_add(1);
   const bool any = !stopped_.load() && Wait(timeout, ready);
   waiting_.fetch_sub(1);
   if (!any) return false;

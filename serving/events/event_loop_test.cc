@@ -186,5 +186,33 @@ TEST_F(EventLoopTest, RunsTimersInTheirOrderAndNotTheCancelled) {
   EXPECT_EQ(ran, (std::vector<int>{1, 2}));
 }
 
+// INVARIANT(no-hang)
+TEST_F(EventLoopTest, NoFunctionIsForgottenWhileItsThreadBeginsToWait) {
+  std::atomic<int> ran{0};
+  std::thread waits([&] {
+    while (!loop_->stopped()) loop_->RunOnce();
+  });
+  const absl::Time end = absl::Now() + absl::Seconds(20);
+  int posted = 0;
+  for (; posted < 20000 && absl::Now() < end; ++posted) {
+    loop_->Post([&ran] { ++ran; });
+    while (ran <= posted && absl::Now() < end) {
+    }
+  }
+  EXPECT_EQ(posted, 20000);
+  EXPECT_EQ(ran, posted);
+  loop_->Stop();
+  waits.join();
+}
+
+TEST_F(EventLoopTest, AThreadThatPostsToItselfIsNotWoken) {
+  bool ran = false;
+  loop_->Post([&] { loop_->Post([&] { ran = true; }); });
+  loop_->RunOnce();
+  loop_->RunOnce();
+  EXPECT_TRUE(ran);
+  EXPECT_FALSE(loop_->HasWork());
+}
+
 }  // namespace
 }  // namespace capbroker::serving
