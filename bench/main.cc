@@ -52,7 +52,7 @@ int main(int argc, char* argv[]) {
   Apart apart;
   const SmallFile file;
   ForkedCaller direct = DirectOpener(file);
-  std::vector<Rival> rivals = MakeRivals(options);
+  const std::vector<Rival> rivals = MakeRivals(options);
   capbroker::Broker broker = capbroker::Broker::StartOrDie();
   capbroker::Broker with_spares = capbroker::Broker::StartOrDie(
       {.spare_workers = kSpareWorkers, .spare_services = kSpareServices});

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -11,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "bench/must.h"
 
 namespace capbroker::bench {
 namespace {
@@ -38,6 +40,14 @@ const cpu_set_t& AllCpus() {
 }
 
 }  // namespace
+
+std::string BesideThisProgram(const std::string& name) {
+  char path[4096];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  Must(size > 0, "where this program is");
+  const std::string self(path, static_cast<size_t>(size));
+  return absl::StrCat(self.substr(0, self.rfind('/') + 1), name);
+}
 
 void StayOnThisCpu() {
   (void)AllCpus();

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <vector>
 
 namespace capbroker::bench {
@@ -14,6 +15,9 @@ void StayOnThisCpu();
 // Lets all threads of `process` run on other CPUs than that on which this thread is. False: there
 // are none.
 bool LetRunElsewhere(pid_t process);
+
+// Where `name` is that is installed with this program.
+std::string BesideThisProgram(const std::string& name);
 
 // KiB that only this process has: private clean and dirty pages of smaps_rollup.
 long PrivateKib(pid_t process);

@@ -8,11 +8,12 @@
 #ifndef BENCH_RIVALS_H_
 #define BENCH_RIVALS_H_
 
-#include <memory>
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
-#include "bench/forked.h"
+#include "bench/measure.h"
 #include "bench/options.h"
 #include "bench/scene.h"
 
@@ -22,13 +23,13 @@ struct Rival {
   std::string name;
   int calls = 0;     // of a round
   double units = 0;  // as in Variant
-  std::unique_ptr<ForkedPeers> peers;
+  std::vector<pid_t> processes;
+  RunCalls run;
 };
 
 std::vector<Rival> MakeRivals(const Options& options);
 
-// `rivals` outlive the variants.
-void AddRivals(const Options& options, std::vector<Rival>& rivals, Variants& variants);
+void AddRivals(const Options& options, const std::vector<Rival>& rivals, Variants& variants);
 
 }  // namespace capbroker::bench
 

@@ -12,6 +12,7 @@
 #include "bench/echo_service.h"
 #include "bench/forked.h"
 #include "bench/must.h"
+#include "bench/process_facts.h"
 #include "transport/stub.h"
 
 namespace capbroker::bench {
@@ -100,13 +101,7 @@ WaitingWorker StartWorker(Broker& broker, std::shared_ptr<Channel> echo,
   return {std::move(worker), std::move(hold.writer)};
 }
 
-std::string PingProgram() {
-  char path[4096];
-  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
-  Must(size > 0, "where this program is");
-  const std::string self(path, static_cast<size_t>(size));
-  return self.substr(0, self.rfind('/')) + "/ping_program";
-}
+std::string PingProgram() { return BesideThisProgram("ping_program"); }
 
 void AddStarts(const Scene& scene, const Scene& with_spares, Variants& variants) {
   AddServiceOpen("service_open", scene, variants);
