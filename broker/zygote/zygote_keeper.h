@@ -6,7 +6,8 @@
 // - what it was asked for and had not reported fails with UNAVAILABLE, and is not
 //   tried again: it may have been done. Who learned of the process from itself, sooner than from
 //   the zygote, sees to its end;
-// - its children become the broker's, which is their subreaper, and go on;
+// - its children become the broker's, which is their subreaper: service processes go on, inits
+//   end with their parent;
 // - its spare takes over. At the start, and when both are gone, the reserve forks one
 //   (zygote_reserve.h): the broker itself forks nothing.
 // A zygote that does not answer for ten seconds is killed.
