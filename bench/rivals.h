@@ -1,8 +1,8 @@
 // Callers and servers that have nothing of the broker, in processes of their own. To be made before
 // the broker.
 //
-//   raw_epoll_channels_100, raw_epoll_channels_1000   as channels_100, without anything but the
-//   bytes grpc_channels_100                                 the same with stock gRPC
+//   raw_epoll_channels_100, _1000   as channels_100: the bytes, and nothing else
+//   grpc_channels_100, _1000        the same with stock gRPC
 //
 // and those of library_rivals.h.
 #ifndef BENCH_RIVALS_H_
