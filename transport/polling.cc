@@ -11,12 +11,14 @@ void Polling::Earn() {
   if (wait_ > 0) {
     --wait_;
   } else if (saved_ns_ == kMostSavedNs && !looks_) {
-    found_ = 0;
+    found_ = missed_ = 0;
     looks_ = true;
   }
 }
 
 bool Polling::Look(absl::FunctionRef<bool()> found) {
+  // It would have been found by who sleeps as well.
+  if (found()) return true;
   const int64_t begun_ns = MonotonicNowNs();
   int64_t now_ns;
   bool success;
@@ -25,12 +27,18 @@ bool Polling::Look(absl::FunctionRef<bool()> found) {
     now_ns = MonotonicNowNs();
   } while (!success && now_ns - begun_ns < kLookNs);
   saved_ns_ -= now_ns - begun_ns;
-  if (success) found_ = std::min(found_ + 1, kFoundAtLeast);
-  if (saved_ns_ < kLookNs) {
+  if (success) {
+    found_ = std::min(found_ + 1, kFoundAtLeast);
+  } else {
+    ++missed_;
+  }
+  const bool in_vain = found_ < kFoundAtLeast;
+  if (saved_ns_ < kLookNs || (in_vain && missed_ >= kMostMissed)) {
     looks_ = false;
-    const bool in_vain = found_ < kFoundAtLeast;
     wait_ = in_vain ? next_wait_ : 0;
     next_wait_ = in_vain ? std::min(2 * next_wait_, kLongestWait) : kFirstWait;
+  } else if (missed_ >= kMostMissed) {
+    found_ = missed_ = 0;
   }
   return success;
 }

@@ -8,8 +8,10 @@
 // handling them did, and whoever is quiet costs a look or a few and then nothing.
 //
 // Who shares its CPU with its peer looks in vain: it keeps from the peer what that needs to answer.
-// No thread can know that of the other, so whoever has looked mostly in vain waits for twice as
-// many packets before it begins again, and soon hardly ever does.
+// No thread can know that of the other, so whoever has looked mostly in vain stops, though others
+// of its packets may pay for it, and waits for twice as many packets before it begins again: soon
+// it hardly ever does. A packet that was there at once, because the peer ran in its place, is no
+// success of looking.
 // INVARIANT(nobody-spins-for-a-stranger)
 //
 // Lives in: both ends of a lane. Of one thread at a time.
@@ -28,7 +30,9 @@ inline constexpr int64_t kLookNs = 50'000;
 inline constexpr int64_t kEarnedNs = 6'000;
 // What it takes to begin, and the most that is kept.
 inline constexpr int64_t kMostSavedNs = 4 * kLookNs;
-// Who has found fewer packets before it had to stop has looked in vain.
+// Who has missed so many packets and found fewer than so many, or cannot pay any more before it has
+// found them, has looked in vain.
+inline constexpr int kMostMissed = static_cast<int>(kMostSavedNs / kLookNs);
 inline constexpr int kFoundAtLeast = 64;
 // For how many packets it then waits, and for how many at most.
 inline constexpr int kFirstWait = 64;
@@ -45,8 +49,9 @@ class Polling {
 
  private:
   int64_t saved_ns_ = 0;
-  int found_ = 0;  // since it began
-  int wait_ = 0;   // packets until it may begin again
+  int found_ = 0;  // by looking, since it began or had missed kMostMissed
+  int missed_ = 0;
+  int wait_ = 0;  // packets until it may begin again
   int next_wait_ = kFirstWait;
   bool looks_ = false;
 };

@@ -63,6 +63,41 @@ TEST(PollingTest, WhoAlwaysLooksInVainSoonHardlyEverLooks) {
   EXPECT_GE(looks, 10);
 }
 
+// As on one CPU, too: a peer that mostly runs as soon as it is woken, and sometimes does not.
+TEST(PollingTest, WhatIsThereAtOnceIsNoReasonToLook) {
+  Polling polling;
+  // The scheduler has moved it there: it was on another one, where looking was worth it.
+  for (int i = 0; i < 1000; ++i) {
+    int looks_until_there = 2;
+    if (polling.looks()) (void)polling.Look([&] { return --looks_until_there < 0; });
+    polling.Earn();
+  }
+  int in_vain = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    if (polling.looks()) {
+      const bool there = i % 32 != 0;
+      EXPECT_EQ(polling.Look([there] { return there; }), there);
+      in_vain += there ? 0 : 1;
+    }
+    polling.Earn();
+  }
+  EXPECT_LE(in_vain, 5 * (200'000 / kLongestWait + 10));
+}
+
+// A peer on another CPU that pauses now and then is looked for again soon.
+TEST(PollingTest, WhoFindsManyIsNotHeldUpByThoseThatItMisses) {
+  Polling polling;
+  int found = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    if (polling.looks()) {
+      int looks_until_there = i % 500 == 0 ? 1'000'000 : 2;
+      found += polling.Look([&] { return --looks_until_there < 0; }) ? 1 : 0;
+    }
+    polling.Earn();
+  }
+  EXPECT_GE(found, 10'000);  // a thread that is not run meanwhile has missed it
+}
+
 TEST(PollingTest, WhatIsFoundAtOnceCostsNextToNothing) {
   Polling polling;
   for (int64_t earned = 0; earned < kMostSavedNs; earned += kEarnedNs) polling.Earn();
