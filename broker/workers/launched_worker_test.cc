@@ -2,6 +2,7 @@
 // is a process that speaks as an init does.
 #include "broker/workers/launched_worker.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,19 +13,21 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/lifeline.h"
 #include "base/pid_fd.h"
 #include "base/status_matchers.h"
-#include "broker/zygote/process.h"
+#include "base/unique_fd.h"
 #include "gtest/gtest.h"
 #include "serving/events/event_loop.h"
 #include "transport/lane_socket.h"
 
 namespace capbroker::broker {
 namespace {
-
-using testing::StatusIs;
 
 void Tell(FdRef report, sandbox::Report::Kind kind) {
   sandbox::Report told;
