@@ -1,6 +1,5 @@
 #include "broker/families/served_family.h"
 
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <map>

@@ -131,7 +131,7 @@ class SpareWorkersTest : public ::testing::Test {
 
   // Its end, and whether its process had been there before the launch.
   std::pair<WorkerEnd, bool> Run(WorkerOptions options) {
-    EXPECT_TRUE(InitsAre(kSpares));
+    EXPECT_TRUE(NoneIsOnItsWay());
     const std::set<int> spares = Inits();
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -157,9 +157,8 @@ class SpareWorkersTest : public ::testing::Test {
     for (int i = 0; i < 10 && !result.second; ++i) result = Run(make());
     return result;
   }
-  // When no spare is on its way.
-  bool InitsAre(size_t count) {
-    return Eventually([&] { return Spares() == kSpares && Inits().size() == count; });
+  bool NoneIsOnItsWay() {
+    return Eventually([this] { return Spares() == kSpares && Inits().size() == kSpares; });
   }
 
   std::unique_ptr<Broker> broker_;
