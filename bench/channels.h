@@ -8,13 +8,13 @@
 #include <memory>
 #include <vector>
 
-#include "base/unique_fd.h"
 #include "bench/scene.h"
+#include "transport/callback_loop.h"
 #include "transport/channel.h"
 
 namespace capbroker::bench {
 
-// Clones of one channel, and an event loop that calls on all of them.
+// Clones of one channel, and a callback loop that calls on all of them.
 class ChannelCaller {
  public:
   ChannelCaller(const std::shared_ptr<Channel>& first, int count);
@@ -26,7 +26,7 @@ class ChannelCaller {
   struct Call;
   void Start(Call& call);
 
-  UniqueFd epoll_;
+  const std::shared_ptr<CallbackLoop> loop_;
   std::vector<std::unique_ptr<Call>> calls_;
   int to_start_ = 0;
   int to_end_ = 0;

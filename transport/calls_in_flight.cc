@@ -232,6 +232,14 @@ void CallsInFlight::MoveToLane(PendingCall& call) {
   RemovePosted(call);
 }
 
+std::unique_ptr<PendingCall> CallsInFlight::TakeOwned(uint64_t id) {
+  std::unique_ptr<PendingCall> call = Disown(id);
+  if (call == nullptr) return nullptr;
+  call->done = true;
+  Forget(*call);
+  return call;
+}
+
 std::unique_ptr<PendingCall> CallsInFlight::TakeCompleted() {
   if (completed_.empty()) return nullptr;
   std::unique_ptr<PendingCall> call = std::move(completed_.front());

@@ -23,6 +23,7 @@
 #include "transport/message_bytes.h"
 #include "transport/message_memory.h"
 #include "transport/posting.h"
+#include "transport/shared_slots.h"
 
 namespace capbroker::transport {
 
@@ -68,7 +69,9 @@ struct PendingCall {
   Reply reply;                // when received by another thread: its views are of `storage`
   std::string storage;
   PostedPlace place;
-  uint8_t posting_flags = 0;  // of its request
+  uint8_t posting_flags = 0;            // of its request
+  std::shared_ptr<SharedSlots> shared;  // where it has `shared_slot`
+  int shared_slot = 0;
   // Of a waiting caller.
   const absl::FunctionRef<void(Reply&)>* consume = nullptr;
   // Of a callback call.
@@ -130,6 +133,8 @@ class CallsInFlight {
   const std::vector<PendingCall*>& posted() const { return posted_; }
   // No longer: it comes by the socket.
   void MoveToLane(PendingCall& call);
+  // One that was answered, to run its callback.
+  std::unique_ptr<PendingCall> TakeOwned(uint64_t id);
   std::unique_ptr<PendingCall> TakeCompleted();
   bool has_completed() const { return !completed_.empty(); }
   // Fails those of which `late` tells why, and tells `failed` of each before.

@@ -155,6 +155,10 @@ std::shared_ptr<grpc::Channel> Channel::GrpcOrFailing() {
                       : transport::FailingChannel(ToGrpcStatus(channel.status()));
 }
 
+absl::Status Channel::CompleteIn(std::shared_ptr<CallbackLoop> loop) {
+  return lane_.CompleteIn(std::move(loop));
+}
+
 absl::StatusOr<UniqueFd> Channel::Release() { return lane_.Release(); }
 
 void Channel::Close() { lane_.Close(); }

@@ -24,6 +24,7 @@
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "capbroker/v1/capability.pb.h"
+#include "transport/callback_loop.h"
 #include "transport/lane_client.h"
 
 namespace capbroker {
@@ -87,6 +88,10 @@ class Channel {
   // The wire's own descriptor, for a gRPC client without any of this code.
   // Nonblocking, as gRPC wants it.
   absl::StatusOr<UniqueFd> OpenWire();
+
+  // Callbacks of calls on this channel run in `loop`, on its owner's thread. Before the first such
+  // call, and once: FAILED_PRECONDITION otherwise.
+  absl::Status CompleteIn(std::shared_ptr<CallbackLoop> loop);
 
   // Gives up the channel's descriptor, to send it or to execute with it; close-on-exec.
   // FAILED_PRECONDITION with calls in flight.

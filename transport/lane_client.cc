@@ -28,6 +28,9 @@ void LaneClient::StartCall(const LaneRequest& request, std::function<bool()> can
 }
 
 void LaneClient::Close() { core_->Close(); }
+absl::Status LaneClient::CompleteIn(std::shared_ptr<CallbackLoop> loop) {
+  return core_->CompleteIn(std::move(loop));
+}
 void LaneClient::UseExternalPump() { core_->UseExternalPump(); }
 absl::StatusOr<bool> LaneClient::Pump() { return core_->Pump(); }
 FdRef LaneClient::fd() const { return core_->fd(); }

@@ -5,7 +5,8 @@
 // follower. A call so costs two system calls and no thread switch of its own. Calls that follow
 // each other at once are posted to the lane's mailbox (transport/posting.h). The answers to
 // callback calls are received by one more thread, and those of the mailbox by another one, which
-// exist only once there was such a call.
+// exist only once there was such a call; or all of them by a loop that the owner runs
+// (transport/callback_loop.h).
 //
 // Lives in: whoever holds a channel. Thread-safe. May be used in a compromised
 // process.
@@ -24,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/unique_fd.h"
+#include "transport/callback_loop.h"
 #include "transport/calls_in_flight.h"
 #include "transport/packet.h"
 #include "transport/posting.h"
@@ -40,6 +42,10 @@ struct LaneRequest {
   absl::Span<const FdRef> descriptors;
   bool brings_descriptors = false;  // the answer does
 };
+
+// Callback calls of a lane in a loop after which it asks for the loop's mailbox: fewer are not
+// worth one.
+inline constexpr int kJoinAfter = 16;
 
 class LaneCore;
 
@@ -60,13 +66,17 @@ class LaneClient {
   void Call(const LaneRequest& request, absl::FunctionRef<bool()> cancelled,
             absl::FunctionRef<void(Reply&)> consume);
 
-  // Calls and returns; `done` runs on a callback thread of the client, or in
+  // Calls and returns; `done` runs on a callback thread of the client, in its loop, or in
   // Pump(). It must not block; it may call.
   void StartCall(const LaneRequest& request, std::function<bool()> cancelled,
                  std::function<void(Reply&)> done);
 
   // Ends every call with UNAVAILABLE, now and later.
   void Close();
+
+  // Callbacks run in `loop`, and no callback thread is made; its owner runs it. Before the first
+  // StartCall(), and once: FAILED_PRECONDITION otherwise.
+  absl::Status CompleteIn(std::shared_ptr<CallbackLoop> loop);
 
   // For a single-threaded owner with an event loop (the broker): no callback
   // thread is made; Pump() receives a bounded number of packets, completes calls and
@@ -76,7 +86,7 @@ class LaneClient {
   absl::StatusOr<bool> Pump();
 
   FdRef fd() const;
-  // How many calls have gone by the lane's mailbox.
+  // How many calls have gone by the lane's mailbox, or by the one that it shares.
   uint64_t posted_calls() const;
 
   // Gives the lane's descriptor up, with no call in flight: FAILED_PRECONDITION

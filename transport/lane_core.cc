@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -40,7 +41,8 @@ LaneCore::LaneCore(UniqueFd lane, size_t max_message_size, int64_t post_within_n
     : max_message_size_(max_message_size),
       lane_(std::move(lane)),
       posting_(post_within_ns),
-      calls_(max_message_size) {
+      calls_(max_message_size),
+      calls_until_join_(kJoinAfter) {
   // Here and not where lanes are made: this one may come from anybody.
   const absl::Status usable = SetCancelTick(lane_);
   absl::MutexLock lock(&mutex_);
@@ -68,6 +70,7 @@ bool LaneCore::Register(const LaneRequest& request, PendingCall& call) {
 }
 
 void LaneCore::ChooseMailbox(const LaneRequest& request, PendingCall& call) {
+  if (loop_ != nullptr) return;
   if (call.disposes || request.brings_descriptors || !request.descriptors.empty()) return;
   if (!Mailbox::HasRoom(request.metadata.size(), request.message_size)) return;
   Posting::Choice choice = posting_.Choose(request.method, /*alone=*/calls_.has_one(),
@@ -101,22 +104,29 @@ void LaneCore::Call(const LaneRequest& request, absl::FunctionRef<bool()> cancel
 
 void LaneCore::StartCall(const LaneRequest& request, std::function<bool()> cancelled,
                          std::function<void(Reply&)> done) {
+  if (loop_ != nullptr) loop_->CallBegins();
   auto owned = std::make_unique<PendingCall>();
   owned->cancelled = std::move(cancelled);
   owned->callback = std::move(done);
   const bool registered = Register(request, *owned);
-  if (registered && PostOwned(request, owned)) return;
+  RestingService resting;
+  if (registered && (PostOwned(request, owned) || PutOwned(request, owned, resting))) return;
   PendingCall& call = *owned;
   // Not marked as a callback call before it is sent: until then this thread waits
   // for the buffer of a large request itself.
   done = std::exchange(call.callback, nullptr);
   const absl::Status sent =
       registered ? SendRequest(request, call, call.cancelled) : absl::UnavailableError("");
+  if (sent.ok() && resting.shared != nullptr) resting.shared->RouseService(resting.since);
   absl::MutexLock lock(&mutex_);
   call.callback = std::move(done);
   if (!sent.ok()) calls_.Fail(call, sent);
   calls_.Own(std::move(owned));
-  if (!external_pump_) NeedCallbackThread();
+  if (loop_ != nullptr) {
+    if (calls_.has_completed()) HaveCompletedRun();
+  } else if (!external_pump_) {
+    NeedCallbackThread();
+  }
 }
 
 // A callback call that has a slot. It is waited for before it is posted, because its answer often
@@ -143,6 +153,48 @@ bool LaneCore::PostOwned(const LaneRequest& request, std::unique_ptr<PendingCall
   if (ready) call = calls_.Disown(id);
   if (call == nullptr) return true;
   posting_.Leave(call->place);
+  return false;
+}
+
+// The same for a call of a lane in a loop, whose answer the loop collects. `resting`: the service,
+// for which the call is not put.
+bool LaneCore::PutOwned(const LaneRequest& request, std::unique_ptr<PendingCall>& call,
+                        RestingService& resting) {
+  const std::shared_ptr<SharedSlots> shared = SharedFor(request, *call);
+  if (shared == nullptr) return false;
+  resting.since = shared->service_rests();
+  if (resting.since) {
+    resting.shared = shared;
+    return false;
+  }
+  SerializedRequest serialized;
+  if (!LateOrCancelled(*call, call->cancelled).ok() || !serialized.Fill(request, *call).ok()) {
+    return false;
+  }
+  const uint64_t id = call->id;
+  const std::optional<int> slot = shared->Take(shared_from_this(), id);
+  if (!slot) return false;
+  uint32_t number;
+  {
+    absl::MutexLock lock(&mutex_);
+    number = shared_number_;
+    // The service process may be another one by now.
+    if (shared_ == shared && !call->done) {
+      call->shared = shared;
+      call->shared_slot = *slot;
+      ++calls_put_;
+      calls_.Own(std::move(call));
+    }
+  }
+  if (call == nullptr) {
+    if (shared->Put(*slot, number, serialized.packet)) return true;
+    absl::MutexLock lock(&mutex_);
+    call = calls_.Disown(id);
+    if (call == nullptr) return true;
+    call->shared = nullptr;
+    --calls_put_;
+  }
+  shared->GiveBack(*slot, *this, id);
   return false;
 }
 

@@ -139,8 +139,10 @@ void LaneCore::Deliver(ReceivedPacket packet, PendingCall* own) {
   const PacketHeader& header = packet.view.header;
   if (header.type == PacketType::kEpoch) {
     posting_.Forget();
+    LeaveShared();
     return calls_.BeginEpoch(packet.view.message, header.deadline_ns);
   }
+  if (header.type == PacketType::kShared) return Join(packet);
   if (header.type == PacketType::kMailbox) return posting_.Take(packet.descriptors.front());
   // An answer to a call that was cancelled or late is dropped, its descriptors
   // closed. INVARIANT(descriptor-belongs-to-call)
@@ -158,6 +160,7 @@ void LaneCore::Deliver(ReceivedPacket packet, PendingCall* own) {
 
 void LaneCore::FailAll(const absl::Status& why) {
   if (broken_.ok()) broken_ = why;
+  if (std::exchange(joining_, false)) loop_->AbandonJoin();
   calls_.FailAll(broken_);
   HaveCompletedRun();
 }
@@ -166,6 +169,7 @@ void LaneCore::PassLeadership() {
   if (PendingCall* const follower = calls_.Follower()) {
     follower->ready.Signal();
   } else if (calls_.owns_sent()) {
+    if (loop_ != nullptr) return loop_->Notify(id_in_loop_);
     callbacks_ready_.Signal();
   }
 }
@@ -182,12 +186,15 @@ void LaneCore::ExpireAsync() {
   calls_.ExpireOwned([](const PendingCall& call) { return LateOrCancelled(call, call.cancelled); },
                      [this](PendingCall& call) {
                        if (call.place.posted) (void)call.place.mailbox->Withdraw(call.place.slot);
+                       if (call.shared != nullptr) (void)call.shared->Withdraw(call.shared_slot);
                        SendCancel(call.id);
                      });
 }
 
-// By a callback thread, which may be this one.
+// By a callback thread, which may be this one, or by the loop. That is to look in any case: the
+// packet that this thread has received may be one that was to wake it.
 void LaneCore::HaveCompletedRun() {
+  if (loop_ != nullptr) return loop_->Notify(id_in_loop_);
   if (!calls_.has_completed()) return;
   if (callback_thread_.joinable()) {
     callbacks_ready_.Signal();
@@ -199,7 +206,9 @@ void LaneCore::HaveCompletedRun() {
 void LaneCore::RunCompleted() {
   while (std::unique_ptr<PendingCall> call = calls_.TakeCompleted()) {
     posting_.NoteEnd(call->method, call->place);
+    if (call->shared != nullptr) call->shared->GiveBack(call->shared_slot, *this, call->id);
     mutex_.Unlock();
+    if (loop_ != nullptr) loop_->CallEnds();
     call->callback(call->reply);
     if (call->disposes) {
       absl::MutexLock lock(&mutex_);
@@ -322,8 +331,8 @@ void LaneCore::EndOrphans() {
   }
 }
 
-absl::StatusOr<bool> LaneCore::Pump() {
-  absl::MutexLock lock(&mutex_);
+// Without waiting. True: there may be more.
+bool LaneCore::ReceiveSome() {
   int packets = 0;
   for (; broken_.ok() && packets < kPacketsInATurn; ++packets) {
     absl::StatusOr<std::optional<ReceivedPacket>> packet =
@@ -336,10 +345,16 @@ absl::StatusOr<bool> LaneCore::Pump() {
       Deliver(*std::move(*packet), nullptr);
     }
   }
+  return broken_.ok() && packets == kPacketsInATurn;
+}
+
+absl::StatusOr<bool> LaneCore::Pump() {
+  absl::MutexLock lock(&mutex_);
+  const bool more = ReceiveSome();
   ExpireAsync();
   RunCompleted();
   if (!broken_.ok()) return broken_;
-  return packets == kPacketsInATurn;
+  return more;
 }
 
 void LaneCore::Close() {
@@ -355,6 +370,12 @@ void LaneCore::Close() {
 }
 
 void LaneCore::JoinCallbackThreads() {
+  if (loop_ != nullptr) {
+    loop_->Remove(id_in_loop_, lane_);
+    absl::MutexLock lock(&mutex_);
+    LeaveShared();
+    return RunCompleted();
+  }
   std::thread threads[2];
   {
     absl::MutexLock lock(&mutex_);
@@ -382,6 +403,7 @@ absl::StatusOr<UniqueFd> LaneCore::Release() {
     closing_ = true;
     calls_.KeepNothing();
     posting_.Forget();
+    if (shared_ != nullptr) SendLeave();
     broken_ = absl::UnavailableError("the channel was handed on");
     callbacks_ready_.SignalAll();
     posted_ready_.SignalAll();

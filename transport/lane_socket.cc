@@ -112,9 +112,13 @@ Received ReceiveWithDescriptors(FdRef lane, ReceiveBuffer& buffer, int flags,
 bool OffersMailbox(const ReceiveBuffer& buffer, const Received& received,
                    PacketDirection direction) {
   PacketHeader header;
-  if (direction != PacketDirection::kToClient || received.size != sizeof header) return false;
+  if (direction != PacketDirection::kToClient ||
+      received.size < static_cast<ssize_t>(sizeof header)) {
+    return false;
+  }
   std::memcpy(&header, buffer.data(), sizeof header);
-  return header.magic == kPacketMagic && header.type == PacketType::kMailbox;
+  return header.magic == kPacketMagic &&
+         (header.type == PacketType::kMailbox || header.type == PacketType::kShared);
 }
 
 }  // namespace

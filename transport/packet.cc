@@ -15,11 +15,14 @@ bool MayTravel(PacketType type, PacketDirection direction) {
     case PacketType::kRequest:
     case PacketType::kCancel:
     case PacketType::kBufferRequest:
+    case PacketType::kJoin:
+    case PacketType::kLeave:
       return direction == PacketDirection::kToService;
     case PacketType::kResponse:
     case PacketType::kBuffer:
     case PacketType::kEpoch:
     case PacketType::kMailbox:
+    case PacketType::kShared:
       return direction == PacketDirection::kToClient;
   }
   return false;
@@ -27,7 +30,7 @@ bool MayTravel(PacketType type, PacketDirection direction) {
 
 bool HasBody(PacketType type) {
   return type == PacketType::kRequest || type == PacketType::kResponse ||
-         type == PacketType::kEpoch;
+         type == PacketType::kEpoch || type == PacketType::kJoin || type == PacketType::kShared;
 }
 
 uint8_t KnownFlags(PacketType type) {
@@ -66,6 +69,8 @@ bool DescriptorsFit(const PacketHeader& header) {
     case PacketType::kBuffer:
     case PacketType::kMailbox:
       return header.descriptor_count == 1;
+    case PacketType::kShared:
+      return header.descriptor_count <= 1;
     default:
       return header.descriptor_count == 0;
   }

@@ -24,6 +24,10 @@ enum class PacketType : uint8_t {
   kRequest = 1,
   kCancel = 2,         // the caller no longer waits for `call`
   kBufferRequest = 3,  // asks for a memfd of `message_size` bytes for a large request
+  // Asks that the lane's calls may come by a mailbox of several lanes (transport/shared_mailbox.h):
+  // by one of those whose keys are the message, or by a further one.
+  kJoin = 4,
+  kLeave = 5,  // they no longer do
   // Service to client.
   kResponse = 16,
   kBuffer = 17,  // answers kBufferRequest; carries the memfd, with kFlagKept one to keep
@@ -33,7 +37,15 @@ enum class PacketType : uint8_t {
   kEpoch = 18,
   // Carries the lane's mailbox (transport/mailbox.h), in place of an earlier one.
   kMailbox = 19,
+  // Answers kJoin: the mailbox's key is the message, or nothing if there is to be none; `method`
+  // is the lane's number there. Carries it, if it is not one of those that were named.
+  kShared = 20,
 };
+
+// How a holder shows that a mailbox of several lanes is its own: random bytes, so many. A kJoin
+// names as many keys, at most.
+inline constexpr size_t kJoinKeySize = 16;
+inline constexpr size_t kMaxJoinKeys = 16;
 
 // The message is not in the packet: a response's is in the memfd that is the
 // packet's last descriptor, a request's in the memfd that the service sent.
@@ -61,7 +73,7 @@ struct PacketHeader {
   uint8_t flags;
   uint16_t descriptor_count;  // also the memfd's
   uint64_t call;              // chosen by the client, unique among its calls in flight
-  uint64_t method;            // kRequest: MethodId() of the full name
+  uint64_t method;            // kRequest: MethodId() of the full name; kShared: see there
   int64_t deadline_ns;        // kRequest, kEpoch: CLOCK_MONOTONIC; 0: none
   uint32_t metadata_size;     // bytes after the header
   uint32_t message_size;      // bytes after those, or in memory with kFlagBulk or kFlagInKept

@@ -28,8 +28,9 @@ grpc::Status CallUnary(LaneClient& lane, const ClientMethod& method, grpc::Clien
                        google::protobuf::Message* response);
 
 // Calls and returns; `done` runs on one of the channel's callback threads, of which there are two
-// at most, and must not block. It may run before this returns, and beside another call's. Context,
-// request and response live until then.
+// at most, or in its loop (transport/callback_loop.h), and must not block. It may run before this
+// returns, and beside another call's where there are threads. Context, request and response live
+// until then.
 void StartUnary(LaneClient& lane, const ClientMethod& method, grpc::ClientContext* context,
                 const google::protobuf::Message* request, google::protobuf::Message* response,
                 std::function<void(grpc::Status)> done);

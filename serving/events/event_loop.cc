@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kWakeId = 0;
 // One time in so many the others are asked first.
 constexpr unsigned kPollsBeforeOthers = 16;
+// The same for who has work in an inbox.
+constexpr unsigned kTurnsBeforeOthers = 16;
 // After so many events in a row a descriptor is busy. What that brings, a second thread, is some
 // ten pages of memory, and not worth it for who calls now and then.
 constexpr unsigned kBusyPolls = 256;
@@ -34,6 +36,18 @@ class FunctionWatcher : public Watcher {
  private:
   const std::function<Left(uint32_t)> ready_;
 };
+
+bool ServeAll(const std::vector<std::shared_ptr<Inbox>>& inboxes) {
+  bool served = false;
+  for (const std::shared_ptr<Inbox>& inbox : inboxes) served |= inbox->Serve();
+  return served;
+}
+
+bool RestAll(const std::vector<std::shared_ptr<Inbox>>& inboxes) {
+  bool rests = true;
+  for (const std::shared_ptr<Inbox>& inbox : inboxes) rests &= inbox->Rest();
+  return rests;
+}
 
 }  // namespace
 
@@ -108,6 +122,29 @@ void EventLoop::Remove(uint64_t watch, FdRef fd) {
   if (found->second.away != nullptr) found->second.away->store(false);
   removed = std::move(found->second.watcher);  // destroyed without the lock
   watches_.erase(found);
+}
+
+void EventLoop::Add(std::shared_ptr<Inbox> inbox) {
+  absl::MutexLock lock(&mutex_);
+  auto inboxes = std::make_shared<Inboxes>(*inboxes_);
+  inboxes->push_back(std::move(inbox));
+  inboxes_ = std::move(inboxes);
+  has_inboxes_.store(true);
+}
+
+void EventLoop::Remove(const std::shared_ptr<Inbox>& inbox) {
+  absl::MutexLock lock(&mutex_);
+  auto inboxes = std::make_shared<Inboxes>(*inboxes_);
+  inboxes->erase(std::remove(inboxes->begin(), inboxes->end(), inbox), inboxes->end());
+  has_inboxes_.store(!inboxes->empty());
+  inboxes_ = std::move(inboxes);
+}
+
+// Null if there is none.
+std::shared_ptr<const EventLoop::Inboxes> EventLoop::inboxes() {
+  if (!has_inboxes_.load()) return nullptr;
+  absl::MutexLock lock(&mutex_);
+  return inboxes_;
 }
 
 uint64_t EventLoop::RunAt(absl::Time when, std::function<void()> function) {
@@ -251,6 +288,12 @@ void EventLoop::GiveBack(const Attended& attended) {
 
 bool EventLoop::RunOnce(absl::Duration most) {
   if (RunDueTimer()) return false;
+  const std::shared_ptr<const Inboxes> inboxes = this->inboxes();
+  // Not both in one turn: a handler may have held this thread up, and another one wait meanwhile,
+  // who is to have what wakes it.
+  const bool others_turn =
+      inboxes != nullptr && turns_of_inboxes_.fetch_add(1) % kTurnsBeforeOthers == 0;
+  if (inboxes != nullptr && !others_turn && ServeAll(*inboxes)) return false;
   // Before the timers are looked at: RunAt() adds one first, and then asks who waits.
   waiting_.fetch_add(1);
   int timeout = TimeoutMs();
@@ -258,6 +301,7 @@ bool EventLoop::RunOnce(absl::Duration most) {
     const int most_ms = static_cast<int>(absl::ToInt64Milliseconds(most));
     timeout = timeout < 0 ? most_ms : std::min(timeout, most_ms);
   }
+  if (others_turn || (inboxes != nullptr && !RestAll(*inboxes))) timeout = 0;
   Ready ready;
   const bool any = !stopped_.load() && Wait(timeout, ready);
   waiting_.fetch_sub(1);
@@ -284,6 +328,11 @@ void EventLoop::Stop() {
 }
 
 bool EventLoop::HasWork() {
+  if (const std::shared_ptr<const Inboxes> inboxes = this->inboxes()) {
+    for (const auto& inbox : *inboxes) {
+      if (inbox->HasWork()) return true;
+    }
+  }
   pollfd polled = {epoll_.get(), POLLIN, 0};
   return TimeoutMs() == 0 || poll(&polled, 1, 0) > 0;
 }

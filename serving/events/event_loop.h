@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -64,6 +65,18 @@ class Watcher {
   virtual void SuspendBeside() {}
 };
 
+// Memory where peers leave work without waking anybody as long as the loop is awake.
+class Inbox {
+ public:
+  virtual ~Inbox() = default;
+  // Does a bounded part of what is there. False: nothing was.
+  virtual bool Serve() = 0;
+  // The loop is about to wait. From now on peers wake it by what they send to a descriptor that it
+  // watches. False: something is there.
+  virtual bool Rest() = 0;
+  virtual bool HasWork() const = 0;
+};
+
 class EventLoop {
  public:
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
@@ -78,6 +91,11 @@ class EventLoop {
   absl::Status Modify(uint64_t watch, uint32_t events);
   // To be called before the descriptor is closed.
   void Remove(uint64_t watch, FdRef fd);
+
+  // Looks at `inbox` whenever it is about to wait. A thread that has been woken for it calls
+  // RunOnce() again, or another one does.
+  void Add(std::shared_ptr<Inbox> inbox);
+  void Remove(const std::shared_ptr<Inbox>& inbox);
 
   // Runs `function` once on a thread of the loop, not before `when`. Returns an
   // id for Cancel().
@@ -142,16 +160,21 @@ class EventLoop {
   bool RunDueTimer() ABSL_LOCKS_EXCLUDED(mutex_);
   bool ArmAgain(uint64_t id, Watch& watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int TimeoutMs() ABSL_LOCKS_EXCLUDED(mutex_);
+  using Inboxes = std::vector<std::shared_ptr<Inbox>>;
+  std::shared_ptr<const Inboxes> inboxes() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const UniqueFd epoll_;
   const UniqueFd wake_;
   std::atomic<int> waiting_{0};
   std::atomic<bool> stopped_{false};
   std::atomic<bool> has_timers_{false};
+  std::atomic<bool> has_inboxes_{false};
+  std::atomic<unsigned> turns_of_inboxes_{0};
   absl::Mutex mutex_;
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::flat_hash_map<uint64_t, Watch> watches_ ABSL_GUARDED_BY(mutex_);
   Recent recent_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Inboxes> inboxes_ ABSL_GUARDED_BY(mutex_) = std::make_shared<Inboxes>();
   std::map<std::pair<absl::Time, uint64_t>, std::function<void()>> timers_ ABSL_GUARDED_BY(mutex_);
 };
 

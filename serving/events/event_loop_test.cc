@@ -214,5 +214,91 @@ TEST_F(EventLoopTest, AThreadThatPostsToItselfIsNotWoken) {
   EXPECT_FALSE(loop_->HasWork());
 }
 
+class CountedInbox final : public Inbox {
+ public:
+  bool Serve() override {
+    if (work == 0) return false;
+    --work;
+    ++served;
+    return true;
+  }
+  bool Rest() override {
+    ++rests;
+    return work == 0;
+  }
+  bool HasWork() const override { return work > 0; }
+
+  std::atomic<int> work{0};
+  std::atomic<int> served{0};
+  std::atomic<int> rests{0};
+};
+
+TEST_F(EventLoopTest, AnInboxIsServedBeforeTheLoopWaits) {
+  const auto inbox = std::make_shared<CountedInbox>();
+  loop_->Add(inbox);
+  EXPECT_FALSE(loop_->HasWork());
+  inbox->work = 5;
+  EXPECT_TRUE(loop_->HasWork());
+  const absl::Time begun = absl::Now();
+  while (inbox->served < 5) loop_->RunOnce(absl::Seconds(1));
+  EXPECT_LT(absl::Now() - begun, absl::Milliseconds(500));
+  // It says that the loop waits before that does.
+  const int rests = inbox->rests;
+  loop_->RunOnce(absl::Milliseconds(1));
+  loop_->RunOnce(absl::Milliseconds(1));
+  EXPECT_GT(inbox->rests, rests);
+  loop_->Remove(inbox);
+  inbox->work = 1;
+  loop_->RunOnce(absl::ZeroDuration());
+  EXPECT_EQ(inbox->served, 5);
+}
+
+class LateInbox final : public Inbox {
+ public:
+  bool Serve() override { return false; }
+  bool Rest() override { return false; }
+  bool HasWork() const override { return true; }
+};
+
+TEST_F(EventLoopTest, WhatAnInboxFindsLastIsNotWaitedFor) {
+  loop_->Add(std::make_shared<LateInbox>());
+  const absl::Time begun = absl::Now();
+  for (int i = 0; i < 20; ++i) loop_->RunOnce(absl::Seconds(10));
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(5));
+}
+
+// INVARIANT(nobody-spins-for-a-stranger)
+TEST_F(EventLoopTest, AnInboxThatIsNeverEmptyLeavesDescriptorsTheirTurn) {
+  const auto inbox = std::make_shared<CountedInbox>();
+  loop_->Add(inbox);
+  inbox->work = 1'000'000;
+  Counted counted(16);
+  Watch(counted);
+  counted.Write(3);
+  int turns = 0;
+  while (counted.bytes < 3 && turns < 1000) {
+    loop_->RunOnce();
+    ++turns;
+  }
+  EXPECT_LT(turns, 64);
+}
+
+// INVARIANT(no-hang): a thread that serves may be held up there, and another one wait by the time
+// it goes on. What is to wake that one must not be lost to it.
+TEST_F(EventLoopTest, AThreadThatHasServedAnInboxTakesNoEvent) {
+  const auto inbox = std::make_shared<CountedInbox>();
+  loop_->Add(inbox);
+  inbox->work = 1'000'000;
+  Counted counted(1);
+  Watch(counted);
+  for (int i = 0; i < 200; ++i) {
+    counted.Write(1);
+    const int served = inbox->served;
+    const int turns = counted.turns;
+    loop_->RunOnce();
+    EXPECT_LE((inbox->served - served) + (counted.turns - turns), 1) << i;
+  }
+}
+
 }  // namespace
 }  // namespace capbroker::serving

@@ -18,6 +18,7 @@ LaneServer::LaneServer(EventLoop* loop, LaneServerOptions options)
     : loop_(loop),
       options_(options),
       kept_(std::make_shared<KeptMemory>(loop, options.kept)),
+      groups_(loop),
       // One more for each channel, so that none can take the others' threads.
       threads_(loop, [this] {
         return options_.grow ? std::min(options_.max_threads + lanes_->load(), kMostThreads) : 1;

@@ -23,6 +23,7 @@
 #include "serving/events/event_loop.h"
 #include "serving/events/loop_threads.h"
 #include "serving/lane/kept_memory.h"
+#include "serving/lane/lane_group.h"
 #include "serving/lane/method_table.h"
 
 namespace capbroker::serving {
@@ -71,6 +72,7 @@ class LaneServer {
   // Shared with the lanes, the last of which may outlive the server.
   const std::shared_ptr<std::atomic<int>> lanes_ = std::make_shared<std::atomic<int>>(0);
   const std::shared_ptr<KeptMemory> kept_;  // the same
+  LaneGroups groups_;
   LoopThreads threads_;
 };
 

@@ -27,12 +27,6 @@ constexpr int kPacketsInATurn = 16;
 // A larger response is serialised on the heap.
 constexpr size_t kStackMessage = 4096;
 
-// One for each thread of the loop, for as long as it reads.
-transport::ReceiveBuffer& Received() {
-  thread_local transport::ReceiveBuffer buffer;
-  return buffer;
-}
-
 PacketHeader ResponseHeader(uint64_t call, const grpc::Status& status) {
   PacketHeader header = {};
   header.type = PacketType::kResponse;
@@ -81,6 +75,11 @@ ServedLane::ServedLane(LaneServer* server, UniqueFd lane,
 }
 
 ServedLane::~ServedLane() { lanes_->fetch_sub(1); }
+
+transport::ReceiveBuffer& ServedLane::Received() {
+  thread_local transport::ReceiveBuffer buffer;
+  return buffer;
+}
 
 absl::Status ServedLane::Start() {
   CB_ASSIGN_OR_RETURN(const uint64_t watch,
@@ -167,98 +166,6 @@ Left ServedLane::Drain() {
   return Left::kNothing;
 }
 
-bool ServedLane::BeginAttending() { return transport::SetCancelTick(lane_).ok(); }
-
-// What comes while a handler here is held up finds the loop again (LoopThreads).
-bool ServedLane::Attend() {
-  std::optional<transport::ReceivedPacket> packet;
-  const auto look = [&] { return (packet = Receive(transport::Blocking::kDontWait)).has_value(); };
-  const bool awake = polling_.looks() && polling_.Look(look);
-  if (!awake) packet = Receive(transport::Blocking::kWait);
-  if (packet) polling_.Earn();
-  looks_next_.store(packet && polling_.looks(), std::memory_order_relaxed);
-  if (!packet) return false;
-  RunAttended(Accept(*std::move(packet)));
-  // The lane is given back, and attended at its mailbox soon.
-  return !mailbox_.Wanted();
-}
-
-void ServedLane::RunAttended(CallPtr call) {
-  if (call == nullptr) return;
-  if (RunsHere(*call)) {
-    call->Run();
-  } else {
-    RunCall(std::move(call));
-  }
-}
-
-bool ServedLane::BeginBeside() {
-  UniqueFd memory;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (closed_ || !mailbox_.Open(memory)) return false;
-  }
-  if (memory.valid()) {
-    PacketHeader header = {};
-    header.type = PacketType::kMailbox;
-    std::vector<UniqueFd> descriptors;
-    descriptors.push_back(std::move(memory));
-    Transmit(header, {}, {}, std::move(descriptors));
-  }
-  return true;
-}
-
-bool ServedLane::AttendBeside() {
-  const bool awake = polling_.looks() && polling_.Look([&] { return mailbox_.Look(); });
-  const bool posted = awake || mailbox_.Wait();
-  if (posted) polling_.Earn();
-  looks_next_.store(posted && polling_.looks(), std::memory_order_relaxed);
-  std::optional<CallPtr> call;
-  if (posted) call = TakePosted();
-  if (!call) return false;
-  RunAttended(*std::move(call));
-  return true;
-}
-
-void ServedLane::EndBeside() {
-  SuspendBeside();
-  absl::MutexLock lock(&mutex_);
-  mailbox_.Leave();
-}
-
-void ServedLane::SuspendBeside() {
-  looks_next_.store(false, std::memory_order_relaxed);
-  mailbox_.Close();
-  // No more than an honest client has posted.
-  for (int i = 0; i < transport::Mailbox::kSlots; ++i) {
-    std::optional<CallPtr> call = TakePosted();
-    if (!call) return;
-    if (*call != nullptr) Schedule(*std::move(call));
-  }
-}
-
-// TRUST(worker). A posted call to run, or null; nothing: there is none, or the lane is closed.
-std::optional<ServedLane::CallPtr> ServedLane::TakePosted() {
-  absl::StatusOr<std::optional<LaneMailbox::Posted>> posted = mailbox_.Take(Received());
-  if (posted.ok()) {
-    if (!posted->has_value()) return std::nullopt;
-    absl::MutexLock lock(&mutex_);
-    if (closed_) {
-      mailbox_.Refuse((*posted)->slot);
-      return std::nullopt;
-    }
-    if (!mailbox_.Begin((*posted)->slot, (*posted)->packet.view.header.call)) {
-      posted = absl::InvalidArgumentError("posted while another call is");
-    }
-  }
-  if (!posted.ok()) {
-    // INVARIANT(hostile-bytes-end-the-channel)
-    Close();
-    return std::nullopt;
-  }
-  return Accept(std::move((*posted)->packet));
-}
-
 // None: there is none now, or the lane has ended.
 std::optional<transport::ReceivedPacket> ServedLane::Receive(transport::Blocking blocking) {
   absl::StatusOr<std::optional<transport::ReceivedPacket>> packet = transport::ReceivePacket(
@@ -278,6 +185,12 @@ ServedLane::CallPtr ServedLane::Accept(transport::ReceivedPacket packet) {
       return nullptr;
     case PacketType::kBufferRequest:
       MakeBuffer(header);
+      return nullptr;
+    case PacketType::kJoin:
+      JoinGroup(packet.view.message);
+      return nullptr;
+    case PacketType::kLeave:
+      LeaveGroup();
       return nullptr;
     default:
       mailbox_.NoteRequest(header.flags);
@@ -490,8 +403,16 @@ void ServedLane::Transmit(const PacketHeader& header, absl::string_view metadata
     if (closed_) return;
     const transport::OutgoingPacket packet = {header, metadata, message, refs};
     if (mailbox_.Answer(packet)) return;
+    LaneGroup::Answered grouped;
+    if (const std::optional<int> slot = grouped_.TakeSlot(header.call)) {
+      grouped = grouped_.group->Answer(*slot, packet);
+      if (grouped.put) return;
+    }
     if (outbox_.empty()) {
       const transport::SendResult result = transport::SendPacket(lane_, packet);
+      if (result.status.ok() && grouped.client_rests) {
+        grouped_.group->RouseClient(grouped.client_rests);
+      }
       if (result.status.ok()) return;
       if (!result.would_block) refused = result.status;
     }
@@ -565,6 +486,7 @@ void ServedLane::Close() {
   }
   // Others may hold duplicates of this end: the client learns of it all the same.
   shutdown(lane_.get(), SHUT_RDWR);
+  LeaveGroup();
   for (const CallPtr& call : orphaned) call->Fail(absl::CancelledError("the caller is gone"));
   if (on_closed != nullptr) on_closed();
 }

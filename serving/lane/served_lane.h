@@ -1,4 +1,5 @@
-// The service end of one lane: packets in, calls, packets out.
+// The service end of one lane: packets in, calls, packets out. What only a busy lane has is in
+// served_lane_busy.cc.
 //
 // Lives in: service processes, the broker. Several threads may serve one lane at
 // once; shared by the loop, its calls and its owner.
@@ -18,11 +19,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "base/unique_fd.h"
 #include "serving/channel/channel_state.h"
 #include "serving/events/event_loop.h"
 #include "serving/lane/kept_memory.h"
+#include "serving/lane/lane_group.h"
 #include "serving/lane/lane_mailbox.h"
 #include "serving/lane/lane_memory.h"
 #include "serving/lane/lane_outbox.h"
@@ -36,7 +39,9 @@ namespace capbroker::serving {
 
 class LaneCall;
 
-class ServedLane final : public Watcher, public std::enable_shared_from_this<ServedLane> {
+class ServedLane final : public Watcher,
+                         public GroupedLane,
+                         public std::enable_shared_from_this<ServedLane> {
  public:
   ServedLane(LaneServer* server, UniqueFd lane, std::shared_ptr<const MethodTable> methods,
              std::shared_ptr<ChannelState> state, std::function<void()> closed);
@@ -56,7 +61,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   void CloseWhenSent() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Serves no more; the client sees the end of the lane. Any thread.
-  void Close() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Close() override ABSL_LOCKS_EXCLUDED(mutex_);
 
   ChannelState* state() const { return state_.get(); }
   FdRef fd() const { return lane_; }
@@ -70,6 +75,10 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   void EndBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
   void SuspendBeside() override ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // GroupedLane:
+  bool ServePut(const LaneGroup& group, int slot, transport::ReceivedPacket request) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // For LaneCall:
   void SendReply(uint64_t call, const grpc::Status& status,
                  const std::multimap<std::string, std::string>& initial,
@@ -82,6 +91,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
  private:
   using CallPtr = std::shared_ptr<LaneCall>;
 
+  // One for each thread of the loop, for as long as it reads.
+  static transport::ReceiveBuffer& Received();
   Left Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<transport::ReceivedPacket> Receive(transport::Blocking blocking)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -94,6 +105,8 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   void MakeBuffer(const transport::PacketHeader& header) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Reserve(uint64_t call, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CancelCall(uint64_t id) ABSL_LOCKS_EXCLUDED(mutex_);
+  void JoinGroup(absl::string_view keys) ABSL_LOCKS_EXCLUDED(mutex_);
+  void LeaveGroup() ABSL_LOCKS_EXCLUDED(mutex_);
   void Schedule(CallPtr call) ABSL_LOCKS_EXCLUDED(mutex_);
   void RunCall(CallPtr call) ABSL_LOCKS_EXCLUDED(mutex_);
   void RunNow(LaneCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -114,6 +127,23 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   const std::shared_ptr<ChannelState> state_;
 
   LaneMailbox mailbox_;  // guarded as it says
+  // A lane of a group, and its calls that came by the group's mailbox.
+  struct Grouped {
+    std::shared_ptr<LaneGroup> group;
+    uint32_t lane = 0;
+    struct Put {
+      uint64_t call;
+      int slot;
+    };
+    std::vector<Put> put;
+
+    // The slot of a call, which is over; none: it came by the socket.
+    std::optional<int> TakeSlot(uint64_t call);
+  };
+
+  // Asked with the loop's mutex held.
+  std::atomic<bool> is_grouped_{false};
+
   // Of the thread that attends.
   transport::Polling polling_;
   // What replies tell: that thread looks for the next request before it sleeps.
@@ -130,6 +160,7 @@ class ServedLane final : public Watcher, public std::enable_shared_from_this<Ser
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<CallPtr> queue_ ABSL_GUARDED_BY(mutex_);
   LaneOutbox outbox_ ABSL_GUARDED_BY(mutex_);
+  Grouped grouped_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace capbroker::serving

@@ -10,6 +10,7 @@
 #include "base/status_matchers.h"
 #include "tests/conformance/conformance.dispatch.h"
 #include "tests/conformance/conformance.proxy.h"
+#include "tests/conformance/looped_stub.h"
 #include "transport/grpc_status.h"
 
 namespace capbroker::testing {
@@ -23,6 +24,8 @@ std::string ParamName(const ::testing::TestParamInfo<Param>& info) {
       return "Lane" + by;
     case Path::kMailbox:
       return "Mailbox" + by;
+    case Path::kLoop:
+      return "Loop" + by;
     case Path::kStubsWire:
       return "StubsWire" + by;
     case Path::kStockClient:
@@ -44,6 +47,9 @@ ConformanceTest::ConformanceTest()
     case Path::kLane:
     case Path::kMailbox:
       stub_ = NewStub<v1::Conformance>(channel_);
+      break;
+    case Path::kLoop:
+      stub_ = std::make_unique<LoopedStub>(channel_);
       break;
     case Path::kStubsWire:
       stub_ = v1::Conformance::NewStub(channel_->GrpcOrFailing());

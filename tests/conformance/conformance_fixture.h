@@ -1,7 +1,7 @@
 // A family, its channel, and a stub of one of the paths: the lane's client, the same while the lane
-// is busy, so that calls are posted to its mailbox, the generated stub's wire, and a stock gRPC
-// client that was given nothing but the wire's descriptor; all of it a second time through a proxy
-// that holds a channel of the service.
+// is busy, so that calls are posted to its mailbox, callbacks of a loop whose lanes share a
+// mailbox, the generated stub's wire, and a stock gRPC client that was given nothing but the wire's
+// descriptor; all of it a second time through a proxy that holds a channel of the service.
 #ifndef TESTS_CONFORMANCE_CONFORMANCE_FIXTURE_H_
 #define TESTS_CONFORMANCE_CONFORMANCE_FIXTURE_H_
 
@@ -21,16 +21,16 @@
 
 namespace capbroker::testing {
 
-enum class Path { kLane, kMailbox, kStubsWire, kStockClient };
+enum class Path { kLane, kMailbox, kLoop, kStubsWire, kStockClient };
 
 enum class Served { kDirectly, kByProxy };
 
 using Param = std::tuple<Path, Served>;
 
 inline auto EveryPath() {
-  return ::testing::Combine(
-      ::testing::Values(Path::kLane, Path::kMailbox, Path::kStubsWire, Path::kStockClient),
-      ::testing::Values(Served::kDirectly, Served::kByProxy));
+  return ::testing::Combine(::testing::Values(Path::kLane, Path::kMailbox, Path::kLoop,
+                                              Path::kStubsWire, Path::kStockClient),
+                            ::testing::Values(Served::kDirectly, Served::kByProxy));
 }
 // Streams never travel on a lane.
 inline auto EveryPathOfStreams() {
@@ -53,7 +53,9 @@ class ConformanceTest : public ::testing::TestWithParam<Param> {
   static void SetUpTestSuite();
 
   static Path path() { return std::get<Path>(GetParam()); }
-  static bool on_lane() { return path() == Path::kLane || path() == Path::kMailbox; }
+  static bool on_lane() {
+    return path() == Path::kLane || path() == Path::kMailbox || path() == Path::kLoop;
+  }
   v1::Conformance::StubInterface& stub();
 
   // What the family under test serves.
