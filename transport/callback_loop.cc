@@ -59,7 +59,10 @@ bool CallbackLoop::Pump() { return Turn(0); }
 // `most_ms`: -1 for ever. True: there may be more.
 bool CallbackLoop::Turn(int most_ms) {
   bool busy = false;
-  Dispatch([&] { busy = Collect() | RunReady(); });
+  Dispatch([&] {
+    busy = Collect();
+    busy |= RunReady();
+  });
   if (busy && ++turns_ % kTurnsBeforeSockets != 0) return true;
   if (busy || !Rest()) most_ms = 0;
   if (most_ms != 0 && !Sleeps()) {

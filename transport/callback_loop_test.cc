@@ -518,6 +518,95 @@ TEST_F(CallbackLoopTest, ABlockingCallBesideLeavesTheLoopItsAnswers) {
   blocking.join();
 }
 
+// What was to wake the loop may have been a packet of the lane that goes, or one to nobody: the
+// packets after it are in the mailbox.
+TEST_F(CallbackLoopTest, ALaneThatGoesWakesTheLoop) {
+  Lane second = MakeLaneInLoop();
+  while (loop_->Pump()) {
+  }
+  pollfd readable = {loop_->fd().get(), POLLIN, 0};
+  ASSERT_EQ(poll(&readable, 1, 0), 0);
+  std::thread([&] { ASSERT_OK(second.client->Release()); }).join();
+  EXPECT_EQ(poll(&readable, 1, 0), 1);
+}
+
+TEST_F(CallbackLoopTest, APacketThatABlockingCallReceivesForNobodyWakesTheLoop) {
+  std::thread blocking([&] {
+    const auto serialize = [](char*) { return true; };
+    lane_.client->Call(
+        {.method = 2,
+         .deadline_ns = 0,
+         .metadata = {},
+         .message_size = 0,
+         .serialize = serialize,
+         .descriptors = {}},
+        [] { return false; }, [](Reply& r) { EXPECT_EQ(r.status, kOk); });
+  });
+  PacketHeader waited = {};
+  while (waited.type != PacketType::kRequest) waited = Receive(lane_).header;
+  absl::SleepFor(absl::Milliseconds(30));
+  while (loop_->Pump()) {
+  }
+  Send(lane_, Header(PacketType::kResponse, waited.call + 1000));
+  absl::SleepFor(absl::Milliseconds(50));  // it is received
+  pollfd readable = {loop_->fd().get(), POLLIN, 0};
+  EXPECT_EQ(poll(&readable, 1, 0), 1);
+  Send(lane_, Header(PacketType::kResponse, waited.call));
+  blocking.join();
+}
+
+TEST_F(CallbackLoopTest, ASlotIsFreeAgainHoweverItsCallEnds) {
+  Share(lane_);
+  for (int i = 0; i < SharedMailbox::kSlots + 8; ++i) {
+    StartCall(lane_, "put");
+    ASSERT_EQ(Receive(lane_).header.type, PacketType()) << i;
+    const Put put = TakePut();
+    mailbox_->Leave(put.slot);
+    Send(lane_, Header(PacketType::kResponse, put.call));
+    Await(1);
+    answers_.clear();
+  }
+}
+
+// INVARIANT(no-hang): who receives for a blocking call leaves what comes after its own answer, of
+// which the loop was told while it did.
+TEST_F(CallbackLoopTest, WhatABlockingCallDoesNotReceiveTheLoopDoes) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> answered{0};
+  std::thread runner([&] {
+    while (!stop.load()) loop_->RunOnce();
+  });
+  int missed = 0;
+  for (int round = 0; round < 1000 && missed == 0; ++round) {
+    std::thread blocking([&] {
+      const auto serialize = [](char*) { return true; };
+      lane_.client->Call(
+          {.method = 2,
+           .deadline_ns = 0,
+           .metadata = {},
+           .message_size = 0,
+           .serialize = serialize,
+           .descriptors = {}},
+          [] { return false; }, [](Reply&) {});
+    });
+    PacketHeader waited = {};
+    while (waited.type != PacketType::kRequest) waited = Receive(lane_).header;
+    StartCall(*lane_.client, "", [&](Reply&) { ++answered; });
+    PacketHeader called = {};
+    while (called.type != PacketType::kRequest) called = Receive(lane_).header;
+    Send(lane_, Header(PacketType::kResponse, waited.call));
+    Send(lane_, Header(PacketType::kResponse, called.call));
+    blocking.join();
+    const absl::Time until = absl::Now() + absl::Seconds(2);
+    while (answered == round && absl::Now() < until) absl::SleepFor(absl::Microseconds(20));
+    if (answered == round) ++missed;
+  }
+  EXPECT_EQ(missed, 0);
+  stop = true;
+  loop_->Wake();
+  runner.join();
+}
+
 // INVARIANT(nobody-spins-for-a-stranger)
 TEST_F(CallbackLoopTest, AnIdleLoopSleeps) {
   Share(lane_);

@@ -12,6 +12,12 @@ namespace {
 
 constexpr int64_t kTickNs = int64_t{kCancelTickMs} * 1'000'000;
 
+// One for each thread, however many lanes it receives on.
+ReceiveBuffer& Received() {
+  thread_local ReceiveBuffer buffer;
+  return buffer;
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<ReceivedPacket>> LaneReader::Receive(FdRef lane, Wait wait) {
@@ -27,7 +33,7 @@ absl::StatusOr<std::optional<ReceivedPacket>> LaneReader::Receive(FdRef lane, Wa
   }
   absl::StatusOr<std::optional<ReceivedPacket>> packet = std::nullopt;
   const auto receive = [&](Blocking how) {
-    packet = ReceivePacket(lane, received_, PacketDirection::kToClient, how);
+    packet = ReceivePacket(lane, Received(), PacketDirection::kToClient, how);
     return !packet.ok() || packet->has_value();
   };
   const bool looks =

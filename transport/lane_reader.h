@@ -22,12 +22,11 @@ class LaneReader {
     int64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
     bool may_look = false;    // nobody else of this process has a use for the CPU
   };
-  // The next packet, whose bytes are valid until the next one. Nothing, and errors: as
-  // ReceivePacket(), or the deadline has passed.
+  // The next packet, whose bytes are valid until this thread receives another one, of whatever
+  // lane. Nothing, and errors: as ReceivePacket(), or the deadline has passed.
   absl::StatusOr<std::optional<ReceivedPacket>> Receive(FdRef lane, Wait wait);
 
  private:
-  ReceiveBuffer received_;
   Polling polling_;
   bool service_awake_ = false;
 };

@@ -250,6 +250,68 @@ TEST_F(HostileGroupTest, NothingIsServedAfterTheLaneHasEnded) {
   EXPECT_EQ(ConformanceService::handled(), handled + 1);
 }
 
+// INVARIANT(no-hang): a thread that attends a lane beside the loop would take the packet that is to
+// wake the loop for the lane's group, and nobody would look at the mailbox.
+class BusyGroupTest : public ::testing::TestWithParam<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(JoinsBeforeItIsBusy, BusyGroupTest, ::testing::Bool());
+
+TEST_P(BusyGroupTest, ALaneInAGroupIsNotAttended) {
+  v1::ConformanceLimits limits;
+  limits.add_words("yes");
+  // Of quick handlers, which do not have the loop look after them.
+  LocalFamily family(
+      v1::MakeConformanceDispatch(std::make_unique<ConformanceService>(), /*quick=*/true), limits);
+  const UniqueFd lane = family.TakeLane();
+  ASSERT_OK(transport::SetCancelTick(lane));
+  const std::string echo = EchoOf("yes");
+  transport::ReceiveBuffer buffer;
+  uint64_t call = 0;
+  const auto next = [&] {
+    auto packet = transport::ReceivePacket(lane, buffer, transport::PacketDirection::kToClient,
+                                           transport::Blocking::kWait);
+    return packet.ok() && packet->has_value() ? **std::move(packet) : transport::ReceivedPacket();
+  };
+  const auto send = [&] {
+    ASSERT_OK(transport::SendPacket(lane, {Request(kEcho, ++call, 0), {}, echo, {}}).status);
+  };
+  std::unique_ptr<SharedMailbox> mailbox;
+  uint32_t number = 0;
+  const auto join = [&] {
+    PacketHeader header = {};
+    header.type = PacketType::kJoin;
+    ASSERT_OK(transport::SendPacket(lane, {header, {}, {}, {}}).status);
+    const transport::ReceivedPacket packet = next();
+    ASSERT_EQ(packet.descriptors.size(), 1u);
+    number = static_cast<uint32_t>(packet.view.header.method);
+    ASSERT_OK_AND_ASSIGN(mailbox, SharedMailbox::Map(packet.descriptors[0]));
+  };
+  if (GetParam()) join();
+  for (int i = 0; i < 2000; ++i) {
+    send();
+    ASSERT_EQ(next().view.header.call, call);
+  }
+  if (!GetParam()) join();
+  // As many as make a lane busy, and more.
+  for (int i = 0; i < 600; ++i) {
+    SharedMailbox::Resting resting;
+    for (int t = 0; t < 100'000 && !(resting = mailbox->service_rests()); ++t) usleep(10);
+    ASSERT_TRUE(resting.has_value());
+    send();
+    mailbox->RouseService(resting);
+    // Its answer comes here, or by the socket.
+    int expected = 1;
+    if (mailbox->PutRequest(0, number, {Request(kEcho, 1'000'000u + call, 0), {}, echo, {}})) {
+      ++expected;
+    }
+    for (int t = 0; t < 100 && expected > 0; ++t) {
+      if (next().view.header.type == PacketType::kResponse) --expected;
+      if (mailbox->TakeAnswer()) --expected;
+    }
+    ASSERT_EQ(expected, 0) << i;
+  }
+}
+
 // INVARIANT(nobody-spins-for-a-stranger)
 TEST_F(HostileGroupTest, ALieAboutWhoRestsKeepsNobodyBusy) {
   std::memset(memory_, 0xff, 4);
