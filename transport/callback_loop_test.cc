@@ -289,6 +289,24 @@ TEST_F(CallbackLoopTest, ALaneThatHasEndedWhileItAskedKeepsNobodyFromAsking) {
   EXPECT_EQ(AnswerLast(second), "");
 }
 
+TEST_F(CallbackLoopTest, WhoGetsNoAnswerKeepsNobodyFromAskingForGood) {
+  Lane second = MakeLaneInLoop();
+  CallBySocket(lane_);
+  EXPECT_TRUE(AnswerLast(lane_).has_value());
+  CallBySocket(second);
+  EXPECT_EQ(AnswerLast(second), std::nullopt);
+  for (int i = 0; i < 20 * kJoinAfter; ++i) {
+    StartCall(lane_);
+    ASSERT_EQ(AnswerLast(lane_), std::nullopt);
+  }
+  StartCall(second);
+  EXPECT_EQ(AnswerLast(second, [&] { Join(second, 0, memory_); }), "");
+  // An answer that comes late is to nobody.
+  Join(lane_, 1, FdRef());
+  StartCall(lane_);
+  EXPECT_EQ(AnswerLast(lane_), std::nullopt);
+}
+
 TEST_F(CallbackLoopTest, WhoIsRefusedDoesNotAskAgain) {
   CallBySocket(lane_);
   EXPECT_EQ(AnswerLast(lane_, [&] { Send(lane_, Header(PacketType::kShared, 0)); }), "");

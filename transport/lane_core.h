@@ -109,7 +109,7 @@ class LaneCore final : public LoopedLane, public std::enable_shared_from_this<La
   std::shared_ptr<SharedSlots> SharedFor(const LaneRequest& request, const PendingCall& call)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Join(const ReceivedPacket& packet) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SendJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AskToJoin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SendLeave();
   void LeaveShared() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -11,7 +11,9 @@
 namespace capbroker::transport {
 namespace {
 
-// Calls until a lane asks that was refused.
+// Calls in which an answer has to come, and until a lane asks again.
+constexpr int kJoinAgainAfter = 16 * kJoinAfter;
+// Until one does that was refused.
 constexpr int kNeverAgain = INT_MAX;
 
 }  // namespace
@@ -76,7 +78,7 @@ std::shared_ptr<SharedSlots> LaneCore::SharedFor(const LaneRequest& request,
   absl::MutexLock lock(&mutex_);
   if (shared_ == nullptr) {
     if (calls_until_join_ > 0) --calls_until_join_;
-    if (calls_until_join_ == 0 && !joining_) SendJoin();
+    if (calls_until_join_ == 0) AskToJoin();
     return nullptr;
   }
   const bool fits = !call.disposes && !request.brings_descriptors && request.descriptors.empty() &&
@@ -84,13 +86,20 @@ std::shared_ptr<SharedSlots> LaneCore::SharedFor(const LaneRequest& request,
   return fits ? shared_ : nullptr;
 }
 
-void LaneCore::SendJoin() {
+// An answer may never come: this process had no room for the descriptor, or the service for sending
+// it. Others wait for their turn meanwhile.
+void LaneCore::AskToJoin() {
+  if (std::exchange(joining_, false)) {
+    calls_until_join_ = kJoinAgainAfter;
+    return loop_->AbandonJoin();
+  }
   const std::optional<std::string> keys = loop_->BeginJoin();
   if (!keys) return;
   PacketHeader header = {};
   header.type = PacketType::kJoin;
   joining_ = SendPacket(lane_, {header, {}, *keys, {}}).status.ok();
-  if (!joining_) loop_->AbandonJoin();
+  if (!joining_) return loop_->AbandonJoin();
+  calls_until_join_ = kJoinAgainAfter;
 }
 
 // TRUST(service).
