@@ -31,7 +31,7 @@ ChannelCaller::ChannelCaller(const std::shared_ptr<Channel>& first, int count)
   for (int i = 0; i < count; ++i) {
     auto call = std::make_unique<Call>();
     call->channel = Must(first->Clone(), "clone");
-    Must(call->channel->CompleteIn(loop_).ok(), "complete in loop");
+    Must(call->channel->CompleteIn(loop_), "complete in loop");
     call->stub = NewStub<v1::Echo>(call->channel);
     calls_.push_back(std::move(call));
   }

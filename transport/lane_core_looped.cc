@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "base/status_macros.h"
 #include "transport/lane_core.h"
+#include "transport/posted_packet.h"
 
 namespace capbroker::transport {
 namespace {
@@ -48,9 +49,8 @@ void LaneCore::OnTick() {
 
 // INVARIANT(descriptor-belongs-to-call) and the rest: as of a packet of the socket.
 void LaneCore::OnAnswer(uint64_t id, absl::string_view bytes) {
-  absl::StatusOr<PacketView> view = ParsePacket(bytes, 0, PacketDirection::kToClient);
-  const bool answer = view.ok() && view->header.type == PacketType::kResponse &&
-                      view->header.call == id && !IsInMemory(view->header.flags);
+  const absl::StatusOr<PacketView> view = ParsePosted(bytes, PacketDirection::kToClient);
+  const bool answer = view.ok() && view->header.call == id;
   std::unique_ptr<PendingCall> call;
   {
     absl::MutexLock lock(&mutex_);

@@ -41,20 +41,13 @@ std::vector<UniqueFd> TakeDescriptors(msghdr& message) {
 // One copy is cheaper for the kernel than three parts.
 constexpr size_t kCopied = 2048;
 
-ssize_t SendCopy(FdRef lane, const PacketHeader& header, const OutgoingPacket& packet) {
-  char bytes[sizeof header + kCopied];
-  char* end = bytes;
-  const auto append = [&end](const void* from, size_t size) {
-    if (size != 0) std::memcpy(end, from, size);
-    end += size;
-  };
-  append(&header, sizeof header);
-  append(packet.metadata.data(), packet.metadata.size());
-  append(packet.message.data(), packet.message.size());
-  return send(lane.get(), bytes, static_cast<size_t>(end - bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
+ssize_t SendCopy(FdRef lane, const OutgoingPacket& packet) {
+  char bytes[sizeof(PacketHeader) + kCopied];
+  return send(lane.get(), bytes, WritePacket(packet, bytes), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-ssize_t SendParts(FdRef lane, const PacketHeader& header, const OutgoingPacket& packet) {
+ssize_t SendParts(FdRef lane, const OutgoingPacket& packet) {
+  const PacketHeader header = CompleteHeader(packet);
   iovec parts[] = {
       {const_cast<PacketHeader*>(&header), sizeof header},
       {const_cast<char*>(packet.metadata.data()), packet.metadata.size()},
@@ -162,11 +155,23 @@ PacketHeader CompleteHeader(const OutgoingPacket& packet) {
   return header;
 }
 
-SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
+size_t WritePacket(const OutgoingPacket& packet, char* to) {
   const PacketHeader header = CompleteHeader(packet);
+  char* end = to;
+  const auto append = [&end](const void* from, size_t size) {
+    if (size != 0) std::memcpy(end, from, size);
+    end += size;
+  };
+  append(&header, sizeof header);
+  append(packet.metadata.data(), packet.metadata.size());
+  append(packet.message.data(), packet.message.size());
+  return static_cast<size_t>(end - to);
+}
+
+SendResult SendPacket(FdRef lane, const OutgoingPacket& packet) {
   const bool copied =
       packet.descriptors.empty() && packet.metadata.size() + packet.message.size() <= kCopied;
-  while ((copied ? SendCopy(lane, header, packet) : SendParts(lane, header, packet)) < 0) {
+  while ((copied ? SendCopy(lane, packet) : SendParts(lane, packet)) < 0) {
     if (errno == EINTR) continue;
     const bool would_block = errno == EAGAIN || errno == ENOBUFS;
     return {ErrnoToStatus(errno, "send packet"), would_block};

@@ -56,6 +56,9 @@ struct OutgoingPacket {
 // Its header, filled in.
 PacketHeader CompleteHeader(const OutgoingPacket& packet);
 
+// Its bytes, one part after another, to `to`, which has room for them. Gives how many they are.
+size_t WritePacket(const OutgoingPacket& packet, char* to);
+
 // Sends `packet` without blocking. UNAVAILABLE with `would_block`: no room now;
 // otherwise the peer is gone.
 struct SendResult {

@@ -6,10 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/errno_status.h"
@@ -34,10 +32,7 @@ constexpr uint32_t kAtBell = 5;
 
 bool IsWaiting(uint32_t word) { return word == kAwake || word == kAsleep || word == kAtBell; }
 
-struct Packet {
-  uint32_t size;
-  char bytes[Mailbox::kCapacity];
-};
+using Packet = PostedPacket<Mailbox::kCapacity>;
 
 struct Slot {
   alignas(64) Word word;
@@ -54,27 +49,6 @@ bool Sleep(Word& word, uint32_t unless_changed, int64_t most_ns) {
 }
 
 void WakeSleeper(Word& word) { syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
-
-void Write(const OutgoingPacket& packet, Packet& to) {
-  const PacketHeader header = CompleteHeader(packet);
-  char* end = to.bytes;
-  const auto append = [&end](const void* from, size_t size) {
-    if (size != 0) std::memcpy(end, from, size);
-    end += size;
-  };
-  append(&header, sizeof header);
-  append(packet.metadata.data(), packet.metadata.size());
-  append(packet.message.data(), packet.message.size());
-  to.size = static_cast<uint32_t>(end - to.bytes);
-}
-
-// TRUST(worker): the size is the peer's, and can change. INVARIANT(read-once)
-size_t Copy(const Packet& packet, char* bytes) {
-  const uint32_t claimed = *static_cast<const volatile uint32_t*>(&packet.size);
-  const size_t size = std::min<size_t>(claimed, Mailbox::kCapacity);
-  std::memcpy(bytes, packet.bytes, size);
-  return size;
-}
 
 }  // namespace
 
@@ -129,7 +103,7 @@ std::optional<int> Mailbox::TakeSlot() {
 bool Mailbox::Post(int slot, const OutgoingPacket& request, Wait wait) {
   if (memory_.door.load(std::memory_order_acquire) == kAway) return false;
   Slot& s = memory_.slots[slot];
-  Write(request, s.request);
+  s.request.Write(request);
   s.word.store(wait == Wait::kLooking    ? kAwake
                : wait == Wait::kSleeping ? kAsleep
                                          : kAtBell,
@@ -177,7 +151,7 @@ void Mailbox::RingBell() {
 }
 
 size_t Mailbox::ReadAnswer(int slot, char* bytes) const {
-  return Copy(memory_.slots[slot].answer, bytes);
+  return memory_.slots[slot].answer.Copy(bytes);
 }
 
 bool Mailbox::Withdraw(int slot) {
@@ -223,11 +197,11 @@ std::optional<int> Mailbox::Claim() {
 }
 
 size_t Mailbox::ReadRequest(int slot, char* bytes) const {
-  return Copy(memory_.slots[slot].request, bytes);
+  return memory_.slots[slot].request.Copy(bytes);
 }
 
 void Mailbox::PutAnswer(int slot, const OutgoingPacket& answer) {
-  Write(answer, memory_.slots[slot].answer);
+  memory_.slots[slot].answer.Write(answer);
   EndCall(slot, kFull);
 }
 

@@ -31,6 +31,7 @@
 #include "base/unique_fd.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
+#include "transport/posted_packet.h"
 
 namespace capbroker::transport {
 
@@ -50,13 +51,9 @@ class Mailbox {
 
   // Whether a packet can be posted, or be the answer. It carries no descriptors.
   static constexpr bool HasRoom(size_t metadata, size_t message) {
-    return metadata <= kCapacity && message <= kCapacity &&
-           sizeof(PacketHeader) + metadata + message <= kCapacity;
+    return PostedPacket<kCapacity>::HasRoom(metadata, message);
   }
-  static bool Fits(const OutgoingPacket& packet) {
-    return packet.descriptors.empty() && !IsInMemory(packet.header.flags) &&
-           HasRoom(packet.metadata.size(), packet.message.size());
-  }
+  static bool Fits(const OutgoingPacket& packet) { return PostedPacket<kCapacity>::Fits(packet); }
 
   // Client side.
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
@@ -16,6 +15,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "transport/call_for_test.h"
 #include "transport/mailbox.h"
 #include "transport/packet.h"
 #include "transport/posting_fixture.h"
@@ -32,22 +32,10 @@ class PostedCallbacksTest : public PostingFixture {
   void StartCall(
       absl::string_view message, int64_t deadline_ns = 0,
       std::function<bool()> cancelled = [] { return false; }) {
-    const auto serialize = [message](char* bytes) {
-      if (!message.empty()) std::memcpy(bytes, message.data(), message.size());
-      return true;
-    };
-    const LaneRequest request = {.method = 1,
-                                 .deadline_ns = deadline_ns,
-                                 .metadata = {},
-                                 .message_size = message.size(),
-                                 .serialize = serialize,
-                                 .descriptors = {}};
-    client_->StartCall(request, std::move(cancelled), [this](Reply& reply) {
-      Answer answer;
-      answer.status = reply.status;
-      reply.message.AppendTo(answer.message);
+    const TestRequest request(message, deadline_ns);
+    client_->StartCall(request.Build(), std::move(cancelled), [this](Reply& reply) {
       absl::MutexLock lock(&mutex_);
-      answers_.push_back(std::move(answer));
+      answers_.push_back(Answer(reply));
     });
   }
   // The answers so far, `count` of them or more.
@@ -204,11 +192,9 @@ TEST_F(PostedCallbacksTest, ACallbackMayDestroyItsClientBeforeItsCallComesBack) 
       Put(Header(PacketType::kResponse, posted.header.call), {}, posted.slot);
     });
     absl::Notification destroyed;
-    const auto serialize = [](char*) { return true; };
-    const LaneRequest request = {
-        .method = 1, .metadata = {}, .message_size = 0, .serialize = serialize, .descriptors = {}};
+    const TestRequest request("");
     client_->StartCall(
-        request, [] { return false; },
+        request.Build(), [] { return false; },
         [&](Reply&) {
           client_.reset();
           destroyed.Notify();

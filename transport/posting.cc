@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "transport/posted_packet.h"
 
 namespace capbroker::transport {
 
@@ -66,9 +67,9 @@ absl::StatusOr<ReceivedPacket> Posting::Read(const PostedPlace& place, uint64_t 
   const size_t size = place.mailbox->ReadAnswer(place.slot, bytes);
   ReceivedPacket packet;
   CB_ASSIGN_OR_RETURN(packet.view,
-                      ParsePacket(absl::string_view(bytes, size), 0, PacketDirection::kToClient));
+                      ParsePosted(absl::string_view(bytes, size), PacketDirection::kToClient));
   const PacketHeader& header = packet.view.header;
-  if (header.type != PacketType::kResponse || header.call != call || IsInMemory(header.flags)) {
+  if (header.call != call) {
     return absl::InvalidArgumentError("malformed packet: no answer to the call");
   }
   if (place.alone) {

@@ -3,7 +3,6 @@
 #define TRANSPORT_POSTING_FIXTURE_H_
 
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,29 +14,13 @@
 #include "base/status_matchers.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
+#include "transport/call_for_test.h"
 #include "transport/lane_client.h"
 #include "transport/lane_socket.h"
 #include "transport/mailbox.h"
 #include "transport/packet.h"
 
 namespace capbroker::transport {
-
-inline constexpr int kOk = 0;
-inline constexpr int kCancelled = 1;
-inline constexpr int kDeadlineExceeded = 4;
-inline constexpr int kUnavailable = 14;
-
-struct Answer {
-  int32_t status = -1;
-  std::string message;
-};
-
-inline PacketHeader Header(PacketType type, uint64_t call) {
-  PacketHeader header = {};
-  header.type = type;
-  header.call = call;
-  return header;
-}
 
 class PostingFixture : public ::testing::Test {
  protected:
@@ -53,24 +36,12 @@ class PostingFixture : public ::testing::Test {
   Answer Call(
       absl::string_view message, int64_t deadline_ns = 0, bool brings_descriptors = false,
       const std::function<bool()>& cancelled = [] { return false; }) {
-    const auto serialize = [message](char* bytes) {
-      if (!message.empty()) std::memcpy(bytes, message.data(), message.size());
-      return true;
-    };
-    const LaneRequest request = {.method = 1,
-                                 .deadline_ns = deadline_ns,
-                                 .metadata = {},
-                                 .message_size = message.size(),
-                                 .serialize = serialize,
-                                 .descriptors = {},
-                                 .brings_descriptors = brings_descriptors};
+    const TestRequest test_request(message, deadline_ns);
+    LaneRequest request = test_request.Build();
+    request.brings_descriptors = brings_descriptors;
     Answer answer;
     client_->Call(
-        request, [&] { return cancelled(); },
-        [&](Reply& reply) {
-          answer.status = reply.status;
-          reply.message.AppendTo(answer.message);
-        });
+        request, [&] { return cancelled(); }, [&](Reply& reply) { answer = Answer(reply); });
     return answer;
   }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/errno_status.h"
@@ -34,8 +33,7 @@ constexpr bool Rests(uint32_t said) { return said % 2 == 1; }
 struct Slot {
   alignas(64) Word word;
   uint32_t lane;
-  uint32_t size;
-  char bytes[SharedMailbox::kCapacity];
+  PostedPacket<SharedMailbox::kCapacity> packet;  // the request, and then its answer
 };
 static_assert(sizeof(Slot) == 512);
 
@@ -120,40 +118,18 @@ bool SharedMailbox::Any(Way way) const {
                      [](const Bits& full) { return full.load() != 0; });
 }
 
-// TRUST(worker): the size is the peer's, and can change. INVARIANT(read-once)
-size_t SharedMailbox::Read(int slot, char* bytes) const {
-  const Slot& from = memory_.slots[slot];
-  const uint32_t claimed = *static_cast<const volatile uint32_t*>(&from.size);
-  const size_t size = std::min<size_t>(claimed, kCapacity);
-  std::memcpy(bytes, from.bytes, size);
-  return size;
-}
-
 size_t SharedMailbox::ReadRequest(int slot, uint32_t& lane, char* bytes) const {
   lane = *static_cast<const volatile uint32_t*>(&memory_.slots[slot].lane);
-  return Read(slot, bytes);
+  return memory_.slots[slot].packet.Copy(bytes);
 }
 
-namespace {
-
-void Write(const OutgoingPacket& packet, Slot& to) {
-  const PacketHeader header = CompleteHeader(packet);
-  char* end = to.bytes;
-  const auto append = [&end](const void* from, size_t size) {
-    if (size != 0) std::memcpy(end, from, size);
-    end += size;
-  };
-  append(&header, sizeof header);
-  append(packet.metadata.data(), packet.metadata.size());
-  append(packet.message.data(), packet.message.size());
-  to.size = static_cast<uint32_t>(end - to.bytes);
+size_t SharedMailbox::ReadAnswer(int slot, char* bytes) const {
+  return memory_.slots[slot].packet.Copy(bytes);
 }
-
-}  // namespace
 
 bool SharedMailbox::PutRequest(int slot, uint32_t lane, const OutgoingPacket& request) {
   Slot& to = memory_.slots[slot];
-  Write(request, to);
+  to.packet.Write(request);
   to.lane = lane;
   to.word.store(kCalled, std::memory_order_relaxed);
   if (Put(kToService, slot)) return true;
@@ -174,7 +150,7 @@ bool SharedMailbox::IsLeft(int slot) const {
 // Not left before the client has the answer: another request in its place would be taken for it.
 bool SharedMailbox::PutAnswer(int slot, const OutgoingPacket& answer) {
   Slot& to = memory_.slots[slot];
-  Write(answer, to);
+  to.packet.Write(answer);
   to.word.store(kAnswered, std::memory_order_relaxed);
   called_[static_cast<size_t>(slot)].store(false);
   if (Put(kToClient, slot)) return true;

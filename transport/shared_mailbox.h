@@ -32,6 +32,7 @@
 #include "base/unique_fd.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
+#include "transport/posted_packet.h"
 
 namespace capbroker::transport {
 
@@ -51,13 +52,9 @@ class SharedMailbox {
 
   // Whether a packet can be put here. It carries no descriptors.
   static constexpr bool HasRoom(size_t metadata, size_t message) {
-    return metadata <= kCapacity && message <= kCapacity &&
-           sizeof(PacketHeader) + metadata + message <= kCapacity;
+    return PostedPacket<kCapacity>::HasRoom(metadata, message);
   }
-  static bool Fits(const OutgoingPacket& packet) {
-    return packet.descriptors.empty() && !IsInMemory(packet.header.flags) &&
-           HasRoom(packet.metadata.size(), packet.message.size());
-  }
+  static bool Fits(const OutgoingPacket& packet) { return PostedPacket<kCapacity>::Fits(packet); }
 
   // An end that rests, as it has said last: for Rouse().
   using Resting = std::optional<uint32_t>;
@@ -76,7 +73,7 @@ class SharedMailbox {
   bool IsLeft(int slot) const;
   // A slot with an answer, each in its turn, and the answer copied to `bytes`, kCapacity of them.
   std::optional<int> TakeAnswer() { return Take(kToClient); }
-  size_t ReadAnswer(int slot, char* bytes) const { return Read(slot, bytes); }
+  size_t ReadAnswer(int slot, char* bytes) const;
   // False: there is an answer.
   bool RestClient() { return Rest(kToClient); }
 
@@ -111,7 +108,6 @@ class SharedMailbox {
   bool TakeBack(Way way, int slot);
   std::optional<int> Take(Way way);
   bool Any(Way way) const;
-  size_t Read(int slot, char* bytes) const;
 
   Memory& memory_;
   // Of this end: what it has said last, and where it takes next.

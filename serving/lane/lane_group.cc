@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "base/status_macros.h"
+#include "transport/posted_packet.h"
 
 namespace capbroker::serving {
 namespace {
@@ -89,11 +90,9 @@ void LaneGroup::ServeSlot(int slot) {
     const auto found = lanes_.find(number);
     if (found != lanes_.end()) lane = found->second.lock();
   }
-  const absl::StatusOr<transport::PacketView> view = transport::ParsePacket(
-      absl::string_view(bytes, size), 0, transport::PacketDirection::kToService);
-  const bool request = view.ok() && view->header.type == transport::PacketType::kRequest &&
-                       !transport::IsInMemory(view->header.flags);
-  if (lane == nullptr || again || !request) {
+  const absl::StatusOr<transport::PacketView> view = transport::ParsePosted(
+      absl::string_view(bytes, size), transport::PacketDirection::kToService);
+  if (lane == nullptr || again || !view.ok()) {
     if (!again) Leave(slot);
     // No lane: it has been closed, and was called before its client knew.
     if (lane != nullptr) lane->Close();

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "transport/posted_packet.h"
 
 namespace capbroker::serving {
 
@@ -45,12 +45,11 @@ absl::StatusOr<std::optional<LaneMailbox::Posted>> LaneMailbox::Take(
   const std::optional<int> slot = mailbox_->Claim();
   if (!slot) return std::nullopt;
   const size_t size = mailbox_->ReadRequest(*slot, buffer.data());
-  const absl::StatusOr<transport::PacketView> view = transport::ParsePacket(
-      absl::string_view(buffer.data(), size), 0, transport::PacketDirection::kToService);
-  if (!view.ok() || view->header.type != transport::PacketType::kRequest ||
-      transport::IsInMemory(view->header.flags)) {
+  const absl::StatusOr<transport::PacketView> view = transport::ParsePosted(
+      absl::string_view(buffer.data(), size), transport::PacketDirection::kToService);
+  if (!view.ok()) {
     Refuse(*slot);
-    return absl::InvalidArgumentError("malformed packet: not for a mailbox");
+    return view.status();
   }
   Posted posted;
   posted.slot = *slot;
