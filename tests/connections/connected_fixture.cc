@@ -6,11 +6,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "sandbox/supervisor/capability_errno.h"
 #include "services/net/connector_limits.h"
 #include "services/net/listener_limits.h"
 #include "services/net/net_outside.h"
@@ -35,7 +41,40 @@ int BindTo(int socket, const sockaddr_in& address) {
                                                                                         : -errno;
 }
 
-void ExpectLeasesRunOut(sandbox::Faults& faults, size_t most, absl::FunctionRef<int(int)> use) {
+void RaceAddresses(Faults& faults, in_addr_t good, in_addr_t bad, uint16_t port,
+                   absl::FunctionRef<int(const sockaddr_in&)> use) {
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = good;
+  std::atomic<bool> done{false};
+  std::thread changing([&] {
+    volatile in_addr_t& value = address.sin_addr.s_addr;
+    while (!done) {
+      // Each for as long as the other: single stores would retire together, and where this thread
+      // shares a CPU with those that it races with, it would hardly ever be stopped between them.
+      for (int i = 0; i < 200; ++i) value = bad;
+      for (int i = 0; i < 200; ++i) value = good;
+    }
+  });
+  int accepted = 0, refused = 0;
+  const absl::Time end = absl::Now() + absl::Seconds(20);
+  while ((accepted < 20 || refused < 20) && absl::Now() < end) {
+    const int error = use(address);
+    if (error == -ENOBUFS) {  // the leases of those that were closed end later
+      usleep(10'000);
+      continue;
+    }
+    faults.Expect(error == 0 || error == -sandbox::kEnotcapable, std::to_string(error));
+    (error == 0 ? accepted : refused) += 1;
+  }
+  done = true;
+  changing.join();
+  faults.Expect(accepted >= 20 && refused >= 20,
+                absl::StrCat("accepted ", accepted, ", refused ", refused));
+}
+
+void ExpectLeasesRunOut(Faults& faults, size_t most, absl::FunctionRef<int(int)> use) {
   std::vector<int> sockets;
   int error = 0;
   while (error == 0 && sockets.size() <= 2 * most) {

@@ -31,6 +31,11 @@ sockaddr_in AddressOf(const std::string& address, uint16_t port);
 int NewSocket(int mode = 0);
 int ConnectTo(int socket, const sockaddr_in& address);
 int BindTo(int socket, const sockaddr_in& address);
+// Calls `use` with an address that another thread changes all the time, from `good` to `bad` and
+// back, until 20 calls have met the one and 20 the other: those were done, and these refused. `use`
+// gives errno, below zero.
+void RaceAddresses(sandbox::Faults& faults, in_addr_t good, in_addr_t bad, uint16_t port,
+                   absl::FunctionRef<int(const sockaddr_in&)> use);
 // Uses sockets until there are `most`, which are leased, and again when these are closed. `use`
 // gives errno, below zero.
 void ExpectLeasesRunOut(sandbox::Faults& faults, size_t most, absl::FunctionRef<int(int)> use);
