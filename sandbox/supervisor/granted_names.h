@@ -41,7 +41,7 @@ struct PathRead {
   std::string base;  // the name of the directory; empty if the path is absolute
   std::string path;
   bool empty = false;  // see may_be_empty
-  std::string Name() const { return base + "/" + path; }
+  std::string Name() const { return base.empty() ? path : base + "/" + path; }
 };
 
 struct LookRequest {

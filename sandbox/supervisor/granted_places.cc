@@ -12,19 +12,24 @@
 namespace capbroker::sandbox {
 namespace {
 
-using Components = std::vector<std::string>;
+using Components = std::vector<absl::string_view>;
 
 Components Split(absl::string_view name) {
   return absl::StrSplit(name, '/',
                         [](absl::string_view part) { return !part.empty() && part != "."; });
 }
 
-void Walk(Components& stack, const std::string& component) {
-  if (component != "..") {
-    stack.push_back(component);
-  } else if (!stack.empty()) {
-    stack.pop_back();
+// Without "..", by the text alone.
+Components Normal(absl::string_view name) {
+  Components normal;
+  for (const absl::string_view component : Split(name)) {
+    if (component != "..") {
+      normal.push_back(component);
+    } else if (!normal.empty()) {
+      normal.pop_back();
+    }
   }
+  return normal;
 }
 
 // The first of `rest` at which the text leaves the place where `rest` starts; its size if none.
@@ -41,17 +46,24 @@ size_t FirstClimbOut(const Components& rest, size_t from) {
 }
 
 // How much of `name` leads to `place`, if it leads there and stays.
-std::optional<size_t> Lead(const Components& name, const Components& place) {
-  Components stack;
+std::optional<size_t> Lead(const Components& name, const std::vector<std::string>& place) {
+  // Of where the text has come: how many components that has, and as how many `place` begins with.
+  size_t depth = 0, common = 0;
   for (size_t i = 0;; ++i) {
-    if (stack == place) {
+    if (depth == place.size() && common == depth) {
       const size_t climb = FirstClimbOut(name, i);
       if (climb == name.size()) return i;
       // Up to the climb the text comes back to the place itself.
       i = climb;
     }
     if (i == name.size()) return std::nullopt;
-    Walk(stack, name[i]);
+    if (name[i] == "..") {
+      depth -= depth == 0 ? 0 : 1;
+      common = std::min(common, depth);
+    } else {
+      if (common == depth && depth < place.size() && name[i] == place[depth]) ++common;
+      ++depth;
+    }
   }
 }
 
@@ -65,7 +77,10 @@ GrantedPlaces::GrantedPlaces(std::vector<GrantedPlace> places) : places_(std::mo
   std::stable_sort(
       places_.begin(), places_.end(),
       [](const GrantedPlace& a, const GrantedPlace& b) { return a.path.size() > b.path.size(); });
-  for (const GrantedPlace& place : places_) components_.push_back(Split(place.path));
+  for (const GrantedPlace& place : places_) {
+    const Components components = Split(place.path);
+    components_.emplace_back(components.begin(), components.end());
+  }
 }
 
 // TRUST(worker): `name` is what the worker wrote.
@@ -91,17 +106,14 @@ std::vector<Location> GrantedPlaces::Find(absl::string_view name) const {
 }
 
 bool GrantedPlaces::IsAbove(absl::string_view name) const {
-  Components stack;
-  for (const std::string& component : Split(name)) Walk(stack, component);
-  return std::any_of(components_.begin(), components_.end(), [&](const Components& place) {
-    return stack.size() < place.size() && std::equal(stack.begin(), stack.end(), place.begin());
+  const Components normal = Normal(name);
+  return std::any_of(components_.begin(), components_.end(), [&](const auto& place) {
+    return normal.size() < place.size() && std::equal(normal.begin(), normal.end(), place.begin());
   });
 }
 
 std::string NormalName(absl::string_view name) {
-  Components stack;
-  for (const std::string& component : Split(name)) Walk(stack, component);
-  return absl::StrCat("/", absl::StrJoin(stack, "/"));
+  return absl::StrCat("/", absl::StrJoin(Normal(name), "/"));
 }
 
 }  // namespace capbroker::sandbox

@@ -1,9 +1,11 @@
 #include "sandbox/supervisor/granted_places.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 
 namespace capbroker::sandbox {
@@ -76,6 +78,40 @@ TEST(GrantedPlacesTest, TakesAFileByItsLeaf) {
   EXPECT_EQ(Find(places, "/etc/localtime/"), Found{"/etc/localtime: UTC/"});
   EXPECT_EQ(Find(places, "/etc/localtime/x"), Found{"/etc/localtime: UTC/x"});
   EXPECT_EQ(Find(places, "/etc/localtime/../passwd"), Found{});
+}
+
+bool ClimbsOut(const std::vector<std::string>& components) {
+  int depth = 0;
+  return std::any_of(components.begin(), components.end(), [&](const std::string& component) {
+    depth += component == ".." ? -1 : 1;
+    return depth < 0;
+  });
+}
+
+// The first part of the text that is the place itself, if the rest stays there.
+TEST(GrantedPlacesTest, FindsOfEveryTextWhatIsMeant) {
+  const std::vector<std::string> paths = {"/a", "/a/b", "/a/a", "/b/a/b"};
+  const std::vector<std::string> alphabet = {"a", "b", "c", ".."};
+  std::vector<std::vector<std::string>> names = {{}};
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::vector<std::string> components = names[i];
+    const std::string name = "/" + absl::StrJoin(components, "/");
+    for (const std::string& path : paths) {
+      std::vector<std::string> expected;
+      for (auto at = components.begin(); at <= components.end() && expected.empty(); ++at) {
+        const std::string beneath = absl::StrJoin(at, components.end(), "/");
+        if (NormalName("/" + absl::StrJoin(components.begin(), at, "/")) != path) continue;
+        if (ClimbsOut({at, components.end()})) continue;
+        expected.push_back(path + ": " + (beneath.empty() ? "." : beneath));
+      }
+      EXPECT_EQ(Find(Places({{path.c_str(), ""}}), name), expected) << name << " at " << path;
+    }
+    if (components.size() == 6) continue;
+    for (const std::string& component : alphabet) {
+      names.push_back(components);
+      names.back().push_back(component);
+    }
+  }
 }
 
 TEST(GrantedPlacesTest, GrantsTheWholeRoot) {

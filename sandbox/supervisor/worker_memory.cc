@@ -10,8 +10,10 @@
 namespace capbroker::sandbox {
 namespace {
 
-// Not more than a page: what is behind the end of a string may not be mapped.
+// What is behind the end of a string may not be mapped.
 constexpr uint64_t kPage = 4096;
+// Nearly every path is shorter.
+constexpr uint64_t kFirstPart = 256;
 
 iovec At(uint64_t address, size_t size) {
   return {.iov_base = reinterpret_cast<void*>(address), .iov_len = size};
@@ -29,7 +31,8 @@ int WorkerMemory::ReadPath(uint64_t address, std::string& path) const {
   char buffer[PATH_MAX];
   size_t size = 0;
   while (size < sizeof buffer) {
-    const size_t room = std::min<uint64_t>(sizeof buffer - size, kPage - (address + size) % kPage);
+    const size_t room = std::min<uint64_t>(size == 0 ? kFirstPart : sizeof buffer - size,
+                                           kPage - (address + size) % kPage);
     if (const int error = Read(address + size, buffer + size, room); error != 0) return error;
     if (std::memchr(buffer + size, '\0', room) != nullptr) {
       path = buffer;
