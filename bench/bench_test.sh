@@ -7,7 +7,7 @@ out=$("$1" --quick --growth --json)
 for name in $apart machine raw_seqpacket stub_unary stub_callback threads_1 threads_16 stream_message limits_check_10 \
     grpc_unary message_1m message_64m grpc_message_1m grpc_message_64m channels_100 channels_1000 \
     raw_epoll_channels_100 raw_epoll_channels_1000 grpc_channels_100 grpc_channels_1000 \
-    openat openat_direct transparent_openat descriptor_by_stub \
+    openat openat_direct transparent_openat raw_notified_openat descriptor_by_stub raw_descriptor \
     service_open worker_start worker_start_spare worker_exec service_memory service_memory_wire service_memory_busy \
     worker_memory workers_1000 \
     growth_channels growth_workers growth_limits_entries growth_limits_check growth_directory_depth; do

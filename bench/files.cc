@@ -11,6 +11,7 @@
 #include "base/unique_fd.h"
 #include "bench/must.h"
 #include "bench/process_facts.h"
+#include "bench/raw_files.h"
 #include "capbroker/file/v1/file_opener.capbroker.h"
 #include "services/file/file_client.h"
 #include "services/file/grants.h"
@@ -72,19 +73,29 @@ SmallFile::SmallFile() : path_("/tmp/capbroker-bench-XXXXXX") {
 
 SmallFile::~SmallFile() { unlink(path_.c_str()); }
 
-ForkedCaller DirectOpener(const SmallFile& file) {
-  return ForkedCaller([&file] { return OpenRepeatedly(file.path()); });
+PlainOpeners::PlainOpeners(const SmallFile& file)
+    : direct_([&file] { return OpenRepeatedly(file.path()); }),
+      raw_descriptor_(RawDescriptor(file.path())),
+      raw_notified_(RawNotifiedOpen(file.path())) {}
+
+void PlainOpeners::AddTo(const Options& options, Variants& variants) {
+  const auto add = [&](const char* name, std::vector<pid_t> processes, RunCalls run) {
+    variants.push_back({.name = name,
+                        .calls = options.Calls(500),
+                        .servers = std::move(processes),
+                        .counts_caller = false,
+                        .run = std::move(run)});
+  };
+  add("openat_direct", {direct_.process()}, direct_.run());
+  add("raw_descriptor", raw_descriptor_.processes(), raw_descriptor_.run());
+  add("raw_notified_openat", raw_notified_.processes(), raw_notified_.run());
 }
 
-void AddFiles(const Scene& scene, const SmallFile& file, ForkedCaller& direct, Variants& variants) {
+void AddFiles(const Scene& scene, const SmallFile& file, Variants& variants) {
   const Options& options = scene.options;
   const std::string path = file.path();
   variants.push_back(
       {.name = "openat", .call = [path] { OpenAndClose(path); }, .calls = options.Calls(500)});
-  variants.push_back({.name = "openat_direct",
-                      .calls = options.Calls(500),
-                      .servers = {direct.process()},
-                      .run = direct.run()});
   if (options.Wants("transparent_openat")) {
     const auto supervised = StartSupervised(scene, path);
     variants.push_back({.name = "transparent_openat",

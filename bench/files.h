@@ -4,7 +4,11 @@
 //   openat_direct       in a forked process, by the code of the next one
 //   transparent_openat  in a supervised worker that was granted the file: its ordinary open() is
 //                       answered by the supervisor. Measured in the worker
-//   descriptor_by_stub  by a call of the FileOpener whose limits are the file's path
+//   raw_notified_openat the same by the system calls alone: what it takes at least
+//   descriptor_by_stub  by a call of the FileOpener whose limits are the file's path, which looks
+//                       at what is there before it opens it; both ends check the descriptor
+//   raw_descriptor      a message to a process that opens the file and sends the descriptor, by
+//                       the system calls alone
 #ifndef BENCH_FILES_H_
 #define BENCH_FILES_H_
 
@@ -28,10 +32,19 @@ class SmallFile {
   std::string path_;
 };
 
-// The caller of openat_direct. To be made before the broker.
-ForkedCaller DirectOpener(const SmallFile& file);
+// Those who open it without the broker, in processes of their own. To be made before it.
+class PlainOpeners {
+ public:
+  explicit PlainOpeners(const SmallFile& file);
+  void AddTo(const Options& options, Variants& variants);
 
-void AddFiles(const Scene& scene, const SmallFile& file, ForkedCaller& direct, Variants& variants);
+ private:
+  ForkedCaller direct_;
+  ForkedPeers raw_descriptor_;
+  ForkedPeers raw_notified_;
+};
+
+void AddFiles(const Scene& scene, const SmallFile& file, Variants& variants);
 
 }  // namespace capbroker::bench
 

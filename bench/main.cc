@@ -51,7 +51,7 @@ int main(int argc, char* argv[]) {
   StockGrpc stock;
   Apart apart;
   const SmallFile file;
-  ForkedCaller direct = DirectOpener(file);
+  PlainOpeners openers(file);
   const std::vector<Rival> rivals = MakeRivals(options);
   capbroker::Broker broker = capbroker::Broker::StartOrDie();
   capbroker::Broker with_spares = capbroker::Broker::StartOrDie(
@@ -77,7 +77,8 @@ int main(int argc, char* argv[]) {
   AddCalls(scene, variants);
   AddMessages(scene, variants);
   AddChannels(scene, variants);
-  AddFiles(scene, file, direct, variants);
+  AddFiles(scene, file, variants);
+  openers.AddTo(options, variants);
   AddStarts(scene, scene_with_spares, variants);
   AddRivals(options, rivals, variants);
   apart.AddTo(scene, variants);

@@ -23,7 +23,9 @@ CALLS = [
     ("stream_message", "stream on the wire"),
 ]
 FILES = [
-    ("openat_direct", "open()"), ("descriptor_by_stub", "by stub"), ("transparent_openat", "open() in a worker"),
+    ("openat_direct", "open()"),
+    ("raw_descriptor", "bare message and descriptor"), ("descriptor_by_stub", "by stub"),
+    ("raw_notified_openat", "bare notification"), ("transparent_openat", "open() in a worker"),
 ]
 STARTS = [
     ("service_open_spare", "service process, a spare one"), ("service_open", "service process"),
