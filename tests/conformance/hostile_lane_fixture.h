@@ -27,15 +27,13 @@
 #include "tests/conformance/conformance.dispatch.h"
 #include "tests/conformance/conformance_service.h"
 #include "tests/conformance/local_family.h"
+#include "tests/conformance/raw_packets.h"
 #include "transport/channel.h"
 #include "transport/lane_socket.h"
 #include "transport/packet.h"
 #include "transport/stub.h"
 
 namespace capbroker::testing {
-
-using transport::PacketHeader;
-using transport::PacketType;
 
 inline int OpenDescriptors() {
   int count = 0;
@@ -53,40 +51,9 @@ inline void ExpectDescriptorsAgain(int before) {
   EXPECT_LE(OpenDescriptors(), before);
 }
 
-inline PacketHeader Request(const char* method, uint64_t call, size_t message_size) {
-  PacketHeader header = {};
-  header.magic = transport::kPacketMagic;
-  header.type = PacketType::kRequest;
-  header.call = call;
-  header.method = transport::MethodId(method);
-  header.message_size = static_cast<uint32_t>(message_size);
-  return header;
-}
-
-inline constexpr char kEcho[] = "/capbroker.testing.v1.Conformance/Echo";
-inline constexpr char kExchange[] = "/capbroker.testing.v1.Conformance/Exchange";
-
-inline std::string Packet(const PacketHeader& header, const std::string& body = "") {
-  return std::string(reinterpret_cast<const char*>(&header), sizeof header) + body;
-}
-
 inline void SendRaw(FdRef lane, const std::string& bytes,
                     const std::vector<int>& descriptors = {}) {
-  iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  std::vector<char> control(CMSG_SPACE(sizeof(int) * std::max<size_t>(descriptors.size(), 1)));
-  if (!descriptors.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
-    std::memcpy(CMSG_DATA(c), descriptors.data(), sizeof(int) * descriptors.size());
-  }
-  ASSERT_EQ(sendmsg(lane.get(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  ASSERT_TRUE(TrySendRaw(lane, bytes, descriptors));
 }
 
 // Whether the lane's service end is closed, within a second.
@@ -102,11 +69,11 @@ inline bool Closed(FdRef lane) {
 
 class HostileLaneTest : public ::testing::Test {
  protected:
-  HostileLaneTest() {
+  explicit HostileLaneTest(
+      std::unique_ptr<v1::Conformance::Service> service = std::make_unique<ConformanceService>()) {
     v1::ConformanceLimits limits;
     limits.add_words("yes");
-    family_ = std::make_unique<LocalFamily>(
-        v1::CapbrokerMakeDispatch(std::make_unique<ConformanceService>()), limits);
+    family_ = std::make_unique<LocalFamily>(v1::CapbrokerMakeDispatch(std::move(service)), limits);
     honest_ = std::make_shared<Channel>(family_->TakeLane());
     stub_ = NewStub<v1::Conformance>(honest_);
     EXPECT_TRUE(Echo());
