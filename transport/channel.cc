@@ -35,7 +35,6 @@ constexpr ClientMethod kClone = CapabilityMethod("/capbroker.v1.Capability/Clone
 constexpr ClientMethod kNarrow = CapabilityMethod("/capbroker.v1.Capability/Narrow", false);
 constexpr ClientMethod kGetLimits = CapabilityMethod("/capbroker.v1.Capability/GetLimits", false);
 constexpr ClientMethod kDescribe = CapabilityMethod("/capbroker.v1.Capability/Describe", false);
-constexpr ClientMethod kClose = CapabilityMethod("/capbroker.v1.Capability/Close", false);
 constexpr ClientMethod kOpenWire = CapabilityMethod("/capbroker.v1.Capability/OpenWire", true);
 
 absl::Status Call(transport::LaneClient& lane, const ClientMethod& method,
@@ -51,13 +50,10 @@ Channel::Channel(UniqueFd lane, const Origin& origin) : origin_(origin), lane_(s
 // INVARIANT(one-holder-per-end): `received` is closed when this returns.
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Adopt(UniqueFd lane, absl::Duration timeout) {
   Channel received(std::move(lane));
-  const absl::Time deadline = absl::Now() + timeout;
-  CB_ASSIGN_OR_RETURN(std::shared_ptr<Channel> adopted, received.CloneUntil(deadline));
-  // The sender's duplicate, if there is one, ends too.
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(deadline));
-  v1::CloseResponse response;
-  CB_RETURN_IF_ERROR(Call(received.lane_, kClose, &context, v1::CloseRequest(), &response));
+  CB_ASSIGN_OR_RETURN(std::shared_ptr<Channel> adopted,
+                      received.CloneUntil(absl::Now() + timeout));
+  // The sender's duplicate, if there is one, ends too. Not by a call: it could take its answer.
+  shutdown(received.lane_.fd().get(), SHUT_RDWR);
   return adopted;
 }
 
