@@ -26,7 +26,7 @@ using transport::SharedMailbox;
 // Few, so that calls meet.
 constexpr uint64_t kCallIds = 32;
 // Until it does without a mailbox.
-constexpr uint64_t kBusyCalls = 2000;
+constexpr uint64_t kBusyCalls = 20'000;
 constexpr size_t kMostMemories = 8;
 // As much of a memory's beginning as has its words.
 constexpr size_t kWords = 512;
