@@ -235,7 +235,7 @@ TEST_F(AuditTest, IsStartedBeforeAnythingIsOpenAndOnce) {
     EXPECT_THAT(broker.StartAudit({}).status(), StatusIs(absl::StatusCode::kFailedPrecondition));
   }
   absl::StatusOr<Audit> audit = absl::UnknownError("");
-  for (int i = 0; i < 200 && !audit.ok(); ++i) {
+  for (int i = 0; i < 1000 && !audit.ok(); ++i) {
     audit = broker.StartAudit({});
     absl::SleepFor(absl::Milliseconds(10));
   }

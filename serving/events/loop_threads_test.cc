@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -226,13 +227,17 @@ class AttendedTest : public LoopThreadsTest {
     const ssize_t size = recv(client_.get(), bytes, sizeof bytes, 0);
     return std::string(bytes, size < 0 ? 0 : static_cast<size_t>(size));
   }
-  // Calls until a thread attends the descriptor.
-  void MakeBusy() {
-    for (int i = 0; i < 5000 && echo_->attended() < 10; ++i) {
+  void CallUntil(absl::FunctionRef<bool()> enough) {
+    const absl::Time end = absl::Now() + absl::Seconds(20);
+    while (!enough() && absl::Now() < end) {
       Say("a");
       ASSERT_EQ(Hear(), "a");
     }
-    ASSERT_GE(echo_->attended(), 10);
+    ASSERT_TRUE(enough());
+  }
+  // Calls until a thread attends the descriptor.
+  void MakeBusy() {
+    CallUntil([this] { return echo_->attended() >= 10; });
   }
 
   UniqueFd client_;
@@ -315,11 +320,7 @@ TEST_F(AttendedTest, WatchingForMoreEndsIt) {
 
 TEST_F(AttendedTest, TheLoopHasADescriptorThatIsAttendedBeside) {
   echo_->GoBeside(true);
-  for (int i = 0; i < 5000 && echo_->begun_beside() == 0; ++i) {
-    Say("a");
-    ASSERT_EQ(Hear(), "a");
-  }
-  ASSERT_EQ(echo_->begun_beside(), 1);
+  CallUntil([this] { return echo_->begun_beside() > 0; });
   const int ready = echo_->ready();
   for (int i = 0; i < 1000; ++i) {
     Say("a");
@@ -337,11 +338,7 @@ TEST_F(AttendedTest, TheLoopHasADescriptorThatIsAttendedBeside) {
 
 TEST_F(AttendedTest, AThreadBesideAQuietLaneAttendsTheOneThatIsBusy) {
   echo_->GoBeside(true);
-  for (int i = 0; i < 5000 && echo_->begun_beside() == 0; ++i) {
-    Say("a");
-    ASSERT_EQ(Hear(), "a");
-  }
-  ASSERT_GE(echo_->begun_beside(), 1);
+  CallUntil([this] { return echo_->begun_beside() > 0; });
   echo_->FallQuietBeside();
   usleep(5000);
   const std::shared_ptr<Echo> quiet = echo_;

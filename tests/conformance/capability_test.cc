@@ -201,7 +201,7 @@ TEST(CapabilityTest, ClonesShareTheBudget) {
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kResourceExhausted));
   clones.pop_back();
   absl::StatusOr<std::shared_ptr<Channel>> again = absl::UnknownError("");
-  for (int i = 0; i < 200 && !again.ok(); ++i) {
+  for (int i = 0; i < 2000 && !again.ok(); ++i) {
     again = channel->Clone();
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }

@@ -45,7 +45,7 @@ inline int OpenDescriptors() {
 
 // The service closes what is left of a call just after it has answered.
 inline void ExpectDescriptorsAgain(int before) {
-  for (int i = 0; i < 200 && OpenDescriptors() > before; ++i) {
+  for (int i = 0; i < 2000 && OpenDescriptors() > before; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   EXPECT_LE(OpenDescriptors(), before);

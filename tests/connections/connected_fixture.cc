@@ -85,7 +85,7 @@ void ExpectLeasesRunOut(Faults& faults, size_t most, absl::FunctionRef<int(int)>
   faults.Expect(sockets.size() == most + 1, absl::StrCat("after ", sockets.size()));
   for (const int socket : sockets) close(socket);
   // Closed ones are seen, and given up.
-  for (int i = 0; i < 200 && error != 0; ++i) {
+  for (int i = 0; i < 1000 && error != 0; ++i) {
     usleep(20'000);
     error = use(NewSocket());
   }
