@@ -22,13 +22,14 @@
 #include "bench/must.h"
 #include "bench/payload.h"
 
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)  // Linux 6.6
+#endif
+
 namespace capbroker::bench {
 namespace {
 
 constexpr size_t kPage = 4096;
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#endif
 constexpr uint64_t kSyncWakeUp = 1;  // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 
 UniqueFd OpenForReading(const char* path) { return UniqueFd(open(path, O_RDONLY | O_CLOEXEC)); }

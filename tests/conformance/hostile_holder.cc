@@ -30,11 +30,12 @@ constexpr uint64_t kBusyCalls = 20'000;
 constexpr size_t kMostMemories = 8;
 // As much of a memory's beginning as has its words.
 constexpr size_t kWords = 512;
+constexpr char kEcho[] = "/capbroker.testing.v1.Conformance/Echo";
 constexpr const char* kMethods[] = {
     kEcho,
     "/capbroker.testing.v1.Conformance/Wait",
     "/capbroker.testing.v1.Conformance/Fail",
-    kExchange,
+    "/capbroker.testing.v1.Conformance/Exchange",
     "/capbroker.testing.v1.Conformance/Count",
     "/capbroker.v1.Capability/GetLimits",
     "/capbroker.v1.Capability/Narrow",
@@ -323,7 +324,7 @@ void HostileHolder::Send(Lane& lane, const std::string& bytes,
                          const std::vector<int>& descriptors) {
   if (bytes.empty()) return;
   // Full, or ended: Receive() finds out.
-  (void)TrySendRaw(lane.socket, bytes, descriptors);
+  (void)SendBytes(lane.socket, bytes, descriptors, MSG_DONTWAIT);
 }
 
 }  // namespace capbroker::testing

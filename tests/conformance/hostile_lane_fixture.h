@@ -35,6 +35,9 @@
 
 namespace capbroker::testing {
 
+inline constexpr char kEcho[] = "/capbroker.testing.v1.Conformance/Echo";
+inline constexpr char kExchange[] = "/capbroker.testing.v1.Conformance/Exchange";
+
 inline int OpenDescriptors() {
   int count = 0;
   DIR* directory = opendir("/proc/self/fd");
@@ -53,7 +56,7 @@ inline void ExpectDescriptorsAgain(int before) {
 
 inline void SendRaw(FdRef lane, const std::string& bytes,
                     const std::vector<int>& descriptors = {}) {
-  ASSERT_TRUE(TrySendRaw(lane, bytes, descriptors));
+  ASSERT_EQ(SendBytes(lane, bytes, descriptors), static_cast<ssize_t>(bytes.size()));
 }
 
 // Whether the lane's service end is closed, within a second.

@@ -26,7 +26,8 @@ std::string Packet(const PacketHeader& header, const std::string& body) {
   return std::string(reinterpret_cast<const char*>(&header), sizeof header) + body;
 }
 
-bool TrySendRaw(FdRef lane, const std::string& bytes, const std::vector<int>& descriptors) {
+ssize_t SendBytes(FdRef lane, const std::string& bytes, const std::vector<int>& descriptors,
+                  int flags) {
   iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
   msghdr message = {};
   message.msg_iov = &part;
@@ -41,8 +42,7 @@ bool TrySendRaw(FdRef lane, const std::string& bytes, const std::vector<int>& de
     c->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
     std::memcpy(CMSG_DATA(c), descriptors.data(), sizeof(int) * descriptors.size());
   }
-  return sendmsg(lane.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-         static_cast<ssize_t>(bytes.size());
+  return sendmsg(lane.get(), &message, MSG_NOSIGNAL | flags);
 }
 
 }  // namespace capbroker::testing

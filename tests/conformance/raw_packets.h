@@ -4,6 +4,8 @@
 #ifndef TESTS_CONFORMANCE_RAW_PACKETS_H_
 #define TESTS_CONFORMANCE_RAW_PACKETS_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -17,17 +19,15 @@ namespace capbroker::testing {
 using transport::PacketHeader;
 using transport::PacketType;
 
-inline constexpr char kEcho[] = "/capbroker.testing.v1.Conformance/Echo";
-inline constexpr char kExchange[] = "/capbroker.testing.v1.Conformance/Exchange";
-
 // Of no call, with nothing in it.
 PacketHeader HeaderOf(PacketType type);
 PacketHeader Request(const char* method, uint64_t call, size_t message_size);
 
 std::string Packet(const PacketHeader& header, const std::string& body = "");
 
-// Without waiting. False: it is not sent, because the lane is full or has ended.
-bool TrySendRaw(FdRef lane, const std::string& bytes, const std::vector<int>& descriptors);
+// As sendmsg(2), with its flags.
+ssize_t SendBytes(FdRef lane, const std::string& bytes, const std::vector<int>& descriptors,
+                  int flags = 0);
 
 }  // namespace capbroker::testing
 

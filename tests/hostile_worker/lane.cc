@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "transport/channel.h"
 
 namespace capbroker::hostile {
@@ -34,36 +34,8 @@ std::string SayMessage(const std::string& word) {
   return std::string("\x0a") + static_cast<char>(word.size()) + word;
 }
 
-PacketHeader Request(const char* method, uint64_t call, size_t message_size) {
-  PacketHeader header = {};
-  header.magic = transport::kPacketMagic;
-  header.type = PacketType::kRequest;
-  header.call = call;
-  header.method = transport::MethodId(method);
-  header.message_size = static_cast<uint32_t>(message_size);
-  return header;
-}
-
-std::string Packet(const PacketHeader& header, const std::string& body) {
-  return std::string(reinterpret_cast<const char*>(&header), sizeof header) + body;
-}
-
 std::string SendRaw(int lane, const std::string& bytes, const std::vector<int>& descriptors) {
-  iovec part = {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  std::vector<char> control(CMSG_SPACE(sizeof(int) * std::max<size_t>(descriptors.size(), 1)));
-  if (!descriptors.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
-    std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof(int) * descriptors.size());
-  }
-  return Result(sendmsg(lane, &message, MSG_NOSIGNAL));
+  return Result(testing::SendBytes(FdRef::FromRaw(lane), bytes, descriptors));
 }
 
 std::string NextAnswer(int lane) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/conformance/raw_packets.h"
 #include "tests/hostile_worker/attack.h"
 #include "transport/packet.h"
 
@@ -25,8 +26,8 @@ inline constexpr char kClone[] = "/capbroker.v1.Capability/Clone";
 // A SayRequest: the word "a" is within the limits.
 std::string SayMessage(const std::string& word);
 
-transport::PacketHeader Request(const char* method, uint64_t call, size_t message_size);
-std::string Packet(const transport::PacketHeader& header, const std::string& body = "");
+using testing::Packet;
+using testing::Request;
 // The errno of sending it; "succeeded".
 std::string SendRaw(int lane, const std::string& bytes, const std::vector<int>& descriptors = {});
 // The status of the next answer ("OK", "INVALID_ARGUMENT"), kChannelEnds, or "no answer".
